@@ -1,0 +1,3 @@
+module resnet-web
+
+go 1.26

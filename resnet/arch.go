@@ -1,0 +1,242 @@
+// Package resnet describes the ResNet family and runs its members.
+//
+// One table and one wiring function, [Config.Network], say what every network consists of; the summary, the float32
+// oracle, quantisation, the importers and the compiler to an engine program all walk the same wiring. Names of layers
+// and parameters are torchvision's.
+//
+// Sources: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015), Table 1 and section 4.2;
+// torchvision.models.resnet for v1.5, which moves the stride of a bottleneck from its first 1×1 to its 3×3.
+package resnet
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// ErrArch is returned, wrapped, for a name that is no network of the family.
+var ErrArch = errors.New("unknown architecture")
+
+// Config is one member of the family: a row of the table.
+type Config struct {
+	Name       string // as accepted by Lookup: "resnet50", "resnet50v1", "resnet56cifar", "plain34"
+	Depth      int    // weighted layers on the main path, as the paper counts
+	Stages     []int  // blocks per stage
+	Bottleneck bool   // 1×1, 3×3, 1×1 instead of 3×3, 3×3
+	V1         bool   // a bottleneck's stride is in its first 1×1, as in the paper
+	CIFAR      bool   // 3×3 stem, no max-pool, three stages of 16, 32, 64 channels
+	Plain      bool   // no shortcuts
+	Width      int    // channels of the stem; stages have Width, 2·Width, …
+	Inner      int    // channels of a bottleneck's 3×3 in the first stage
+	Pad        Shortcut
+}
+
+// Shortcut is how a block's input reaches its sum.
+type Shortcut int
+
+const (
+	NoShortcut Shortcut = iota // a plain net
+	Identity                   // solid line in the paper's Figure 3
+	Projection                 // dashed line, option B: a strided 1×1 convolution with batch normalisation
+	PadAppend                  // dashed line, option A: subsample, then append zero channels
+	PadSplit                   // as PadAppend, half of the zero channels before, half after, as common CIFAR checkpoints do
+)
+
+func (s Shortcut) String() string {
+	return [...]string{"none", "identity", "projection", "pad-append", "pad-split"}[s]
+}
+
+// Conv is one convolution and the batch normalisation after it. Kernels are square, there is no bias.
+type Conv struct {
+	Name, Norm          string // parameter prefixes: "layer1.0.conv1", "layer1.0.bn1"; Norm is "" for a pad shortcut
+	In, Out             int    // channels
+	Kernel, Stride, Pad int
+}
+
+// OutSize is the side of the output for an input of side n.
+func (c Conv) OutSize(n int) int { return (n+2*c.Pad-c.Kernel)/c.Stride + 1 }
+
+// Block is one residual block: convolutions with a ReLU after each, the last ReLU after the sum with the shortcut.
+type Block struct {
+	Name     string // "layer1.0"
+	Convs    []Conv // two or three
+	Shortcut Shortcut
+	Proj     Conv // for Projection, PadAppend and PadSplit; pad shortcuts are 1×1 convolutions with 0/1 weights
+}
+
+// Network is the wiring of a Config with a number of classes.
+type Network struct {
+	Config
+	Stem     Conv
+	MaxPool  bool // 3×3, stride 2, padding 1
+	Blocks   []Block
+	Features int // inputs of the linear layer "fc"
+	Classes  int
+}
+
+var stages = map[int]Config{
+	18:  {Stages: []int{2, 2, 2, 2}},
+	34:  {Stages: []int{3, 4, 6, 3}},
+	50:  {Stages: []int{3, 4, 6, 3}, Bottleneck: true},
+	101: {Stages: []int{3, 4, 23, 3}, Bottleneck: true},
+	152: {Stages: []int{3, 8, 36, 3}, Bottleneck: true},
+}
+
+// Lookup returns the network called name.
+//
+// Names are resnet18, 34, 50, 101, 152 (v1.5, as torchvision), the same with suffix v1 (as the paper), resnetNcifar with
+// N = 6n+2 from 8 to 1202, plainN and plainNcifar (without shortcuts), wide_resnet50_2 and wide_resnet101_2. A suffix
+// xF, as in resnet18x0.5, multiplies every width by F (0.125 to 4) and rounds to a multiple of 8.
+//
+// # Errors
+//
+// ErrArch, with the nearest names.
+func Lookup(name string) (Config, error) {
+	unknown := fmt.Errorf("resnet: %w %q; known are %s", ErrArch, name, strings.Join(Names(), ", "))
+	c := Config{Name: name, Width: 64, Pad: PadAppend}
+	rest := strings.ToLower(strings.TrimSpace(name))
+	c.Name = rest
+	switch rest {
+	case "wide_resnet50_2", "wide_resnet101_2":
+		depth, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(rest, "wide_resnet"), "_2"))
+		s := stages[depth]
+		c.Depth, c.Stages, c.Bottleneck, c.Inner = depth, s.Stages, true, 128
+		return c, nil
+	}
+	mult := 1.0
+	if i := strings.LastIndexByte(rest, 'x'); i > 0 {
+		f, err := strconv.ParseFloat(rest[i+1:], 64)
+		if err != nil || !(f >= 0.125 && f <= 4) {
+			return Config{}, unknown
+		}
+		mult, rest = f, rest[:i]
+	}
+	switch {
+	case strings.HasPrefix(rest, "resnet"):
+		rest = rest[len("resnet"):]
+	case strings.HasPrefix(rest, "plain"):
+		rest, c.Plain = rest[len("plain"):], true
+	default:
+		return Config{}, unknown
+	}
+	if r, ok := strings.CutSuffix(rest, "cifar"); ok {
+		rest, c.CIFAR, c.Width = r, true, 16
+	} else if r, ok := strings.CutSuffix(rest, "v1"); ok {
+		rest, c.V1 = r, true
+	}
+	depth, err := strconv.Atoi(rest)
+	if err != nil || strconv.Itoa(depth) != rest {
+		return Config{}, unknown
+	}
+	c.Depth = depth
+	if c.CIFAR {
+		if depth < 8 || depth > 1202 || (depth-2)%6 != 0 {
+			return Config{}, unknown
+		}
+		n := (depth - 2) / 6
+		c.Stages = []int{n, n, n}
+	} else {
+		s, ok := stages[depth]
+		if !ok || c.Plain && s.Bottleneck {
+			return Config{}, unknown
+		}
+		c.Stages, c.Bottleneck = s.Stages, s.Bottleneck
+	}
+	c.Width = int(math.Max(8, math.Round(float64(c.Width)*mult/8)*8))
+	c.Inner = c.Width
+	return c, nil
+}
+
+// Names lists the networks of the paper and of torchvision, for messages and completion.
+func Names() []string {
+	var names []string
+	var depths []int
+	for d := range stages {
+		depths = append(depths, d)
+	}
+	sort.Ints(depths)
+	for _, d := range depths {
+		names = append(names, fmt.Sprintf("resnet%d", d))
+	}
+	for _, d := range depths {
+		names = append(names, fmt.Sprintf("resnet%dv1", d))
+	}
+	for _, d := range []int{20, 32, 44, 56, 110, 1202} {
+		names = append(names, fmt.Sprintf("resnet%dcifar", d))
+	}
+	return append(names, "plain18", "plain34", "plain20cifar", "plain56cifar", "wide_resnet50_2", "wide_resnet101_2")
+}
+
+// Network wires c for a number of classes.
+func (c Config) Network(classes int) Network {
+	n := Network{Config: c, Classes: classes, MaxPool: !c.CIFAR}
+	n.Stem = Conv{Name: "conv1", Norm: "bn1", In: 3, Out: c.Width, Kernel: 7, Stride: 2, Pad: 3}
+	if c.CIFAR {
+		n.Stem.Kernel, n.Stem.Stride, n.Stem.Pad = 3, 1, 1
+	}
+	in := c.Width
+	for s, count := range c.Stages {
+		planes, inner, out := c.Width<<s, c.Inner<<s, c.Width<<s
+		if c.Bottleneck {
+			out = 4 * planes
+		}
+		for i := range count {
+			b := Block{Name: fmt.Sprintf("layer%d.%d", s+1, i)}
+			stride := 1
+			if i == 0 && s > 0 {
+				stride = 2
+			}
+			conv := func(k, in, out, kernel, stride int) {
+				b.Convs = append(b.Convs, Conv{fmt.Sprintf("%s.conv%d", b.Name, k), fmt.Sprintf("%s.bn%d", b.Name, k), in, out, kernel, stride, kernel / 2})
+			}
+			switch {
+			case c.Bottleneck && c.V1:
+				conv(1, in, inner, 1, stride)
+				conv(2, inner, inner, 3, 1)
+				conv(3, inner, out, 1, 1)
+			case c.Bottleneck:
+				conv(1, in, inner, 1, 1)
+				conv(2, inner, inner, 3, stride)
+				conv(3, inner, out, 1, 1)
+			default:
+				conv(1, in, out, 3, stride)
+				conv(2, out, out, 3, 1)
+			}
+			switch {
+			case c.Plain:
+				b.Shortcut = NoShortcut
+			case stride == 1 && in == out:
+				b.Shortcut = Identity
+			case c.CIFAR:
+				b.Shortcut = c.Pad
+				b.Proj = Conv{Name: b.Name + ".shortcut", In: in, Out: out, Kernel: 1, Stride: stride}
+			default:
+				b.Shortcut = Projection
+				b.Proj = Conv{b.Name + ".downsample.0", b.Name + ".downsample.1", in, out, 1, stride, 0}
+			}
+			n.Blocks = append(n.Blocks, b)
+			in = out
+		}
+	}
+	n.Features = in
+	return n
+}
+
+// HasProj reports whether the shortcut runs as a convolution, with weights from a file or 0/1 ones.
+func (b Block) HasProj() bool { return b.Shortcut >= Projection }
+
+// Convs lists every convolution in the order of the model file: the stem, then per block its convolutions and, where it
+// has one, its projection (pad shortcuts included).
+func (n Network) Convs() []Conv {
+	list := []Conv{n.Stem}
+	for _, b := range n.Blocks {
+		list = append(list, b.Convs...)
+		if b.HasProj() {
+			list = append(list, b.Proj)
+		}
+	}
+	return list
+}

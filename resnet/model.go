@@ -1,0 +1,60 @@
+package resnet
+
+// Class is one output of a network.
+type Class struct {
+	ID     string            // WordNet id, "n02099712", or "" where there is none
+	Labels map[string]string // by language: "en", "zh"
+}
+
+// Label is the class's name in lang, or in English, or its id.
+func (c Class) Label(lang string) string {
+	if s := c.Labels[lang]; s != "" {
+		return s
+	}
+	if s := c.Labels["en"]; s != "" {
+		return s
+	}
+	return c.ID
+}
+
+// Prep says how a picture becomes the network's input: the shorter side is scaled to Resize, then the centre
+// Crop × Crop is cut out and normalised by Mean and Std (of values in 0…1, RGB).
+type Prep struct {
+	Resize, Crop int
+	Filter       string // "linear": bild's transform.Linear, Pillow's antialiased BILINEAR to ±1 level
+	Mean, Std    [3]float32
+}
+
+// ImageNetPrep is torchvision's evaluation recipe for the ImageNet checkpoints.
+var ImageNetPrep = Prep{256, 224, "linear", [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}}
+
+// Model is a quantised network: what a model file holds.
+type Model struct {
+	Config
+	Classes     []Class
+	Prep        Prep
+	Temperature float32 // logits are divided by it before the softmax; 1 when not calibrated
+	Unsure      float32 // a best probability below this is reported as not sure; 0 when not calibrated
+	Source      string  // where the checkpoint came from
+	Licence     string
+
+	Convs []QuantConv // in the order of Network.Convs
+	FC    QuantLinear
+}
+
+// QuantConv holds a convolution as the engine reads it.
+type QuantConv struct {
+	Name  string
+	W     []int8    // packed by engine.PackConv: output blocks of 8, taps, groups of 4 inputs, 8 outputs × 4 inputs
+	M, B  []float32 // requantisation per output channel, padded with zeros to a multiple of 8, in units of the output's scale
+	Scale float32   // real value of one step of the 7-bit output; a projection has its block's
+}
+
+// QuantLinear holds the last layer: int8 rows with a float32 scale each.
+type QuantLinear struct {
+	W        []int8    // Classes × Features, row-major
+	Scale, B []float32 // per class
+}
+
+// Network is the wiring of the model.
+func (m *Model) Network() Network { return m.Config.Network(len(m.Classes)) }
