@@ -1,5 +1,13 @@
 package resnet
 
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
 // FloatConv is a convolution with its batch normalisation folded in.
 type FloatConv struct {
 	Conv
@@ -14,4 +22,342 @@ type Float struct {
 	Convs []FloatConv // in the order of Network.Convs, the 0/1 weights of pad shortcuts included
 	FCW   []float32   // Classes × Features
 	FCB   []float32   // Classes
+}
+
+// NewFloat allocates the parameters of n: zeros, but for the 0/1 weights of pad shortcuts, which are filled in.
+func NewFloat(n Network) *Float {
+	f := &Float{Network: n, FCW: make([]float32, n.Classes*n.Features), FCB: make([]float32, n.Classes)}
+	for _, c := range n.Convs() {
+		f.Convs = append(f.Convs, FloatConv{c, make([]float32, c.Out*c.In*c.Kernel*c.Kernel), make([]float32, c.Out)})
+	}
+	next := 1
+	for _, b := range n.Blocks {
+		next += len(b.Convs)
+		if !b.HasProj() {
+			continue
+		}
+		if p := f.Convs[next]; b.Shortcut != Projection {
+			before := 0
+			if b.Shortcut == PadSplit {
+				before = (p.Out - p.In) / 2
+			}
+			for i := range p.In {
+				p.W[(before+i)*p.In+i] = 1
+			}
+		}
+		next++
+	}
+	return f
+}
+
+// Random makes a network with seeded parameters, for tests and benchmarks: no file needed, and the same bits on every
+// CPU. Activations stay near 1 at any depth.
+//
+// The stream is splitmix64: value i (from 0) mixes seed + (i+1)·0x9e3779b97f4a7c15 and its top 53 bits give u in
+// [−1, 1). Parameters are drawn convolution by convolution in the order of Network.Convs, weights, then biases, then the
+// rows of the linear layer, then its biases; pad shortcuts draw nothing. Everything is computed in float64, u times a
+// bound, and rounded once to float32. For n inputs of a sum the bound of a weight is √(3v/n), which gives it variance
+// v/n, with v = 2 before a ReLU (He et al. 2015), 1 for a projection and for the linear layer, and 1/blocks for the last
+// convolution of a residual block, so that the sum over all blocks does not grow. Biases are bounded by 0.1, those of a
+// residual block's last convolution by 0.1/blocks.
+func Random(n Network, seed uint64) *Float {
+	f := NewFloat(n)
+	r := rng{seed}
+	blocks := float64(len(n.Blocks))
+	fill := func(w, b []float32, v, bias float64) {
+		r.fill(w, math.Sqrt(3*v/float64(len(w)/len(b))))
+		r.fill(b, bias)
+	}
+	fill(f.Convs[0].W, f.Convs[0].B, 2, 0.1)
+	next := 1
+	for _, b := range n.Blocks {
+		for i := range b.Convs {
+			c := f.Convs[next]
+			next++
+			if i == len(b.Convs)-1 && b.Shortcut != NoShortcut {
+				fill(c.W, c.B, 1/blocks, 0.1/blocks)
+			} else {
+				fill(c.W, c.B, 2, 0.1)
+			}
+		}
+		if b.Shortcut == Projection {
+			fill(f.Convs[next].W, f.Convs[next].B, 1, 0.1)
+		}
+		if b.HasProj() {
+			next++
+		}
+	}
+	fill(f.FCW, f.FCB, 1, 0.1)
+	return f
+}
+
+// RandomImage makes a 3×size×size input for Forward with values in [−2, 2), from the stream that Random describes.
+func RandomImage(size int, seed uint64) []float32 {
+	t := make([]float32, 3*size*size)
+	r := rng{seed}
+	r.fill(t, 2)
+	return t
+}
+
+// rng is splitmix64 (Steele, Lea, Flood, 2014).
+type rng struct{ state uint64 }
+
+func (r *rng) fill(t []float32, bound float64) {
+	for i := range t {
+		r.state += 0x9e3779b97f4a7c15
+		z := r.state
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		z ^= z >> 31
+		u := float64(z>>11)*(1.0/(1<<52)) - 1
+		t[i] = float32(u * bound)
+	}
+}
+
+// Forward runs the network on one image and returns its logits.
+//
+// rgb is 3×size×size, planar, already normalised. observe, which may be nil, is called with each activation in order:
+// "conv1" after its ReLU and before the max-pool, each inner convolution after its ReLU under its own name
+// ("layer1.0.conv1"), each projection and pad shortcut without ReLU ("layer2.0.downsample.0", "layer2.0.shortcut"), each
+// block after the sum and the last ReLU ("layer1.0"), and "features", the averages before the linear layer. Its t is
+// c×h×w, planar, and valid only during the call.
+//
+// One call uses all cores. Calls are independent of each other, and several at once use the cores better than one.
+// Sums run in a fixed order without fused multiply-adds, so the logits are the same bits on every CPU and for any number
+// of cores. It panics if rgb has another length or size is less than 32.
+func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h, w int, t []float32)) (logits []float32) {
+	if size < 32 || len(rgb) != 3*size*size {
+		panic(fmt.Sprintf("resnet: Forward: want 3×size×size values and size at least 32, got %d values and size %d", len(rgb), size))
+	}
+	if observe == nil {
+		observe = func(string, int, int, int, []float32) {}
+	}
+	side := f.Stem.OutSize(size)
+	x := getFloats(f.Stem.Out * side * side)
+	f.Convs[0].run(*x, rgb, size, nil, true)
+	observe(f.Stem.Name, f.Stem.Out, side, side, *x)
+	if f.MaxPool {
+		half := (side-1)/2 + 1
+		y := getFloats(f.Stem.Out * half * half)
+		maxPool(*y, *x, side, half)
+		floats.Put(x)
+		x, side = y, half
+	}
+	next := 1
+	for _, b := range f.Blocks {
+		in, inSide := x, side
+		last := len(b.Convs) - 1
+		for i := range b.Convs[:last] {
+			c := &f.Convs[next+i]
+			n := c.OutSize(side)
+			y := getFloats(c.Out * n * n)
+			c.run(*y, *x, side, nil, true)
+			observe(c.Name, c.Out, n, n, *y)
+			if x != in {
+				floats.Put(x)
+			}
+			x, side = y, n
+		}
+		c := &f.Convs[next+last]
+		next += len(b.Convs)
+		var skip *[]float32
+		switch {
+		case b.HasProj():
+			p := &f.Convs[next]
+			next++
+			n := p.OutSize(inSide)
+			skip = getFloats(p.Out * n * n)
+			p.run(*skip, *in, inSide, nil, false)
+			observe(p.Name, p.Out, n, n, *skip)
+			floats.Put(in)
+		case b.Shortcut == Identity:
+			skip = in
+		default:
+			floats.Put(in)
+		}
+		y := getFloats(c.Out * c.OutSize(side) * c.OutSize(side))
+		if skip != nil {
+			c.run(*y, *x, side, *skip, true)
+			floats.Put(skip)
+		} else {
+			c.run(*y, *x, side, nil, true)
+		}
+		floats.Put(x)
+		x, side = y, c.OutSize(side)
+		observe(b.Name, c.Out, side, side, *y)
+	}
+	features := make([]float32, f.Features)
+	for c := range features {
+		var sum float32
+		for _, v := range (*x)[c*side*side : (c+1)*side*side] {
+			sum += v
+		}
+		features[c] = sum / float32(side*side)
+	}
+	floats.Put(x)
+	observe("features", f.Features, 1, 1, features)
+	logits = make([]float32, f.Classes)
+	for i := range logits {
+		var sum float32
+		for k, w := range f.FCW[i*f.Features : (i+1)*f.Features] {
+			sum += float32(w * features[k])
+		}
+		logits[i] = sum + f.FCB[i]
+	}
+	return logits
+}
+
+// floats keeps activation buffers between calls and panels those of convolutions.
+var floats, panels sync.Pool
+
+func getFloats(n int) *[]float32 {
+	if b, _ := floats.Get().(*[]float32); b != nil && cap(*b) >= n {
+		*b = (*b)[:n]
+		return b
+	}
+	b := make([]float32, n)
+	return &b
+}
+
+// each calls f for 0 … n−1 on all cores.
+func each(n int, f func(i int)) {
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			f(i)
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+}
+
+// maxPool is 3×3, stride 2, padding 1, over planes of n×n to planes of half×half. Inputs are not negative.
+func maxPool(dst, src []float32, n, half int) {
+	for c := range len(dst) / (half * half) {
+		plane, out := src[c*n*n:(c+1)*n*n], dst[c*half*half:(c+1)*half*half]
+		for y := range half {
+			for x := range half {
+				var m float32
+				for sy := max(0, 2*y-1); sy < min(n, 2*y+2); sy++ {
+					for _, v := range plane[sy*n+max(0, 2*x-1) : sy*n+min(n, 2*x+2)] {
+						m = max(m, v)
+					}
+				}
+				out[y*half+x] = m
+			}
+		}
+	}
+}
+
+// run convolves src, In planes of n×n, into dst, adds the bias and, unless nil, add, and applies the ReLU.
+//
+// Output pixels are taken in panels of 4: for each of the In·Kernel² weights of an output, the 4 inputs it meets. The
+// register tile is 3 outputs × 4 pixels: 12 sums and 2 more values fit the 15 vector registers that Go has on amd64.
+func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
+	side := c.OutSize(n)
+	pixels := side * side
+	k := c.In * c.Kernel * c.Kernel
+	count := (pixels + 3) / 4
+	// Up to 16 panels share a pass over the weights; fewer where that would leave cores idle.
+	block := min(16, max(1, count/(2*runtime.GOMAXPROCS(0))))
+	each((count+block-1)/block, func(task int) {
+		buf, _ := panels.Get().(*[][4]float32)
+		if buf == nil || cap(*buf) < block*k {
+			b := make([][4]float32, block*k)
+			buf = &b
+		}
+		first := task * block
+		mine := min(block, count-first)
+		for i := range mine {
+			c.gather((*buf)[i*k:(i+1)*k], src, n, side, 4*(first+i))
+		}
+		for o := 0; o < c.Out; o += 3 {
+			tile := min(3, c.Out-o)
+			w0 := c.W[o*k : (o+1)*k]
+			w1, w2 := w0, w0
+			if tile > 1 {
+				w1 = c.W[(o+1)*k : (o+2)*k]
+			}
+			if tile > 2 {
+				w2 = c.W[(o+2)*k : (o+3)*k]
+			}
+			for i := range mine {
+				sums := dot3x4(w0, w1, w2, (*buf)[i*k:(i+1)*k])
+				p := 4 * (first + i)
+				for t := range tile {
+					for j := range min(4, pixels-p) {
+						at := (o+t)*pixels + p + j
+						v := sums[4*t+j] + c.B[o+t]
+						if add != nil {
+							v += add[at]
+						}
+						if relu && !(v > 0) {
+							v = 0
+						}
+						dst[at] = v
+					}
+				}
+			}
+		}
+		panels.Put(buf)
+	})
+}
+
+// gather fills panel with the inputs of output pixels p … p+3, zero where they lie in the padding or past the end.
+func (c *FloatConv) gather(panel [][4]float32, src []float32, n, side, p int) {
+	taps := c.Kernel * c.Kernel
+	for t := range taps {
+		var at [4]int
+		inside := true
+		for j := range at {
+			y := (p+j)/side*c.Stride - c.Pad + t/c.Kernel
+			x := (p+j)%side*c.Stride - c.Pad + t%c.Kernel
+			if p+j < side*side && y >= 0 && y < n && x >= 0 && x < n {
+				at[j] = y*n + x
+			} else {
+				at[j], inside = -1, false
+			}
+		}
+		for i := range c.In {
+			plane, to := src[i*n*n:(i+1)*n*n], &panel[i*taps+t]
+			if inside {
+				to[0], to[1], to[2], to[3] = plane[at[0]], plane[at[1]], plane[at[2]], plane[at[3]]
+				continue
+			}
+			for j, a := range at {
+				to[j] = 0
+				if a >= 0 {
+					to[j] = plane[a]
+				}
+			}
+		}
+	}
+}
+
+// dot3x4 multiplies three rows of weights with a panel: sums[4*row+pixel].
+func dot3x4(w0, w1, w2 []float32, panel [][4]float32) (sums [12]float32) {
+	w1, w2, panel = w1[:len(w0)], w2[:len(w0)], panel[:len(w0)]
+	var a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3 float32
+	for k, w := range w0 {
+		x := &panel[k]
+		a0 += float32(w * x[0])
+		a1 += float32(w * x[1])
+		a2 += float32(w * x[2])
+		a3 += float32(w * x[3])
+		w = w1[k]
+		b0 += float32(w * x[0])
+		b1 += float32(w * x[1])
+		b2 += float32(w * x[2])
+		b3 += float32(w * x[3])
+		w = w2[k]
+		c0 += float32(w * x[0])
+		c1 += float32(w * x[1])
+		c2 += float32(w * x[2])
+		c3 += float32(w * x[3])
+	}
+	return [12]float32{a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3}
 }
