@@ -1,0 +1,238 @@
+// Package checkpoint reads the files in which trained ResNets are published and writes ONNX.
+//
+// It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
+// torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors and reads none of
+// them; [Checkpoint.Float] recognises the network by names and shapes, checks each shape, and folds the batch
+// normalisations into the convolutions in float64.
+//
+// It refuses what it does not know, and names it: a pickle runs nothing (its few constructors are a table in
+// pickle.go), every length is checked against the bytes of the file before memory is taken, and a network that is not
+// exactly one of the family is an error that names the first layer that differs.
+package checkpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+
+	"resnet-web/resnet"
+)
+
+// ErrFormat is wrapped by every error that the bytes of a file cause.
+var ErrFormat = errors.New("unusable checkpoint")
+
+// Checkpoint is an open file of named tensors.
+type Checkpoint struct {
+	Format string // "pth", "legacy pth", "safetensors" or "onnx"
+
+	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels, which no .pth or .safetensors
+	// tells: PadAppend (the paper, also for 0) or PadSplit.
+	Pad resnet.Shortcut
+
+	r       io.ReaderAt
+	close   func() error
+	tensors []tensor
+
+	// What an ONNX graph tells besides, by layer name.
+	strides  map[string]int
+	epsilons map[string]float64
+}
+
+// Open opens the checkpoint at path, whose format its first bytes tell. The file stays open until Close.
+//
+// # Errors
+//
+// ErrFormat, wrapped, for a file that is damaged or holds what a checkpoint of weights does not need.
+func Open(path string) (*Checkpoint, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("checkpoint: %s: want a file, this is %s", path, info.Mode().Type())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	c, err := Read(f, info.Size())
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w (in %s)", err, path)
+	}
+	c.close = f.Close
+	return c, nil
+}
+
+// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used.
+func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
+	head := make([]byte, min(size, 16))
+	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	c := &Checkpoint{r: r}
+	var err error
+	switch {
+	case len(head) < 16:
+		err = bad("want a checkpoint, file has %d bytes; download it again", size)
+	case strings.HasPrefix(string(head), "PK\x03\x04"):
+		err = c.readZip(size)
+	case strings.HasPrefix(string(head), legacyMagic):
+		err = c.readLegacy(size)
+	case head[8] == '{':
+		err = c.readSafetensors(size)
+	case head[0] == 0x08: // ir_version, the first field of a ModelProto
+		err = c.readONNX(size)
+	case head[0] == '<':
+		err = bad("want a checkpoint, file starts as an HTML page; check the address it was downloaded from")
+	default:
+		err = bad("want .pth, .safetensors or .onnx, file starts with % x", head[:8])
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close closes the file that Open opened.
+func (c *Checkpoint) Close() error {
+	if c.close == nil {
+		return nil
+	}
+	return c.close()
+}
+
+// bad makes an error of the file's content.
+func bad(format string, args ...any) error {
+	return fmt.Errorf("checkpoint: "+format+" (%w)", append(args, ErrFormat)...)
+}
+
+// dtype is the type of a tensor's elements; at is nil where they are no real numbers.
+type dtype struct {
+	name string
+	size int
+	at   func([]byte) float64
+}
+
+var (
+	float16 = dtype{"float16", 2, func(b []byte) float64 { return half(binary.LittleEndian.Uint16(b)) }}
+	float32_ = dtype{"float32", 4, func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }}
+	float64_ = dtype{"float64", 8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }}
+	bfloat16 = dtype{"bfloat16", 2, func(b []byte) float64 {
+		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16))
+	}}
+)
+
+// half is the value of an IEEE 754 binary16.
+func half(u uint16) float64 {
+	sign, exp, frac := 1-2*float64(u>>15), int(u>>10&31), float64(u&1023)
+	switch exp {
+	case 0:
+		return sign * math.Ldexp(frac, -24)
+	case 31:
+		if frac != 0 {
+			return math.NaN()
+		}
+		return math.Inf(int(sign))
+	}
+	return sign * math.Ldexp(1024+frac, exp-25)
+}
+
+// tensor is a named array in the file.
+type tensor struct {
+	name   string
+	shape  []int
+	stride []int // in elements; nil when row-major without gaps
+	dtype  dtype
+	at     int64  // byte of the first element in the file
+	raw    []byte // the elements themselves, when a reader has them in memory
+}
+
+// span is the number of elements from the first to the last one, counting those that strides skip, or an error when the
+// shape does not fit the limit elements that are there. It bounds what values allocates.
+func (t *tensor) span(limit int64) (int64, error) {
+	if len(t.shape) > 8 {
+		return 0, bad("%s: want at most 8 dimensions, file has %d", t.name, len(t.shape))
+	}
+	if t.stride != nil && len(t.stride) != len(t.shape) {
+		return 0, bad("%s: %d dimensions with %d strides", t.name, len(t.shape), len(t.stride))
+	}
+	count, last := int64(1), int64(0)
+	for i, n := range t.shape {
+		if n < 0 || t.stride != nil && t.stride[i] < 0 {
+			return 0, bad("%s: negative shape %v or stride %v", t.name, t.shape, t.stride)
+		}
+		if n == 0 {
+			return 0, nil
+		}
+		if int64(n) > limit/count {
+			return 0, bad("%s: shape %v needs more than the %d elements in the file", t.name, t.shape, limit)
+		}
+		count *= int64(n)
+		if t.stride != nil && n > 1 {
+			if int64(t.stride[i]) > (limit-1-last)/int64(n-1) {
+				return 0, bad("%s: strides %v of shape %v read outside its %d elements", t.name, t.stride, t.shape, limit)
+			}
+			last += int64(n-1) * int64(t.stride[i])
+		}
+	}
+	if t.stride == nil {
+		return count, nil
+	}
+	return last + 1, nil
+}
+
+// count is the number of elements.
+func (t *tensor) count() int {
+	n := 1
+	for _, d := range t.shape {
+		n *= d
+	}
+	return n
+}
+
+// values reads t, row-major, and checks that every element is finite.
+func (c *Checkpoint) values(t tensor) ([]float64, error) {
+	if t.dtype.at == nil {
+		return nil, bad("%s: want floating point, file has %s", t.name, t.dtype.name)
+	}
+	span, err := t.span(math.MaxInt64 / 8) // the reader has checked the shape against the file
+	if err != nil {
+		return nil, err
+	}
+	raw, size := t.raw, t.dtype.size
+	if raw == nil {
+		raw = make([]byte, span*int64(size))
+		if _, err := c.r.ReadAt(raw, t.at); err != nil {
+			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+		}
+	}
+	v := make([]float64, t.count())
+	index := make([]int, len(t.shape))
+	at := 0
+	for i := range v {
+		v[i] = t.dtype.at(raw[at*size:])
+		if math.IsNaN(v[i]) || math.IsInf(v[i], 0) {
+			return nil, bad("%s: element %d is %v, want finite numbers; the training may have diverged", t.name, i, v[i])
+		}
+		if t.stride == nil {
+			at++
+			continue
+		}
+		for d := len(index) - 1; d >= 0; d-- {
+			index[d]++
+			at += t.stride[d]
+			if index[d] < t.shape[d] {
+				break
+			}
+			at -= t.shape[d] * t.stride[d]
+			index[d] = 0
+		}
+	}
+	return v, nil
+}

@@ -1,0 +1,375 @@
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"resnet-web/resnet"
+)
+
+// state is the tensors of one network under torchvision's names.
+type state struct {
+	c       *Checkpoint
+	tensors map[string]tensor
+	order   []string // as in the file
+}
+
+// epsilon is that of torchvision, timm and Hugging Face.
+const epsilon = 1e-5
+
+// Float returns the network with its batch normalisations folded in, in float64, rounded once to float32.
+//
+// With arch "" the network is recognised by names and shapes; where those cannot tell v1 from v1.5 it is v1.5 (an ONNX
+// graph tells). Otherwise arch is a name as resnet.Lookup takes it.
+//
+// # Errors
+//
+// ErrFormat, wrapped, where the file holds another network: the message names the first layer that differs, what was
+// wanted and what came. resnet.ErrArch for an arch that is none.
+func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
+	s, err := c.state()
+	if err != nil {
+		return nil, err
+	}
+	fc, ok := s.tensors["fc.weight"]
+	if !ok || len(fc.shape) != 2 {
+		return nil, bad("fc: want a linear layer of classes × features, file has %s; a backbone alone names no classes", s.came("fc.weight"))
+	}
+	var cfg resnet.Config
+	if arch == "" {
+		cfg, err = s.recognise()
+	} else {
+		cfg, err = resnet.Lookup(arch)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Pad == resnet.PadSplit {
+		cfg.Pad = resnet.PadSplit
+	}
+	net := cfg.Network(fc.shape[0])
+	if err := s.check(net); err != nil {
+		return nil, err
+	}
+	f := &resnet.Float{Network: net}
+	for _, conv := range net.Convs() {
+		fc, err := s.fold(conv, net.Pad)
+		if err != nil {
+			return nil, err
+		}
+		f.Convs = append(f.Convs, fc)
+	}
+	for _, p := range []struct {
+		name string
+		to   *[]float32
+	}{{"fc.weight", &f.FCW}, {"fc.bias", &f.FCB}} {
+		v, err := s.values(p.name)
+		if err != nil {
+			return nil, err
+		}
+		if *p.to, err = round(p.name, v); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// fold reads one convolution and the normalisation after it.
+func (s *state) fold(conv resnet.Conv, pad resnet.Shortcut) (resnet.FloatConv, error) {
+	f := resnet.FloatConv{Conv: conv}
+	if conv.Norm == "" {
+		f.W, f.B = padWeights(conv, pad), make([]float32, conv.Out)
+		return f, nil
+	}
+	w, err := s.values(conv.Name + ".weight")
+	if err != nil {
+		return f, err
+	}
+	bias := make([]float64, conv.Out)
+	if s.folded(conv) {
+		bias, err = s.values(conv.Name + ".bias")
+	} else {
+		var p [4][]float64
+		for i, part := range normParts {
+			if p[i], err = s.values(conv.Norm + part); err != nil {
+				return f, err
+			}
+		}
+		eps := epsilon
+		if e, ok := s.c.epsilons[conv.Norm]; ok {
+			eps = e
+		}
+		row := len(w) / conv.Out
+		for o := range conv.Out {
+			if p[3][o] < 0 || p[3][o]+eps <= 0 {
+				return f, bad("%s%s: variance %d is %v, want at least 0", conv.Norm, normParts[3], o, p[3][o])
+			}
+			scale := p[0][o] / math.Sqrt(p[3][o]+eps)
+			bias[o] = p[1][o] - p[2][o]*scale
+			for i := range w[o*row : (o+1)*row] {
+				w[o*row+i] *= scale
+			}
+		}
+	}
+	if err != nil {
+		return f, err
+	}
+	if f.W, err = round(conv.Name, w); err != nil {
+		return f, err
+	}
+	f.B, err = round(conv.Name, bias)
+	return f, err
+}
+
+var normParts = [4]string{".weight", ".bias", ".running_mean", ".running_var"}
+
+// folded reports whether the normalisation of conv is already in its weights.
+func (s *state) folded(conv resnet.Conv) bool {
+	_, bias := s.tensors[conv.Name+".bias"]
+	_, norm := s.tensors[conv.Norm+".weight"]
+	return bias && !norm
+}
+
+// padWeights are those of a shortcut without parameters: output i copies input i − before.
+func padWeights(conv resnet.Conv, pad resnet.Shortcut) []float32 {
+	w, before := make([]float32, conv.Out*conv.In), 0
+	if pad == resnet.PadSplit {
+		before = (conv.Out - conv.In) / 2
+	}
+	for i := range conv.In {
+		w[(before+i)*conv.In+i] = 1
+	}
+	return w
+}
+
+func (s *state) values(name string) ([]float64, error) { return s.c.values(s.tensors[name]) }
+
+func round(name string, v []float64) ([]float32, error) {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+		if math.IsInf(float64(out[i]), 0) {
+			return nil, bad("%s: %g with its normalisation is no float32", name, x)
+		}
+	}
+	return out, nil
+}
+
+// check compares every tensor of the network with the file, in the order of the network, and then looks for others.
+func (s *state) check(net resnet.Network) error {
+	used := map[string]bool{}
+	want := func(name string, shape ...int) error {
+		t, ok := s.tensors[name]
+		if !ok || !slices.Equal(t.shape, shape) {
+			layer := name[:strings.LastIndexByte(name, '.')]
+			return bad("%s: want %s of %s for %s, file has %s%s", layer, name[len(layer)+1:], dims(shape), net.Name, s.came(name), s.hint(name, t.shape))
+		}
+		used[name] = true
+		return nil
+	}
+	for _, conv := range net.Convs() {
+		if stride, ok := s.c.strides[conv.Name]; ok && stride != conv.Stride {
+			return bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
+		}
+		if conv.Norm == "" {
+			continue
+		}
+		if err := want(conv.Name+".weight", conv.Out, conv.In, conv.Kernel, conv.Kernel); err != nil {
+			return err
+		}
+		if s.folded(conv) {
+			if err := want(conv.Name+".bias", conv.Out); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, part := range normParts {
+			if err := want(conv.Norm+part, conv.Out); err != nil {
+				return err
+			}
+		}
+	}
+	if err := want("fc.weight", net.Classes, net.Features); err != nil {
+		return err
+	}
+	if err := want("fc.bias", net.Classes); err != nil {
+		return err
+	}
+	for _, name := range s.order {
+		if !used[name] && !strings.HasSuffix(name, "num_batches_tracked") {
+			return bad("%s: want no such tensor in %s, file has %s", name, net.Name, s.came(name))
+		}
+	}
+	return nil
+}
+
+// came says what the file has under a name.
+func (s *state) came(name string) string {
+	if t, ok := s.tensors[name]; ok {
+		return t.dtype.name + " " + dims(t.shape)
+	}
+	return "none"
+}
+
+// hint guesses which relative of the family has this shape.
+func (s *state) hint(name string, shape []int) string {
+	_, deep := s.tensors["conv1.0.weight"]
+	switch {
+	case name == "conv1.weight" && deep:
+		return " but conv1.0.weight: a deep stem"
+	case len(shape) == 4 && shape[2] == 3 && shape[1] < shape[0] && strings.HasSuffix(name, ".conv2.weight"):
+		return ": grouped convolutions (ResNeXt)"
+	case len(shape) == 0 && strings.Contains(name, "downsample"):
+		return "; a net without shortcuts must be named, as plain18"
+	}
+	return ""
+}
+
+func dims(shape []int) string {
+	if len(shape) == 0 {
+		return "one number"
+	}
+	parts := make([]string, len(shape))
+	for i, n := range shape {
+		parts[i] = strconv.Itoa(n)
+	}
+	return strings.Join(parts, "×")
+}
+
+// recognise finds the member of the family by the blocks and widths that the file has.
+func (s *state) recognise() (resnet.Config, error) {
+	var none resnet.Config
+	stem, ok := s.tensors["conv1.weight"]
+	if !ok || len(stem.shape) != 4 {
+		return none, bad("conv1: want weight of channels×3×7×7, file has %s%s", s.came("conv1.weight"), s.hint("conv1.weight", nil))
+	}
+	var stages []int
+	for {
+		n := 0
+		for ; ; n++ {
+			if _, ok := s.tensors[fmt.Sprintf("layer%d.%d.conv1.weight", len(stages)+1, n)]; !ok {
+				break
+			}
+		}
+		if n == 0 {
+			break
+		}
+		stages = append(stages, n)
+	}
+	_, bottleneck := s.tensors["layer1.0.conv3.weight"]
+	width, inner := stem.shape[0], stem.shape[0]
+	if t := s.tensors["layer1.0.conv1.weight"]; bottleneck && len(t.shape) == 4 {
+		inner = t.shape[0]
+	}
+	v1 := ""
+	if s.c.strides["layer2.0.conv1"] == 2 && bottleneck {
+		v1 = "v1"
+	}
+	for _, depth := range []int{18, 34, 50, 101, 152} {
+		cfg, err := resnet.Lookup(fmt.Sprintf("resnet%d%s", depth, v1))
+		if err == nil && cfg.Bottleneck == bottleneck && slices.Equal(cfg.Stages, stages) {
+			return widen(cfg, width, inner), nil
+		}
+	}
+	if len(stages) == 3 && !bottleneck && stages[0] == stages[1] && stages[0] == stages[2] {
+		if cfg, err := resnet.Lookup(fmt.Sprintf("resnet%dcifar", 6*stages[0]+2)); err == nil {
+			return widen(cfg, width, width), nil
+		}
+	}
+	kind := "basic"
+	if bottleneck {
+		kind = "bottleneck"
+	}
+	return none, bad("layer1: want the blocks of a ResNet-18, 34, 50, 101, 152 or of the CIFAR family, file has %v %s blocks", stages, kind)
+}
+
+// widen gives cfg the widths of the file, under a name of resnet.Lookup where there is one.
+func widen(cfg resnet.Config, width, inner int) resnet.Config {
+	if cfg.Width == width && cfg.Inner == inner {
+		return cfg
+	}
+	factor := strconv.FormatFloat(float64(width)/float64(cfg.Width), 'g', -1, 64)
+	for _, name := range []string{"wide_" + cfg.Name + "_2", cfg.Name + "x" + factor} {
+		if c, err := resnet.Lookup(name); err == nil && c.Width == width && c.Inner == inner {
+			return c
+		}
+	}
+	cfg.Name = fmt.Sprintf("%s-%d-%d", cfg.Name, width, inner)
+	cfg.Width, cfg.Inner = width, inner
+	return cfg
+}
+
+// hfBlock matches Hugging Face's names inside a stage; stages and inner layers count from 0 there.
+var hfBlock = regexp.MustCompile(`^(.*?)(?:resnet\.)?encoder\.stages\.(\d)\.layers\.(\d+)\.(?:layer\.(\d)|shortcut)\.(convolution|normalization)\.(.*)$`)
+
+// hfOther matches the rest of them.
+var hfOther = regexp.MustCompile(`^(.*?)(?:resnet\.)?(embedder\.embedder\.convolution|embedder\.embedder\.normalization|classifier\.1)\.(.*)$`)
+
+// torchName is torchvision's name for one of Hugging Face's; others stay.
+func torchName(name string) string {
+	if m := hfBlock.FindStringSubmatch(name); m != nil {
+		block := fmt.Sprintf("%slayer%c.%s.", m[1], m[2][0]+1, m[3])
+		switch normal := m[5] == "normalization"; {
+		case m[4] == "" && normal:
+			return block + "downsample.1." + m[6]
+		case m[4] == "":
+			return block + "downsample.0." + m[6]
+		case normal:
+			return fmt.Sprintf("%sbn%c.%s", block, m[4][0]+1, m[6])
+		default:
+			return fmt.Sprintf("%sconv%c.%s", block, m[4][0]+1, m[6])
+		}
+	}
+	if m := hfOther.FindStringSubmatch(name); m != nil {
+		to := map[string]string{"embedder.embedder.convolution": "conv1.", "embedder.embedder.normalization": "bn1.", "classifier.1": "fc."}
+		return m[1] + to[m[2]] + m[3]
+	}
+	return name
+}
+
+// state picks the network among the tensors of the file: it may be wrapped ("state_dict.", "module."), and there may be
+// an average of it beside it, which is then taken, as it is the better one.
+func (c *Checkpoint) state() (*state, error) {
+	const probe = "layer1.0.conv1.weight"
+	names := make([]string, len(c.tensors))
+	var prefixes []string
+	for i, t := range c.tensors {
+		names[i] = torchName(t.name)
+		if p, ok := strings.CutSuffix(names[i], probe); ok && (p == "" || p[len(p)-1] == '.') {
+			prefixes = append(prefixes, p)
+		}
+	}
+	if len(prefixes) > 1 {
+		if ema := slices.DeleteFunc(slices.Clone(prefixes), func(p string) bool { return !strings.Contains(p, "ema") }); len(ema) > 0 {
+			prefixes = ema
+		}
+	}
+	switch len(prefixes) {
+	case 1:
+	case 0:
+		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no ResNet", len(names), names[0])
+	default:
+		return nil, bad("want one network, file has several, under %q; save the state_dict of one", prefixes)
+	}
+	s := &state{c: c, tensors: map[string]tensor{}}
+	for i, t := range c.tensors {
+		name, ok := strings.CutPrefix(names[i], prefixes[0])
+		if !ok {
+			continue
+		}
+		if p, ok := strings.CutPrefix(name, "linear."); ok {
+			name = "fc." + p
+		}
+		if _, twice := s.tensors[name]; twice {
+			return nil, bad("%s comes twice", name)
+		}
+		t.name = name
+		s.tensors[name] = t
+		s.order = append(s.order, name)
+	}
+	return s, nil
+}
