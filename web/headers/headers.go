@@ -1,0 +1,139 @@
+// Package headers says which HTTP headers each file of dist/ is served with.
+//
+// It is the only such place: the server in web/serve sends what [For] returns, and the build writes the same rules as
+// files for other hosts, [Hosted] for those that read a _headers file and [Nginx] for nginx. The page works without any
+// of them; with them it is cross-origin isolated, so the network runs on several threads.
+package headers
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Field is one header.
+type Field struct{ Name, Value string }
+
+// policy is the Content-Security-Policy of everything but embed.html. No inline script or style, no eval beyond
+// compiling WebAssembly, nothing from another origin: the page can send nothing anywhere.
+const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
+	"img-src 'self' blob: data:; style-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
+
+// common goes with every response, errors included.
+var common = []Field{
+	{"Content-Security-Policy", policy + "; frame-ancestors 'self'"},
+	{"Cross-Origin-Opener-Policy", "same-origin"},
+	{"Cross-Origin-Embedder-Policy", "require-corp"},
+	// Public files without credentials: any site may import the module and frame embed.html, isolated ones too.
+	{"Cross-Origin-Resource-Policy", "cross-origin"},
+	{"Access-Control-Allow-Origin", "*"},
+	{"Permissions-Policy", "camera=(self), microphone=(), geolocation=()"},
+	{"Referrer-Policy", "no-referrer"},
+	{"X-Content-Type-Options", "nosniff"},
+}
+
+// embed is made to be framed by other sites.
+const embed = "/embed.html"
+
+// types are the files that dist/ may hold. A host that guesses differently breaks wasm streaming or module workers.
+var types = map[string]string{
+	".css":         "text/css; charset=utf-8",
+	".html":        "text/html; charset=utf-8",
+	".ico":         "image/x-icon",
+	".js":          "text/javascript; charset=utf-8",
+	".json":        "application/json",
+	".mjs":         "text/javascript; charset=utf-8",
+	".msgpack":     "application/vnd.msgpack",
+	".png":         "image/png",
+	".svg":         "image/svg+xml",
+	".ts":          "text/plain; charset=utf-8",
+	".txt":         "text/plain; charset=utf-8",
+	".wasm":        "application/wasm",
+	".webmanifest": "application/manifest+json",
+}
+
+// hashed matches a name that carries a hash of its content, as the build gives to models: resnet18.1f0c9a3b.msgpack.
+var hashed = regexp.MustCompile(`\.[0-9a-f]{8}\.[a-z]+$`)
+
+const (
+	forever    = "public, max-age=31536000, immutable"
+	revalidate = "no-cache"
+)
+
+// Type is the media type of a file by its name; unknown ones are application/octet-stream.
+func Type(name string) string {
+	if t := types[path.Ext(name)]; t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+// For returns the headers of the file at a URL path such as "/resnet.wasm", media type and caching included.
+func For(urlPath string) []Field {
+	cache := revalidate
+	if hashed.MatchString(urlPath) {
+		cache = forever
+	}
+	return append([]Field{{"Content-Type", Type(urlPath)}, {"Cache-Control", cache}}, Common(urlPath)...)
+}
+
+// Common returns the headers that go with any answer for a URL path, an error too.
+func Common(urlPath string) []Field {
+	fields := append([]Field(nil), common...)
+	if urlPath == embed {
+		fields[0].Value = policy
+	}
+	return fields
+}
+
+// Hosted writes the rules in the _headers format that static hosts read.
+//
+// Such hosts join the values of all matching rules, so each header stands under exactly one rule that matches a path;
+// files are the URL paths of dist/, in order.
+func Hosted(w io.Writer, files []string) error {
+	var b strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&b, "%s\n", f)
+		for _, h := range For(f) {
+			fmt.Fprintf(&b, "  %s: %s\n", h.Name, h.Value)
+		}
+		if f == "/index.html" {
+			fmt.Fprintf(&b, "/\n")
+			for _, h := range For(f) {
+				fmt.Fprintf(&b, "  %s: %s\n", h.Name, h.Value)
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Nginx writes the rules as the inside of an nginx server block.
+func Nginx(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# Include this in a server block whose root is this folder.\n")
+	b.WriteString("types {\n")
+	for _, ext := range slices.Sorted(maps.Keys(types)) {
+		media, _, _ := strings.Cut(types[ext], ";")
+		fmt.Fprintf(&b, "    %s %s;\n", media, ext[1:])
+	}
+	b.WriteString("}\ncharset utf-8;\ncharset_types text/html text/css text/javascript text/plain;\ngzip_static on;\n")
+	location := func(match, urlPath string) {
+		fmt.Fprintf(&b, "location %s {\n", match)
+		for _, h := range For(urlPath) {
+			if h.Name != "Content-Type" {
+				fmt.Fprintf(&b, "    add_header %s %q always;\n", h.Name, h.Value)
+			}
+		}
+		b.WriteString("}\n")
+	}
+	location("/", "/")
+	location("= "+embed, embed)
+	location(fmt.Sprintf("~ %q", hashed), "/model.00000000.msgpack")
+	_, err := io.WriteString(w, b.String())
+	return err
+}

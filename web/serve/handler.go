@@ -1,0 +1,180 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"resnet-web/web/headers"
+)
+
+// Handler serves the files below one folder.
+type Handler struct {
+	root *os.Root // refuses names and symbolic links that lead outside
+
+	mu   sync.Mutex
+	tags map[string]tag // by file name
+}
+
+// tag is the ETag of one state of a file.
+type tag struct {
+	size int64
+	mod  time.Time
+	text string
+}
+
+// NewHandler serves dir, which must hold an index.html.
+func NewHandler(dir string) (*Handler, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("serve: want a built page in %s: %w; run ./build.sh", dir, err)
+	}
+	if _, err := root.Stat("index.html"); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("serve: %s has no index.html; run ./build.sh", dir)
+	}
+	return &Handler{root: root, tags: map[string]tag{}}, nil
+}
+
+// Close lets go of the folder.
+func (h *Handler) Close() error { return h.root.Close() }
+
+// encodings are the precompressed variants, the better one first.
+var encodings = []struct{ name, ext string }{{"br", ".br"}, {"gzip", ".gz"}}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, f := range headers.Common(r.URL.Path) {
+		w.Header().Set(f.Name, f.Value)
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD are served", http.StatusMethodNotAllowed)
+		return
+	}
+	name, ok := fileName(r.URL.Path)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	file, info, err := h.open(name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer func() { file.Close() }()
+	suffix, compressed := "", false
+	for _, e := range encodings {
+		packed, packedInfo, err := h.open(name + e.ext)
+		if err != nil {
+			continue
+		}
+		compressed = true
+		// An old .gz beside a newer file would be a wrong answer.
+		if suffix == "" && r.Header.Get("Range") == "" && accepts(r.Header.Get("Accept-Encoding"), e.name) && !packedInfo.ModTime().Before(info.ModTime()) {
+			file.Close()
+			file, info, suffix = packed, packedInfo, e.ext
+			w.Header().Set("Content-Encoding", e.name)
+			// ServeContent leaves it out for encoded content; progress bars want it.
+			w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+			continue
+		}
+		packed.Close()
+	}
+	text, err := h.tag(name+suffix, file, info)
+	if err != nil {
+		w.Header().Del("Content-Encoding")
+		http.Error(w, "the file cannot be read", http.StatusInternalServerError)
+		return
+	}
+	for _, f := range headers.For("/" + name) {
+		if f.Name == "Content-Type" || f.Name == "Cache-Control" {
+			w.Header().Set(f.Name, f.Value)
+		}
+	}
+	if compressed {
+		w.Header().Set("Vary", "Accept-Encoding")
+	}
+	w.Header().Set("ETag", text)
+	http.ServeContent(w, r, name, time.Time{}, file)
+}
+
+// fileName turns a URL path into a name below the root; hidden files and unclean paths are none of it.
+func fileName(urlPath string) (string, bool) {
+	if !strings.HasPrefix(urlPath, "/") || strings.ContainsAny(urlPath, "\\\x00") {
+		return "", false
+	}
+	if strings.HasSuffix(urlPath, "/") {
+		urlPath += "index.html"
+	}
+	name := urlPath[1:]
+	if path.Clean(urlPath) != urlPath || !fs.ValidPath(name) || strings.HasPrefix(name, ".") || strings.Contains(name, "/.") {
+		return "", false
+	}
+	return name, true
+}
+
+func (h *Handler) open(name string) (*os.File, fs.FileInfo, error) {
+	f, err := h.root.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// tag hashes a file once per state, and leaves f at its start.
+func (h *Handler) tag(name string, f *os.File, info fs.FileInfo) (string, error) {
+	h.mu.Lock()
+	known, ok := h.tags[name]
+	h.mu.Unlock()
+	if ok && known.size == info.Size() && known.mod.Equal(info.ModTime()) {
+		return known.text, nil
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	t := tag{info.Size(), info.ModTime(), `"` + hex.EncodeToString(sum.Sum(nil)[:16]) + `"`}
+	h.mu.Lock()
+	h.tags[name] = t
+	h.mu.Unlock()
+	return t.text, nil
+}
+
+// accepts reads an Accept-Encoding header (RFC 9110, 12.5.3).
+func accepts(header, encoding string) bool {
+	any := false
+	for part := range strings.SplitSeq(header, ",") {
+		name, param, _ := strings.Cut(part, ";")
+		name = strings.ToLower(strings.TrimSpace(name))
+		weight, isQ := strings.CutPrefix(strings.ToLower(strings.TrimSpace(param)), "q=")
+		q, err := strconv.ParseFloat(weight, 64)
+		wanted := !isQ || err != nil || q > 0
+		switch name {
+		case encoding:
+			return wanted
+		case "*":
+			any = wanted
+		}
+	}
+	return any
+}
