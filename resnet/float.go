@@ -117,7 +117,7 @@ func (r *rng) fill(t []float32, bound float64) {
 // Forward runs the network on one image and returns its logits.
 //
 // rgb is 3×size×size, planar, already normalised. observe, which may be nil, is called with each activation in order:
-// "conv1" after its ReLU and before the max-pool, each inner convolution after its ReLU under its own name
+// "conv1" after its ReLU, "maxpool" where there is one, each inner convolution after its ReLU under its own name
 // ("layer1.0.conv1"), each projection and pad shortcut without ReLU ("layer2.0.downsample.0", "layer2.0.shortcut"), each
 // block after the sum and the last ReLU ("layer1.0"), and "features", the averages before the linear layer. Its t is
 // c×h×w, planar, and valid only during the call.
@@ -140,6 +140,7 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 		half := (side-1)/2 + 1
 		y := getFloats(f.Stem.Out * half * half)
 		maxPool(*y, *x, side, half)
+		observe("maxpool", f.Stem.Out, half, half, *y)
 		floats.Put(x)
 		x, side = y, half
 	}
