@@ -1,0 +1,287 @@
+// Command build makes dist/: the page, its files, the Go program as WebAssembly and a model, ready for any static host.
+//
+//	go run ./web/build [-out dist] [-model FILE]
+//
+// It runs in the repository root and needs nothing but Go. Beside compressible files it puts .br and .gz; it writes
+// manifest.json (see [Manifest]), _headers and nginx.conf for hosts other than web/serve, and NOTICES.txt with the
+// licences of what is bundled. It fails when the runtime outgrows its budget.
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"resnet-web/web/headers"
+)
+
+// Manifest is what dist/manifest.json says: which model the page starts with, and the size and hash of every file, for
+// progress (Content-Length counts compressed bytes) and for verification.
+type Manifest struct {
+	Version string          `json:"version"` // changes when any file does
+	Model   string          `json:"model"`   // a key of Files
+	Files   map[string]File `json:"files"`   // by path relative to the manifest
+}
+
+// File is one uncompressed file.
+type File struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"` // hexadecimal
+}
+
+// runtimeBudget is the most that all JavaScript and WebAssembly may weigh, gzip -9.
+const runtimeBudget = 1_250_000
+
+// stamp is what the service worker has in place of the version, so that a new build is a new service worker.
+const stamp = "__VERSION__"
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("build: ")
+	out := flag.String("out", "dist", "folder to make")
+	model := flag.String("model", "", "model file that the page starts with")
+	flag.Parse()
+	if flag.NArg() != 0 || *model == "" {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := build(*out, *model); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// build makes the new folder beside the old one and then swaps them, so that a failure leaves the old one whole.
+func build(out, model string) error {
+	next := out + ".new"
+	if err := os.RemoveAll(next); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(next, 0o755); err != nil {
+		return err
+	}
+	defer os.RemoveAll(next)
+
+	m := Manifest{Files: map[string]File{}}
+	var err error
+	if m.Model, err = copyModel(next, model); err != nil {
+		return err
+	}
+	if err := copyWeb(next, "web"); err != nil {
+		return err
+	}
+	if err := compile(next); err != nil {
+		return err
+	}
+	if err := notices(filepath.Join(next, "NOTICES.txt")); err != nil {
+		return err
+	}
+	if err := m.list(next); err != nil {
+		return err
+	}
+	if err := m.write(next); err != nil {
+		return err
+	}
+	if err := hostFiles(next, m); err != nil {
+		return err
+	}
+	sizes, err := compress(next, out, m)
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(out); err != nil {
+		return err
+	}
+	if err := os.Rename(next, out); err != nil {
+		return err
+	}
+	return report(os.Stdout, m, sizes)
+}
+
+// copyModel puts the model into dir under a name with a hash of its content, so that it can be cached for ever.
+func copyModel(dir, model string) (string, error) {
+	data, err := os.ReadFile(model)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("want a model file, but %s does not exist; make one with\n"+
+			"    go run ./weights/cmd/resnet import -o %s CHECKPOINT\nor name another: MODEL=FILE ./build.sh", model, model)
+	}
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	base := strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
+	name := fmt.Sprintf("%s.%x.msgpack", base, sum[:4])
+	return name, os.WriteFile(filepath.Join(dir, name), data, 0o644)
+}
+
+// shipped are the kinds of file of web/ that go into dist/; its Go sources and tests do not.
+var shipped = []string{".html", ".css", ".js", ".ts", ".svg", ".png", ".webmanifest"}
+
+// copyWeb copies the hand-written files of web/, its sub-folders samples and icons included, and the licence.
+func copyWeb(dir, web string) error {
+	for _, sub := range []string{".", "icons", "samples"} {
+		entries, err := os.ReadDir(filepath.Join(web, sub))
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Type().IsRegular() && slices.Contains(shipped, filepath.Ext(e.Name())) {
+				if err := copyFile(filepath.Join(dir, sub, e.Name()), filepath.Join(web, sub, e.Name())); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return copyFile(filepath.Join(dir, "LICENSE.txt"), "LICENSE")
+}
+
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o644)
+}
+
+// compile makes resnet.wasm and puts Go's own glue for it beside.
+func compile(dir string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "resnet.wasm"), "./wasm")
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%v: %w", cmd, err)
+	}
+	root, err := goroot()
+	if err != nil {
+		return err
+	}
+	return copyFile(filepath.Join(dir, "wasm_exec.js"), filepath.Join(root, "lib", "wasm", "wasm_exec.js"))
+}
+
+func goroot() (string, error) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	return strings.TrimSpace(string(root)), err
+}
+
+// notices collects the licences of Go and of the modules that resnet.wasm is linked from.
+func notices(to string) error {
+	cmd := exec.Command("go", "list", "-deps", "-f", `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}|{{.Dir}}{{end}}{{end}}`, "./wasm")
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	cmd.Stderr = os.Stderr
+	list, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%v: %w", cmd, err)
+	}
+	root, err := goroot()
+	if err != nil {
+		return err
+	}
+	modules := strings.Split(strings.TrimSpace(string(list)), "\n")
+	slices.Sort(modules)
+	modules = append([]string{"The Go runtime and standard library|" + root}, slices.Compact(modules)...)
+	var b strings.Builder
+	b.WriteString("resnet-web is under the MIT licence, see LICENSE.txt. resnet.wasm and wasm_exec.js contain the following.\n")
+	for _, m := range modules {
+		name, dir, _ := strings.Cut(m, "|")
+		text, err := licence(dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(&b, "\n\n%s\n\n%s\n", name, strings.TrimSpace(text))
+	}
+	return os.WriteFile(to, []byte(b.String()), 0o644)
+}
+
+// licence is the text of the licence of the module in dir. Debian's Go keeps its own two folders up.
+func licence(dir string) (string, error) {
+	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			return string(text), nil
+		}
+	}
+	return "", fmt.Errorf("no licence file in %s", dir)
+}
+
+// list hashes the files of dir, and stamps the service worker with the version that follows from the others.
+func (m *Manifest) list(dir string) error {
+	all := sha256.New()
+	paths, err := walk(dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range paths {
+		data, err := os.ReadFile(filepath.Join(dir, p))
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(data)
+		fmt.Fprintf(all, "%s %x\n", p, sum)
+		m.Files[p] = File{int64(len(data)), hex.EncodeToString(sum[:])}
+	}
+	m.Version = hex.EncodeToString(all.Sum(nil)[:6])
+	const sw = "sw.js"
+	if _, ok := m.Files[sw]; !ok {
+		return nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, sw))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(data), stamp) {
+		return fmt.Errorf("%s: want %s in it, to be replaced by the version", sw, stamp)
+	}
+	data = []byte(strings.ReplaceAll(string(data), stamp, m.Version))
+	sum := sha256.Sum256(data)
+	m.Files[sw] = File{int64(len(data)), hex.EncodeToString(sum[:])}
+	return os.WriteFile(filepath.Join(dir, sw), data, 0o644)
+}
+
+// walk lists the files below dir with slashes, sorted.
+func walk(dir string) ([]string, error) {
+	var paths []string
+	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			paths = append(paths, p)
+		}
+		return err
+	})
+	return paths, err
+}
+
+func (m *Manifest) write(dir string) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, manifestFile), append(data, '\n'), 0o644)
+}
+
+const manifestFile = "manifest.json"
+
+// hostFiles writes the headers for hosts other than web/serve.
+func hostFiles(dir string, m Manifest) error {
+	paths := []string{"/" + manifestFile}
+	for p := range m.Files {
+		paths = append(paths, "/"+p)
+	}
+	slices.Sort(paths)
+	var hosted, nginx strings.Builder
+	if err := errors.Join(headers.Hosted(&hosted, paths), headers.Nginx(&nginx)); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "_headers"), []byte(hosted.String()), 0o644),
+		os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(nginx.String()), 0o644))
+}
