@@ -1,0 +1,477 @@
+package kernels
+
+import (
+	"fmt"
+
+	. "resnet-web/engine/wasmasm"
+)
+
+// Residual is what a convolution adds before its ReLU.
+type Residual uint8
+
+const (
+	ResNone Residual = iota
+	ResI16           // a block's 16-bit skip tensor
+	ResU7            // the max-pool output
+)
+
+// Output is what a convolution writes.
+type Output uint8
+
+const (
+	OutU7   Output = iota // ReLU, 7-bit
+	OutBoth               // ReLU, 7-bit and 16-bit
+	OutI16                // no ReLU, signed 16-bit: a projection shortcut
+)
+
+// Kernel is one convolution kernel: a register tile of Pixels × 8 output channels and the stores at its end.
+type Kernel struct {
+	Pixels   int // 1 to 6
+	Unroll   int // groups per trip of the inner loop; must divide the groups of a tap (relaxed; fixed always takes one)
+	Residual Residual
+	Output   Output
+}
+
+// String is the kernel's name: type, tile, unrolling, residual, output.
+func (k Kernel) String() string {
+	return fmt.Sprintf("conv_%dx8_u%d_%s_%s", k.Pixels, k.Unroll, [...]string{"none", "i16", "u7"}[k.Residual], [...]string{"u7", "both", "i16"}[k.Output])
+}
+
+// convParams are those of every conv kernel: record, block, first tile, end tile, packed activations (fixed).
+var convParams = []Type{I32, I32, I32, I32, I32}
+
+// magic is 1.5·2²³: adding it to a float32 of magnitude below 2²² leaves the nearest integer, ties to even, in the low
+// bits, because the unit in the last place of the sum is 1.
+const (
+	magic     = 12582912
+	magicBits = 0x4b400000
+)
+
+// tile holds what the parts of a conv kernel share.
+type tile struct {
+	*Func
+	k                       Kernel
+	rec, block, t, end      Local
+	params, out, skip, res  Local
+	stride, pix, last, tmpI Local
+	rs, x, y                Local
+	acc                     [][2]Local
+}
+
+// newTile emits the head of a kernel: the record's fields into locals, addresses moved to the block's channels.
+func newTile(m *Module, k Kernel) *tile {
+	f := m.Func("", convParams, nil)
+	v := &tile{Func: f, k: k, rec: f.Param(0), block: f.Param(1), t: f.Param(2), end: f.Param(3)}
+	v.params = load(f, v.rec, fParams)
+	f.Get(v.params, v.block)
+	f.I32(64)
+	f.Op(I32Mul, I32Add)
+	f.Set(v.params)
+	v.stride = load(f, v.rec, fStride)
+	v.last = load(f, v.rec, fPixels)
+	f.AddConst(v.last, int32(-k.Pixels))
+	v.pix, v.tmpI = f.Local(I32), f.Local(I32)
+	v.out, v.skip, v.res = f.Local(I32), f.Local(I32), f.Local(I32)
+	v.rs, v.x, v.y = f.Local(V128), f.Local(V128), f.Local(V128)
+	if k.Residual != ResNone {
+		f.Get(v.rec)
+		f.Mem(V128Load32Splat, fRS)
+		f.Set(v.rs)
+	}
+	for range k.Pixels {
+		v.acc = append(v.acc, [2]Local{f.Local(V128), f.Local(V128)})
+	}
+	return v
+}
+
+// zero clears the accumulators.
+func (v *tile) zero() {
+	for _, a := range v.acc {
+		for _, l := range a {
+			v.V128I32(0)
+			v.Set(l)
+		}
+	}
+}
+
+// address sets l to the field's base + (pix·stride + block·8)·size.
+func (v *tile) address(l Local, field uint32, size int32) {
+	word(v.Func, v.rec, field)
+	v.Get(v.pix, v.stride)
+	v.Op(I32Mul)
+	v.Get(v.block)
+	v.I32(8)
+	v.Op(I32Mul, I32Add)
+	v.I32(size)
+	v.Op(I32Mul, I32Add)
+	v.Set(l)
+}
+
+// advance moves l on by one pixel.
+func (v *tile) advance(l Local, size int32) {
+	v.Get(l, v.stride)
+	if size > 1 {
+		v.I32(size)
+		v.Op(I32Mul)
+	}
+	v.Op(I32Add)
+	v.Set(l)
+}
+
+// store requantises the accumulators, adds the residual and writes the tile: the arithmetic contract, instruction by
+// instruction.
+func (v *tile) store() {
+	// The last tile overlaps the one before it rather than running past the end.
+	v.Get(v.t)
+	v.I32(int32(v.k.Pixels))
+	v.Op(I32Mul)
+	v.Tee(v.pix)
+	v.Get(v.last)
+	v.Get(v.pix, v.last)
+	v.Op(I32LtU, Select)
+	v.Set(v.pix)
+	if v.k.Output != OutI16 {
+		v.address(v.out, fOut, 1)
+	}
+	if v.k.Output != OutU7 {
+		v.address(v.skip, fSkip, 2)
+	}
+	resSize := int32(1)
+	if v.k.Residual == ResI16 {
+		resSize = 2
+	}
+	if v.k.Residual != ResNone {
+		v.address(v.res, fRes, resSize)
+	}
+	for p, a := range v.acc {
+		for j, l := range a {
+			v.Get(l)
+			v.Op(F32x4ConvertI32x4S)
+			v.Get(v.params)
+			v.Mem(V128Load, uint32(16*j))
+			v.Op(F32x4Mul)
+			v.Get(v.params)
+			v.Mem(V128Load, uint32(32+16*j))
+			v.Op(F32x4Add)
+			switch v.k.Residual {
+			case ResI16:
+				v.Get(v.res)
+				v.Mem(V128Load16x4S, uint32(8*j))
+			case ResU7:
+				v.Get(v.res)
+				v.Mem(V128Load8x8U, 0)
+				v.Op([]Op{I32x4ExtendLowI16x8U, I32x4ExtendHighI16x8U}[j])
+			}
+			if v.k.Residual != ResNone {
+				v.Op(F32x4ConvertI32x4S)
+				v.Get(v.rs)
+				v.Op(F32x4Mul, F32x4Add)
+			}
+			v.Set(l)
+		}
+		if v.k.Output != OutU7 {
+			v.Get(v.skip)
+			for _, l := range a {
+				v.Get(l)
+				v.V128F32(64)
+				v.Op(F32x4Mul)
+				lo := float32(0)
+				if v.k.Output == OutI16 {
+					lo = -32768
+				}
+				v.round(lo, 32767)
+			}
+			v.Op(I16x8NarrowI32x4S)
+			v.Mem(V128Store, 0)
+		}
+		if v.k.Output != OutI16 {
+			v.Get(v.out)
+			for _, l := range a {
+				v.Get(l)
+				v.round(0, 127)
+			}
+			v.Op(I16x8NarrowI32x4S)
+			v.Tee(v.x)
+			v.Get(v.x)
+			v.Op(I8x16NarrowI16x8U)
+			v.MemLane(V128Store64Lane, 0, 0)
+		}
+		if p == len(v.acc)-1 {
+			break
+		}
+		if v.k.Output != OutI16 {
+			v.advance(v.out, 1)
+		}
+		if v.k.Output != OutU7 {
+			v.advance(v.skip, 2)
+		}
+		if v.k.Residual != ResNone {
+			v.advance(v.res, resSize)
+		}
+	}
+}
+
+// round clamps the float32 lanes on the stack to lo…hi, NaN to lo, and rounds to the nearest integer, ties to even.
+// pmax(lo, t) is lo < t ? t : lo, one instruction on every CPU, and gives lo for a NaN. (With lo = −32768 there is no
+// residual, and acc·m + b with finite m and b is never a NaN.)
+func (v *tile) round(lo, hi float32) {
+	v.Set(v.y)
+	v.V128F32(lo)
+	v.Get(v.y)
+	v.Op(F32x4PMax)
+	v.V128F32(hi)
+	v.Op(F32x4PMin)
+	v.V128F32(magic)
+	v.Op(F32x4Add)
+	v.V128I32(magicBits)
+	v.Op(I32x4Sub)
+}
+
+// relaxedConv emits a kernel over 8-bit weights and 7-bit activations in place.
+//
+// Register tile: Pixels rows × 8 channels in 2·Pixels accumulators; per group of 4 inputs two weight vectors and, for
+// each row, one broadcast load: 2·Pixels dot products to Pixels+2 loads.
+func relaxedConv(m *Module, k Kernel) *Func {
+	v := newTile(m, k)
+	taps, groups := load(v.Func, v.rec, fTaps), load(v.Func, v.rec, fGroups)
+	weights, table := v.Local(I32), v.Local(I32)
+	w, tap, n := v.Local(I32), v.Local(I32), v.Local(I32)
+	row := v.Locals(k.Pixels, I32)
+	w0, w1, a := v.Local(V128), v.Local(V128), v.Local(V128)
+
+	word(v.Func, v.rec, fWeights)
+	v.Get(v.block, taps, groups)
+	v.Op(I32Mul, I32Mul)
+	v.I32(32)
+	v.Op(I32Mul, I32Add)
+	v.Set(weights)
+	word(v.Func, v.rec, fTable)
+	v.Get(v.t, taps)
+	v.Op(I32Mul)
+	v.I32(int32(4 * k.Pixels))
+	v.Op(I32Mul, I32Add)
+	v.Set(table)
+
+	each(v.Func, v.t, v.end, 1, func() {
+		v.zero()
+		v.Get(weights)
+		v.Set(w)
+		v.Get(taps)
+		v.Set(tap)
+		v.Loop(func(nextTap Label) {
+			for p, r := range row {
+				v.Get(table)
+				v.Mem(I32Load, uint32(4*p))
+				v.Set(r)
+			}
+			v.Get(groups)
+			v.Set(n)
+			v.Loop(func(next Label) {
+				for u := range uint32(k.Unroll) {
+					v.Get(w)
+					v.Mem(V128Load, 32*u)
+					v.Set(w0)
+					v.Get(w)
+					v.Mem(V128Load, 32*u+16)
+					v.Set(w1)
+					for p, r := range row {
+						v.Get(r)
+						v.Mem(V128Load32Splat, 4*u)
+						v.Set(a)
+						for j, wj := range []Local{w0, w1} {
+							v.Get(wj, a, v.acc[p][j])
+							v.Op(I32x4RelaxedDotI8I7AddS)
+							v.Set(v.acc[p][j])
+						}
+					}
+				}
+				for _, r := range row {
+					v.AddConst(r, int32(4*k.Unroll))
+				}
+				v.AddConst(w, int32(32*k.Unroll))
+				v.Get(n)
+				v.I32(int32(k.Unroll))
+				v.Op(I32Sub)
+				v.Tee(n)
+				v.BrIf(next)
+			})
+			v.AddConst(table, int32(4*k.Pixels))
+			v.Get(tap)
+			v.I32(1)
+			v.Op(I32Sub)
+			v.Tee(tap)
+			v.BrIf(nextTap)
+		})
+		v.store()
+	})
+	return v.Func
+}
+
+// fixedConv emits a kernel over 16-bit weights and activations packed by pack: both are read front to back.
+//
+// Register tile: as relaxedConv; per pair of inputs two weight vectors, and per row one broadcast load, two multiplies
+// and two adds.
+func fixedConv(m *Module, k Kernel) *Func {
+	v := newTile(m, k)
+	steps := load(v.Func, v.rec, fTaps)
+	word(v.Func, v.rec, fGroups)
+	v.Get(steps)
+	v.Op(I32Mul)
+	v.Set(steps)
+	weights, act := v.Local(I32), v.Param(4)
+	w, n := v.Local(I32), v.Local(I32)
+	w0, w1, a := v.Local(V128), v.Local(V128), v.Local(V128)
+
+	word(v.Func, v.rec, fWeights)
+	v.Get(v.block, steps)
+	v.Op(I32Mul)
+	v.I32(128)
+	v.Op(I32Mul, I32Add)
+	v.Set(weights)
+
+	each(v.Func, v.t, v.end, 1, func() {
+		v.zero()
+		v.Get(weights)
+		v.Set(w)
+		v.Get(steps)
+		v.Set(n)
+		v.Loop(func(next Label) {
+			for u := range uint32(4) {
+				v.Get(w)
+				v.Mem(V128Load, 32*u)
+				v.Set(w0)
+				v.Get(w)
+				v.Mem(V128Load, 32*u+16)
+				v.Set(w1)
+				for p := range k.Pixels {
+					v.Get(act)
+					v.Mem(V128Load32Splat, uint32(16*p)+4*u)
+					v.Set(a)
+					for j, wj := range []Local{w0, w1} {
+						v.Get(a, wj)
+						v.Op(I32x4DotI16x8S)
+						v.Get(v.acc[p][j])
+						v.Op(I32x4Add)
+						v.Set(v.acc[p][j])
+					}
+				}
+			}
+			v.AddConst(act, int32(16*k.Pixels))
+			v.AddConst(w, 128)
+			v.Get(n)
+			v.I32(1)
+			v.Op(I32Sub)
+			v.Tee(n)
+			v.BrIf(next)
+		})
+		v.store()
+	})
+	return v.Func
+}
+
+// pack emits pack(record, first tile, end tile, to): the tiles' input rows widened to 16 bits and interleaved,
+// [tile][tap][group of 8][pixel][8] int16. A run that is no multiple of 8 bytes is read up to 4 bytes past its end;
+// the weights there are zero.
+func pack(m *Module, pixels int) *Func {
+	f := m.Func("", []Type{I32, I32, I32, I32}, nil)
+	rec, t, end, to := f.Param(0), f.Param(1), f.Param(2), f.Param(3)
+	taps, groups := load(f, rec, fTaps), load(f, rec, fGroups)
+	table, n := f.Local(I32), f.Local(I32)
+	row := f.Locals(pixels, I32)
+	word(f, rec, fTable)
+	f.Get(t, taps)
+	f.Op(I32Mul)
+	f.I32(int32(4 * pixels))
+	f.Op(I32Mul, I32Add)
+	f.Set(table)
+	// Taps of consecutive tiles follow each other in the table: one loop over all of them.
+	f.Get(t, taps)
+	f.Op(I32Mul)
+	f.Set(t)
+	f.Get(end, taps)
+	f.Op(I32Mul)
+	f.Set(end)
+	each(f, t, end, 1, func() {
+		for p, r := range row {
+			f.Get(table)
+			f.Mem(I32Load, uint32(4*p))
+			f.Set(r)
+		}
+		f.Get(groups)
+		f.Set(n)
+		f.Loop(func(next Label) {
+			for p, r := range row {
+				f.Get(to, r)
+				f.Mem(V128Load8x8U, 0)
+				f.Mem(V128Store, uint32(16*p))
+				f.AddConst(r, 8)
+			}
+			f.AddConst(to, int32(16*pixels))
+			f.Get(n)
+			f.I32(1)
+			f.Op(I32Sub)
+			f.Tee(n)
+			f.BrIf(next)
+		})
+		f.AddConst(table, int32(4*pixels))
+	})
+	return f
+}
+
+// conv emits the walk over a convolution: blocks outside, tiles inside, so that a block's weights stay in the first
+// cache. The fixed machine packs as many tiles as the scratch holds, then runs all blocks over them.
+func conv(m *Module, mc Machine, like, packLike *Func) *Func {
+	f := m.Func("", i32x3, nil)
+	rec, thread, threads := f.Param(0), f.Param(1), f.Param(2)
+	tiles, blocks := load(f, rec, fTiles), load(f, rec, fBlocks)
+	t0, t1, b0, b1, b := f.Local(I32), f.Local(I32), f.Local(I32), f.Local(I32), f.Local(I32)
+	word(f, rec, fByBlocks)
+	f.IfElse(func() {
+		share(f, blocks, thread, threads, b0, b1)
+		f.Get(tiles)
+		f.Set(t1)
+	}, func() {
+		share(f, tiles, thread, threads, t0, t1)
+		f.Get(blocks)
+		f.Set(b1)
+	})
+	kernel := func(from, to Local, scratch func()) {
+		f.Get(b0)
+		f.Set(b)
+		each(f, b, b1, 1, func() {
+			f.Get(rec, b, from, to)
+			scratch()
+			word(f, rec, fKernel)
+			f.CallIndirect(like)
+		})
+	}
+	if mc.Relaxed {
+		kernel(t0, t1, func() { f.I32(0) })
+		return f
+	}
+	chunk, scratch, end := load(f, rec, fChunk), load(f, rec, fScratch), f.Local(I32)
+	f.Get(scratch)
+	word(f, rec, fScratchSize)
+	f.Get(thread)
+	f.Op(I32Mul, I32Add)
+	f.Set(scratch)
+	f.Loop(func(next Label) {
+		f.Get(t0, chunk)
+		f.Op(I32Add)
+		f.Tee(end)
+		f.Get(t1)
+		f.Get(end, t1)
+		f.Op(I32LtU, Select)
+		f.Set(end)
+		f.Get(rec, t0, end, scratch)
+		word(f, rec, fPack)
+		f.CallIndirect(packLike)
+		kernel(t0, end, func() { f.Get(scratch) })
+		f.Get(end)
+		f.Tee(t0)
+		f.Get(t1)
+		f.Op(I32LtU)
+		f.BrIf(next)
+	})
+	return f
+}

@@ -1,0 +1,317 @@
+// Package wasmasm assembles small WebAssembly modules: functions, structured control, SIMD, relaxed SIMD and atomics.
+//
+// It exists because Go's compiler cannot emit the instructions the engine lives on. It is an assembler and not a
+// compiler: one method call is one instruction, in the order of the binary format, and nothing is checked beyond label
+// depth; the WebAssembly validator of whoever loads the module has the last word.
+//
+// Source: WebAssembly Core Specification 3.0, chapter "Binary Format"; Threads proposal for the 0xFE opcodes.
+package wasmasm
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// Type is a value type, by its byte in the binary format.
+type Type byte
+
+const (
+	I32  Type = 0x7f
+	I64  Type = 0x7e
+	F32  Type = 0x7d
+	F64  Type = 0x7c
+	V128 Type = 0x7b
+)
+
+// Module collects functions around one imported memory and one function table.
+type Module struct {
+	types  [][]byte
+	memory []byte // import entry
+	funcs  []*Func
+	table  []*Func
+}
+
+// ImportMemory makes the module use the memory that the importer passes as module.name, of at least min pages of
+// 64 KiB. A shared memory also has a maximum, max; max is ignored otherwise.
+func (m *Module) ImportMemory(module, name string, min, max uint32, shared bool) {
+	b := append(str(module), str(name)...)
+	b = append(b, 2)
+	if shared {
+		b = append(append(b, 3), uleb(uint64(min))...)
+		b = append(b, uleb(uint64(max))...)
+	} else {
+		b = append(append(b, 0), uleb(uint64(min))...)
+	}
+	m.memory = b
+}
+
+// Func adds a function; name is its export name, or "" for none.
+func (m *Module) Func(name string, params, results []Type) *Func {
+	f := &Func{m: m, name: name, index: uint32(len(m.funcs)), params: params, typ: m.typ(params, results)}
+	m.funcs = append(m.funcs, f)
+	return f
+}
+
+// Table appends f to the function table and returns its place, for CallIndirect.
+func (m *Module) Table(f *Func) uint32 {
+	m.table = append(m.table, f)
+	return uint32(len(m.table) - 1)
+}
+
+func (m *Module) typ(params, results []Type) uint32 {
+	b := []byte{0x60}
+	for _, list := range [][]Type{params, results} {
+		b = append(b, uleb(uint64(len(list)))...)
+		for _, t := range list {
+			b = append(b, byte(t))
+		}
+	}
+	for i, t := range m.types {
+		if string(t) == string(b) {
+			return uint32(i)
+		}
+	}
+	m.types = append(m.types, b)
+	return uint32(len(m.types) - 1)
+}
+
+// Bytes encodes the module.
+func (m *Module) Bytes() []byte {
+	var funcs, exports, codes [][]byte
+	for _, f := range m.funcs {
+		if f.depth != 0 {
+			panic("wasmasm: unbalanced block in " + f.name)
+		}
+		funcs = append(funcs, uleb(uint64(f.typ)))
+		if f.name != "" {
+			exports = append(exports, append(append(str(f.name), 0), uleb(uint64(f.index))...))
+		}
+		codes = append(codes, f.bytes())
+	}
+	out := []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
+	out = section(out, 1, vec(m.types))
+	if m.memory != nil {
+		out = section(out, 2, vec([][]byte{m.memory}))
+	}
+	out = section(out, 3, vec(funcs))
+	if n := uint64(len(m.table)); n > 0 {
+		out = section(out, 4, append([]byte{1, 0x70, 0}, uleb(n)...))
+	}
+	out = section(out, 7, vec(exports))
+	if len(m.table) > 0 {
+		var refs [][]byte
+		for _, f := range m.table {
+			refs = append(refs, uleb(uint64(f.index)))
+		}
+		out = section(out, 9, append([]byte{1, 0, 0x41, 0, 0x0b}, vec(refs)...))
+	}
+	return section(out, 10, vec(codes))
+}
+
+// Local names a parameter or local variable of a function.
+type Local uint32
+
+// Label names an enclosing block, loop or if, as a target of branches.
+type Label int
+
+// Func is a function under construction.
+type Func struct {
+	m      *Module
+	name   string
+	index  uint32
+	typ    uint32
+	params []Type
+	locals []Type
+	code   []byte
+	depth  int
+}
+
+// Param is the i-th parameter.
+func (f *Func) Param(i int) Local { return Local(i) }
+
+// Local adds a variable, zero at entry.
+func (f *Func) Local(t Type) Local {
+	f.locals = append(f.locals, t)
+	return Local(len(f.params) + len(f.locals) - 1)
+}
+
+// Locals adds n variables.
+func (f *Func) Locals(n int, t Type) []Local {
+	list := make([]Local, n)
+	for i := range list {
+		list[i] = f.Local(t)
+	}
+	return list
+}
+
+func (f *Func) bytes() []byte {
+	var groups [][]byte
+	for i := 0; i < len(f.locals); {
+		j := i
+		for j < len(f.locals) && f.locals[j] == f.locals[i] {
+			j++
+		}
+		groups = append(groups, append(uleb(uint64(j-i)), byte(f.locals[i])))
+		i = j
+	}
+	body := append(vec(groups), f.code...)
+	body = append(body, 0x0b)
+	return append(uleb(uint64(len(body))), body...)
+}
+
+// Op emits instructions without immediates.
+func (f *Func) Op(ops ...Op) {
+	for _, o := range ops {
+		f.op(o)
+	}
+}
+
+func (f *Func) op(o Op) {
+	if p := byte(o >> 16); p != 0 {
+		f.code = append(append(f.code, p), uleb(uint64(o&0xffff))...)
+	} else {
+		f.code = append(f.code, byte(o))
+	}
+}
+
+// Mem emits a load or store with a constant offset; the alignment hint is that of a byte, so that any address is fine,
+// except for atomics, whose alignment must be their width: 4 bytes.
+func (f *Func) Mem(o Op, offset uint32) {
+	f.op(o)
+	align := byte(0)
+	if o>>16 == atomicPrefix {
+		align = 2
+	}
+	f.code = append(append(f.code, align), uleb(uint64(offset))...)
+}
+
+// MemLane emits a load or store of one lane.
+func (f *Func) MemLane(o Op, offset uint32, lane byte) {
+	f.Mem(o, offset)
+	f.code = append(f.code, lane)
+}
+
+// Lane emits an extract_lane or replace_lane.
+func (f *Func) Lane(o Op, lane byte) {
+	f.op(o)
+	f.code = append(f.code, lane)
+}
+
+// Shuffle emits i8x16.shuffle.
+func (f *Func) Shuffle(lanes [16]byte) {
+	f.op(I8x16Shuffle)
+	f.code = append(f.code, lanes[:]...)
+}
+
+// Fence emits atomic.fence.
+func (f *Func) Fence() { f.op(AtomicFence); f.code = append(f.code, 0) }
+
+// Get, Set and Tee emit local.get, local.set and local.tee.
+func (f *Func) Get(list ...Local) {
+	for _, l := range list {
+		f.code = append(append(f.code, 0x20), uleb(uint64(l))...)
+	}
+}
+func (f *Func) Set(l Local) { f.code = append(append(f.code, 0x21), uleb(uint64(l))...) }
+func (f *Func) Tee(l Local) { f.code = append(append(f.code, 0x22), uleb(uint64(l))...) }
+
+// I32 emits i32.const.
+func (f *Func) I32(v int32) { f.code = append(append(f.code, 0x41), sleb(int64(v))...) }
+
+// I64 emits i64.const.
+func (f *Func) I64(v int64) { f.code = append(append(f.code, 0x42), sleb(v)...) }
+
+// F32 emits f32.const.
+func (f *Func) F32(v float32) {
+	f.code = binary.LittleEndian.AppendUint32(append(f.code, 0x43), math.Float32bits(v))
+}
+
+// V128 emits v128.const of 16 bytes.
+func (f *Func) V128(v [16]byte) {
+	f.op(v128Const)
+	f.code = append(f.code, v[:]...)
+}
+
+// V128I32 and V128F32 emit v128.const with the value in all four lanes.
+func (f *Func) V128I32(v uint32) {
+	var b [16]byte
+	for i := 0; i < 16; i += 4 {
+		binary.LittleEndian.PutUint32(b[i:], v)
+	}
+	f.V128(b)
+}
+func (f *Func) V128F32(v float32) { f.V128I32(math.Float32bits(v)) }
+
+// Block emits block … end; a branch to its label leaves it.
+func (f *Func) Block(body func(Label)) { f.block(0x02, body) }
+
+// Loop emits loop … end; a branch to its label goes on with the next round.
+func (f *Func) Loop(body func(Label)) { f.block(0x03, body) }
+
+// If emits if … end over the condition on the stack.
+func (f *Func) If(body func()) { f.block(0x04, func(Label) { body() }) }
+
+// IfElse emits if … else … end.
+func (f *Func) IfElse(then, other func()) {
+	f.block(0x04, func(Label) { then(); f.code = append(f.code, 0x05); other() })
+}
+
+func (f *Func) block(op byte, body func(Label)) {
+	f.code = append(f.code, op, 0x40)
+	f.depth++
+	body(Label(f.depth))
+	f.depth--
+	f.code = append(f.code, 0x0b)
+}
+
+// Br and BrIf branch to a label.
+func (f *Func) Br(l Label)   { f.code = append(append(f.code, 0x0c), uleb(uint64(f.depth-int(l)))...) }
+func (f *Func) BrIf(l Label) { f.code = append(append(f.code, 0x0d), uleb(uint64(f.depth-int(l)))...) }
+
+// Return emits return.
+func (f *Func) Return() { f.code = append(f.code, 0x0f) }
+
+// Call calls g.
+func (f *Func) Call(g *Func) { f.code = append(append(f.code, 0x10), uleb(uint64(g.index))...) }
+
+// CallIndirect calls the function of the table whose place is on the stack, with the type of like.
+func (f *Func) CallIndirect(like *Func) {
+	f.code = append(append(append(f.code, 0x11), uleb(uint64(like.typ))...), 0)
+}
+
+// AddConst adds a constant to an i32 local.
+func (f *Func) AddConst(l Local, v int32) {
+	f.Get(l)
+	f.I32(v)
+	f.Op(I32Add)
+	f.Set(l)
+}
+
+func section(out []byte, id byte, body []byte) []byte {
+	out = append(append(out, id), uleb(uint64(len(body)))...)
+	return append(out, body...)
+}
+
+func vec(items [][]byte) []byte {
+	b := uleb(uint64(len(items)))
+	for _, it := range items {
+		b = append(b, it...)
+	}
+	return b
+}
+
+func str(s string) []byte { return append(uleb(uint64(len(s))), s...) }
+
+func uleb(v uint64) []byte { return binary.AppendUvarint(nil, v) }
+
+func sleb(v int64) []byte {
+	var b []byte
+	for {
+		c := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && c&0x40 == 0 || v == -1 && c&0x40 != 0 {
+			return append(b, c)
+		}
+		b = append(b, c|0x80)
+	}
+}
