@@ -1,0 +1,362 @@
+// The public interface: createClassifier. This module takes pictures from the page and queues calls; one worker decodes
+// and computes. It has no dependencies, asks for no special headers, and may be imported from another origin.
+// Types and units are in resnet.d.ts.
+
+const SIMD = ['auto', 'relaxed', 'fixed', 'none'];
+const GRACE = 2000; // ms that a worker may take to come back after a cancel
+
+// Pixels as the file has them: upright, no colour conversion, straight alpha.
+const BITMAP = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+
+export class ResnetError extends Error {
+  constructor(code, message, options) {
+    super(message, options);
+    this.name = code === 'aborted' ? 'AbortError' : 'ResnetError';
+    this.code = code;
+  }
+}
+
+/** Loads the runtime and a model and returns a classifier. */
+export async function createClassifier(options = {}) {
+  return createClassifierFrom({
+    // Each URL is written out so that bundlers see it.
+    worker: new URL('./worker.js', import.meta.url).href,
+    kernel: new URL('./kernel.js', import.meta.url).href,
+    exec: new URL('./wasm_exec.js', import.meta.url).href,
+    wasm: new URL('./resnet.wasm', import.meta.url).href,
+    model: new URL('./model.msgpack', import.meta.url).href,
+    manifest: new URL('./manifest.json', import.meta.url).href,
+  }, options);
+}
+
+/**
+ * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm a
+ * URL, bytes or a WebAssembly.Module, model a URL or bytes; exec may be left out if the worker script defines Go, manifest
+ * if there is none.
+ */
+export async function createClassifierFrom(parts, options = {}) {
+  check(options !== null && typeof options === 'object', 'options', 'an object', options);
+  const { model, threads = 'auto', simd = 'auto', lang = 'en', onProgress, signal } = options;
+  check(threads === 'auto' || isCount(threads), 'threads', "'auto' or a whole number from 1", threads);
+  check(SIMD.includes(simd), 'simd', SIMD.map((s) => `'${s}'`).join(', '), simd);
+  check(typeof lang === 'string', 'lang', "a language such as 'en'", lang);
+  check(onProgress == null || typeof onProgress === 'function', 'onProgress', 'a function', onProgress);
+  checkSignal(signal);
+  parts = { ...parts };
+  if (model != null) {
+    const isBytes = kind(model) === 'ArrayBuffer' || ArrayBuffer.isView(model);
+    check(isBytes || typeof model === 'string' || kind(model) === 'URL', 'model', 'a URL or an ArrayBuffer', model);
+    try {
+      parts.model = isBytes ? model : absolute(model);
+    } catch (cause) {
+      throw new ResnetError('bad-option', `resnet: model: ${model} is no URL`, { cause });
+    }
+    parts.given = true;
+  }
+  // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
+  if (typeof parts.model !== 'string') parts.model = new Blob([parts.model]);
+  const classifier = new Classifier(parts, { threads, simd, lang });
+  await classifier._open(onProgress, signal);
+  return classifier;
+}
+
+class Classifier {
+  #parts;
+  #settings;
+  #worker = null; // started by the first job that needs it
+  #request = null; // what the worker is busy with: { id, resolve, reject, onProgress }
+  #serial = 0;
+  #jobs = []; // calls that wait for their turn, the current one included
+  #pumping = false;
+  #closed = false;
+  #info;
+
+  constructor(parts, settings) {
+    this.#parts = parts;
+    this.#settings = settings;
+  }
+
+  get info() {
+    return this.#info;
+  }
+
+  async classify(source, options = {}) {
+    const start = performance.now();
+    check(options !== null && typeof options === 'object', 'options', 'an object', options);
+    const { topK = 5, threshold = 0, heatmap = false, signal } = options;
+    const allow = options.allow ?? null;
+    const deny = options.deny ?? null;
+    check(isCount(topK), 'topK', 'a whole number from 1', topK);
+    check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
+    const classes = this.#info.classes;
+    check(typeof heatmap === 'boolean' || (Number.isInteger(heatmap) && heatmap >= 0 && heatmap < classes.length),
+      'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
+    for (const [name, list] of [['allow', allow], ['deny', deny]]) {
+      check(list === null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
+        name, 'an array of class indices, ids or labels', list);
+    }
+    checkSignal(signal);
+    const r = await this.#call({ op: 'classify', topK, threshold, allow, deny, heatmap }, source, signal);
+    const predictions = Array.from(r.indices, (index, i) => ({ ...classes[index], probability: r.probabilities[i] }));
+    const result = { predictions, sure: r.sure };
+    if (r.heatmap) result.heatmap = r.heatmap;
+    result.timings = { ...r.timings, total: performance.now() - start };
+    return result;
+  }
+
+  async embed(source, options = {}) {
+    checkSignal(options?.signal);
+    return this.#call({ op: 'embed' }, source, options?.signal);
+  }
+
+  async benchmark(options = {}) {
+    const { runs = 10, signal } = options ?? {};
+    check(isCount(runs), 'runs', 'a whole number from 1', runs);
+    checkSignal(signal);
+    return this.#call({ op: 'benchmark', runs }, null, signal);
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#worker?.terminate();
+    this.#request?.reject(closed());
+    clearTimeout(this.#request?.timer);
+    this.#worker = this.#request = null;
+    this.#parts = {};
+    for (const job of this.#jobs.splice(0)) job.fail(closed());
+  }
+
+  /** Starts the worker for createClassifier; not part of the interface. */
+  async _open(onProgress, signal) {
+    if (signal?.aborted) throw aborted(signal);
+    let abort;
+    try {
+      await Promise.race([
+        this.#start(onProgress),
+        new Promise((_, reject) => signal?.addEventListener('abort', abort = () => reject(aborted(signal)))),
+      ]);
+    } catch (error) {
+      this.close();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+    if (this.#info.noise) {
+      console.warn('resnet: this browser changes the pixels that a page reads from a canvas, to hinder fingerprinting; results may differ a little from those of other browsers');
+    }
+  }
+
+  async #start(onProgress) {
+    const worker = startWorker(this.#parts.worker);
+    this.#worker = worker;
+    worker.onmessage = ({ data }) => this.#receive(worker, data);
+    worker.onerror = (e) => {
+      e.preventDefault();
+      this.#lose(worker, e.message || `${this.#parts.worker} could not be loaded`);
+    };
+    worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
+    const { info, module, model } = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
+    // A worker started later gets the compiled module and the bytes, not the network.
+    this.#parts.wasm = module;
+    this.#parts.model = model;
+    this.#info ??= deepFreeze(info);
+  }
+
+  // Calls run one after another, in the order they were made. Pictures are taken at once, so that a video may play on.
+  #call(message, source, signal) {
+    if (this.#closed) throw closed();
+    if (signal?.aborted) throw aborted(signal);
+    const job = { message, signal };
+    const result = new Promise((resolve, reject) => {
+      job.succeed = resolve;
+      job.fail = reject;
+    });
+    job.failed = result.then(() => {}, () => { job.over = true; });
+    job.picture = message.op === 'benchmark' ? Promise.resolve(null) : take(source, signal);
+    job.picture.catch(() => {}); // reported when its turn comes
+    const abort = () => {
+      job.fail(aborted(signal));
+      if (job.id === undefined) this.#jobs = this.#jobs.filter((j) => j !== job);
+      else this.#cancel(job.id);
+    };
+    signal?.addEventListener('abort', abort);
+    job.failed.then(() => signal?.removeEventListener('abort', abort));
+    this.#jobs.push(job);
+    this.#pump();
+    return result;
+  }
+
+  async #pump() {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#jobs.length > 0) {
+      const job = this.#jobs[0];
+      try {
+        const picture = await Promise.race([job.picture, job.failed]);
+        if (!job.over && !this.#worker) await this.#start();
+        if (!job.over) {
+          job.id = this.#serial + 1;
+          job.succeed(await this.#ask({ ...job.message, picture }, transferable(picture)));
+        }
+      } catch (error) {
+        job.fail(error);
+      }
+      job.picture.then((p) => p?.close?.(), () => {}); // free a bitmap that was not handed over
+      if (this.#jobs[0] === job) this.#jobs.shift();
+    }
+    this.#pumping = false;
+  }
+
+  #ask(message, transfer, onProgress) {
+    if (this.#closed) throw closed();
+    const id = ++this.#serial;
+    return new Promise((resolve, reject) => {
+      this.#request = { id, resolve, reject, onProgress };
+      try {
+        this.#worker.postMessage({ ...message, id }, transfer);
+      } catch (cause) {
+        this.#request = null;
+        if (cause.name !== 'DataCloneError') throw cause;
+        throw tainted(cause);
+      }
+    });
+  }
+
+  #receive(worker, data) {
+    if (worker !== this.#worker) return;
+    if (data?.crash) return this.#lose(worker, data.crash.message, data.crash.code);
+    const request = this.#request;
+    if (!request || data?.id !== request.id) return;
+    if (data.progress) {
+      try {
+        request.onProgress?.(data.progress);
+      } catch (error) {
+        reportError(error);
+      }
+      return;
+    }
+    this.#request = null;
+    clearTimeout(request.timer);
+    if (data.error) request.reject(new ResnetError(data.error.code, data.error.message));
+    else request.resolve(data.value);
+  }
+
+  #cancel(id) {
+    const worker = this.#worker;
+    if (this.#request?.id !== id) return;
+    worker.postMessage({ op: 'cancel', id });
+    this.#request.timer = setTimeout(() => this.#lose(worker, 'it did not come back after a cancel'), GRACE);
+  }
+
+  // Drops a worker; the next job starts another.
+  #lose(worker, why, code = 'worker-crashed') {
+    if (worker !== this.#worker) return;
+    worker.terminate();
+    const request = this.#request;
+    this.#worker = this.#request = null;
+    clearTimeout(request?.timer);
+    request?.reject(new ResnetError(code, `resnet: the worker stopped: ${why}; the next call starts a new one`));
+  }
+}
+
+/** Turns a source into what a worker takes: a Blob, an ImageBitmap or { width, height, data }. */
+async function take(source, signal) {
+  switch (kind(source)) {
+    case 'String':
+    case 'URL':
+      return download(source, signal);
+    case 'Blob':
+    case 'File':
+      return source;
+    case 'ImageData':
+      if (kind(source.data) === 'Uint8ClampedArray' && source.colorSpace !== 'display-p3') {
+        return { width: source.width, height: source.height, data: source.data.slice() };
+      }
+      return bitmap(source);
+    case 'HTMLImageElement':
+      if (!source.complete) await source.decode().catch(() => {});
+      if (!source.naturalWidth) {
+        throw new ResnetError('image-decode', `resnet: the image element has no picture (src ${clip(source.currentSrc || source.src)}); wait for its load event, or check the address`);
+      }
+      return bitmap(source);
+    case 'HTMLVideoElement':
+      if (source.readyState < 2) {
+        throw new ResnetError('image-decode', 'resnet: the video has no frame yet; wait for its loadeddata event');
+      }
+      return bitmap(source);
+    case 'HTMLCanvasElement':
+    case 'OffscreenCanvas':
+    case 'ImageBitmap':
+      if (!source.width || !source.height) {
+        throw new ResnetError('image-decode', `resnet: the ${kind(source)} is ${source.width}×${source.height}; it needs at least one pixel, and must not be closed`);
+      }
+      return bitmap(source);
+  }
+  throw new ResnetError('bad-option', `resnet: source: want a Blob, File, ImageBitmap, ImageData, image, video or canvas element, or a URL string; got ${kind(source)}`);
+}
+
+async function bitmap(source) {
+  try {
+    return await createImageBitmap(source, BITMAP);
+  } catch (cause) {
+    if (cause.name === 'SecurityError') throw tainted(cause);
+    throw new ResnetError('image-decode', `resnet: no picture could be taken from the ${kind(source)}: ${cause.message}`, { cause });
+  }
+}
+
+async function download(url, signal) {
+  const advice = 'check the address; a picture on another site must allow this one (CORS)';
+  try {
+    url = absolute(url);
+    const response = await fetch(url, { signal });
+    if (response.ok) return await response.blob();
+    throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+  } catch (cause) {
+    if (signal?.aborted) throw aborted(signal);
+    throw new ResnetError('image-fetch', `resnet: ${clip(url)}: ${cause.message}; ${advice}`, { cause });
+  }
+}
+
+// A page may not start a worker from another origin's script by URL, but its own blob may import that script.
+function startWorker(url) {
+  if (new URL(url, base()).origin === new URL(base()).origin) return new Worker(url);
+  const shim = URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' }));
+  const worker = new Worker(shim);
+  setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
+  return worker;
+}
+
+const kind = (x) => Object.prototype.toString.call(x).slice(8, -1); // works for objects of other frames too
+const isCount = (x) => Number.isSafeInteger(x) && x >= 1;
+const base = () => globalThis.document?.baseURI ?? location.href;
+const absolute = (url) => new URL(url, base()).href;
+const clip = (s) => (String(s).length > 200 ? `${String(s).slice(0, 200)}…` : String(s));
+const transferable = (p) => (p?.data ? [p.data.buffer] : kind(p) === 'ImageBitmap' ? [p] : []);
+
+function check(ok, name, wanted, got) {
+  if (ok) return;
+  const shown = typeof got === 'string' ? `'${clip(got)}'` : typeof got === 'object' && got !== null ? kind(got) : String(got);
+  throw new ResnetError('bad-option', `resnet: ${name}: want ${wanted}, got ${shown}`);
+}
+
+function checkSignal(signal) {
+  check(signal == null || kind(signal) === 'AbortSignal', 'signal', 'an AbortSignal', signal);
+}
+
+function deepFreeze(x) {
+  if (typeof x === 'object' && x !== null) Object.values(Object.freeze(x)).forEach(deepFreeze);
+  return x;
+}
+
+function aborted(signal) {
+  return new ResnetError('aborted', 'resnet: aborted by the caller', { cause: signal.reason });
+}
+
+function closed() {
+  return new ResnetError('closed', 'resnet: the classifier is closed; create another');
+}
+
+function tainted(cause) {
+  return new ResnetError('image-tainted', "resnet: the picture comes from another site that does not let this page read it; load it with crossorigin='anonymous' from a server that allows that (CORS), or pass the file itself", { cause });
+}
