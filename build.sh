@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Builds, serves, tests and measures resnet-web. See usage below.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat <<'END'
+./build.sh                  build dist/ and print its sizes; needs nothing but Go
+./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
+./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing and soaks
+./build.sh bench            speed of this machine
+MODEL=FILE ./build.sh ...   ship another model file as the page's default
+END
+}
+
+say() { printf '\n== %s\n' "$*"; }
+
+build() {
+  go run ./web/build -out dist -model "${MODEL:-weights/resnet18-tiny200.msgpack}"
+}
+
+serve() {
+  build
+  # Not "go run": the server itself shall get the signals.
+  local server
+  server=$(mktemp -d)/serve
+  go build -o "$server" ./web/serve
+  exec "$server" -dir dist "$@"
+}
+
+# install makes sure of each command of the arguments "command=debian-package"; an argument "=package" is a package
+# without a command of its own.
+install() {
+  local want=() item
+  for item; do
+    if [[ $item == =* ]]; then
+      dpkg -s "${item#=}" >/dev/null 2>&1 || want+=("${item#=}")
+    else
+      command -v "${item%%=*}" >/dev/null || want+=("${item#*=}")
+    fi
+  done
+  ((${#want[@]})) || return 0
+  say "installing ${want[*]}"
+  if ! command -v apt-get >/dev/null || ((EUID != 0)); then
+    echo "build.sh: the tests need ${want[*]}; install them, or run this as root on Debian" >&2
+    return 1
+  fi
+  apt-get update -q
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${want[@]}"
+}
+
+test_tools() {
+  install go=golang node=nodejs npm=npm chromium=chromium firefox-esr=firefox-esr qemu-aarch64=qemu-user
+  local lock=web/test/package-lock.json have=web/test/node_modules/.package-lock.json
+  if [[ ! -e $have || $lock -nt $have ]]; then
+    say "npm ci in web/test"
+    (cd web/test && npm ci --no-audit --no-fund)
+  fi
+}
+
+test_go() {
+  say "gofmt and go vet"
+  local unformatted
+  unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)
+  if [[ -n $unformatted ]]; then
+    echo "build.sh: gofmt -w these:" $unformatted >&2
+    return 1
+  fi
+  go vet ./...
+  GOOS=js GOARCH=wasm go vet ./engine/... ./resnet/... ./weights ./wasm
+  say "go test"
+  go test ./...
+  say "go test of the engine as arm64"
+  GOARCH=arm64 CGO_ENABLED=0 go test -short -exec qemu-aarch64 ./engine/...
+}
+
+test_browsers() {
+  say "browsers"
+  build
+  (cd web/test && npm test)
+}
+
+# Every fuzz target of the module for a minute.
+long_fuzz() {
+  local package target
+  while read -r package target; do
+    say "fuzzing $target of $package"
+    go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-60s}" "$package"
+  done < <(go list ./... | while read -r package; do
+    go test -list '^Fuzz' "$package" | { grep '^Fuzz' || true; } | sed "s|^|$package |"
+  done)
+}
+
+# Browser tests lengthen themselves when RESNET_LONG is set.
+long_soak() {
+  say "browser soaks"
+  (cd web/test && RESNET_LONG=1 npm test)
+}
+
+run_tests() {
+  test_tools
+  test_go
+  if [[ ${1:-} == --long ]]; then
+    long_fuzz
+    build
+    long_soak
+  else
+    test_browsers
+  fi
+}
+
+bench() {
+  go test -run '^$' -bench . ./engine/...
+}
+
+case ${1:-build} in
+  build) build ;;
+  serve) serve "${@:2}" ;;
+  test)
+    case "${*:2}" in
+      '' | --long) run_tests "${@:2}" ;;
+      *) usage >&2; exit 2 ;;
+    esac ;;
+  bench) bench ;;
+  help | -h | --help) usage ;;
+  *) usage >&2; exit 2 ;;
+esac
