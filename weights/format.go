@@ -13,7 +13,8 @@
 //	magic         str            "resnet-web model"
 //	format        int            1, the version of this table
 //	layout        int            1, the version of the packing of weights
-//	architecture  str            a name that resnet.Lookup knows, which gives depth, blocks and stem
+//	architecture  str            a name that resnet.Lookup knows, which gives depth, blocks and stem; what follows a "-"
+//	                             is for people only
 //	width         int            channels of the stem
 //	inner         int            channels of a bottleneck's 3×3 in the first stage
 //	pad           str            how a CIFAR net widens its shortcut: "pad-append" or "pad-split"
@@ -439,9 +440,9 @@ func parse(data []byte) (*resnet.Model, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	config, err := resnet.Lookup(name[:min(len(name), 64)])
-	if err != nil || config.Name != name {
-		return nil, formatError("architecture: %.64q is no network this version knows", name)
+	config, err := lookup(name)
+	if err != nil {
+		return nil, err
 	}
 	m := &resnet.Model{Config: config}
 	key("width")
@@ -577,11 +578,23 @@ func (r *reader) labels(classes []resnet.Class, key func(string)) {
 	}
 }
 
+// lookup is resnet.Lookup for the part of name before a "-": importers append widths that the table lacks, as in
+// resnet50-96-96, which are keys of their own here.
+func lookup(name string) (resnet.Config, error) {
+	base, _, _ := strings.Cut(name, "-")
+	c, err := resnet.Lookup(base[:min(len(base), 64)])
+	if err != nil || c.Name != base || len(name) > 128 || !textual(name) {
+		return c, formatError("architecture: %.64q is no network this version knows", name)
+	}
+	c.Name = name
+	return c, nil
+}
+
 // check holds a model against its architecture and its values against the arithmetic contract.
 func check(m *resnet.Model) error {
-	known, err := resnet.Lookup(m.Name)
+	known, err := lookup(m.Name)
 	if err != nil {
-		return formatError("architecture: %v", err)
+		return err
 	}
 	known.Width, known.Inner, known.Pad = m.Width, m.Inner, m.Pad
 	if fmt.Sprint(known) != fmt.Sprint(m.Config) {

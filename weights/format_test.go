@@ -238,7 +238,7 @@ func TestValues(t *testing.T) {
 		{"unsure", "unsure", func(m *resnet.Model) { m.Unsure = 1 }},
 		{"temperature", "temperature", func(m *resnet.Model) { m.Temperature = nan }},
 		{"table", "architecture", func(m *resnet.Model) { m.Stages = []int{1, 1} }},
-		{"name", "unknown architecture", func(m *resnet.Model) { m.Name = "resnet" }},
+		{"name", "no network this version knows", func(m *resnet.Model) { m.Name = "resnet" }},
 		{"pad", "pad-append", func(m *resnet.Model) { m.Pad = resnet.NoShortcut }},
 		{"licence", "licence", func(m *resnet.Model) { m.Licence = "\xff" }},
 	} {
@@ -258,6 +258,18 @@ func TestLongSum(t *testing.T) {
 	m.Width, m.Inner = 4096, 4096 // stage 3: 16384 channels × 9 taps
 	if err := Write(io.Discard, m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "layer3.0.conv2: want sums of at most 130000 products, the layer has 147456") {
 		t.Errorf("want ErrFormat for a sum of 147456 products, got %v", err)
+	}
+}
+
+func TestOtherWidths(t *testing.T) {
+	m := small()
+	m.Name = "resnet8cifar-3-3"
+	got, err := Read(file(t, m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, m) {
+		t.Errorf("want %+v, got %+v", m.Config, got.Config)
 	}
 }
 
