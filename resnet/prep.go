@@ -232,8 +232,10 @@ func (f *Fitter) Finish() (*image.RGBA, error) {
 	}
 	f.row = 0
 	scaled := transform.Resize(f.small, f.x.o1-f.x.o0, f.y.o1-f.y.o0, transform.Linear)
-	at := image.Pt(f.x.crop, f.y.crop)
-	return transform.Crop(scaled, image.Rectangle{at, at.Add(image.Pt(f.prep.Crop, f.prep.Crop))}), nil
+	square := image.Rect(0, 0, f.prep.Crop, f.prep.Crop)
+	crop := transform.Crop(scaled, square.Add(image.Pt(f.x.crop, f.y.crop)))
+	crop.Rect = square
+	return crop, nil
 }
 
 // Fit does for a decoded, upright image what a Fitter does for strips. It returns the crop and where in the image it is,
