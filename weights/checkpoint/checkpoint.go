@@ -36,10 +36,15 @@ type Checkpoint struct {
 	r       io.ReaderAt
 	close   func() error
 	tensors []tensor
+	wiring  *wiring // of an ONNX graph
+}
 
-	// What an ONNX graph tells besides, by layer name.
-	strides  map[string]int
-	epsilons map[string]float64
+// wiring is what a graph tells beside its tensors.
+type wiring struct {
+	strides  map[string]int     // by convolution
+	epsilons map[string]float64 // by normalisation
+	plain    bool               // no shortcuts
+	pool     bool               // a max-pool after the stem
 }
 
 // Open opens the checkpoint at path, whose format its first bytes tell. The file stays open until Close.
@@ -120,7 +125,7 @@ type dtype struct {
 }
 
 var (
-	float16 = dtype{"float16", 2, func(b []byte) float64 { return half(binary.LittleEndian.Uint16(b)) }}
+	float16  = dtype{"float16", 2, func(b []byte) float64 { return half(binary.LittleEndian.Uint16(b)) }}
 	float32_ = dtype{"float32", 4, func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }}
 	float64_ = dtype{"float64", 8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }}
 	bfloat16 = dtype{"bfloat16", 2, func(b []byte) float64 {

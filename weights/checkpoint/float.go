@@ -100,8 +100,8 @@ func (s *state) fold(conv resnet.Conv, pad resnet.Shortcut) (resnet.FloatConv, e
 			}
 		}
 		eps := epsilon
-		if e, ok := s.c.epsilons[conv.Norm]; ok {
-			eps = e
+		if s.c.wiring != nil {
+			eps = s.c.wiring.epsilons[conv.Norm]
 		}
 		row := len(w) / conv.Out
 		for o := range conv.Out {
@@ -172,9 +172,6 @@ func (s *state) check(net resnet.Network) error {
 		return nil
 	}
 	for _, conv := range net.Convs() {
-		if stride, ok := s.c.strides[conv.Name]; ok && stride != conv.Stride {
-			return bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
-		}
 		if conv.Norm == "" {
 			continue
 		}
@@ -198,6 +195,16 @@ func (s *state) check(net resnet.Network) error {
 	}
 	if err := want("fc.bias", net.Classes); err != nil {
 		return err
+	}
+	if w := s.c.wiring; w != nil {
+		for _, conv := range net.Convs() {
+			if stride := w.strides[conv.Name]; conv.Norm != "" && stride != conv.Stride {
+				return bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
+			}
+		}
+		if w.plain != net.Plain || w.pool != net.MaxPool {
+			return bad("want shortcuts %t and a max-pool %t for %s, file has %t and %t", !net.Plain, net.MaxPool, net.Name, !w.plain, w.pool)
+		}
 	}
 	for _, name := range s.order {
 		if !used[name] && !strings.HasSuffix(name, "num_batches_tracked") {
@@ -265,22 +272,27 @@ func (s *state) recognise() (resnet.Config, error) {
 	if t := s.tensors["layer1.0.conv1.weight"]; bottleneck && len(t.shape) == 4 {
 		inner = t.shape[0]
 	}
-	v1 := ""
-	if s.c.strides["layer2.0.conv1"] == 2 && bottleneck {
-		v1 = "v1"
+	kind, v1 := "resnet", ""
+	if w := s.c.wiring; w != nil {
+		if w.plain {
+			kind = "plain"
+		}
+		if bottleneck && w.strides["layer2.0.conv1"] == 2 {
+			v1 = "v1"
+		}
 	}
 	for _, depth := range []int{18, 34, 50, 101, 152} {
-		cfg, err := resnet.Lookup(fmt.Sprintf("resnet%d%s", depth, v1))
+		cfg, err := resnet.Lookup(fmt.Sprintf("%s%d%s", kind, depth, v1))
 		if err == nil && cfg.Bottleneck == bottleneck && slices.Equal(cfg.Stages, stages) {
 			return widen(cfg, width, inner), nil
 		}
 	}
 	if len(stages) == 3 && !bottleneck && stages[0] == stages[1] && stages[0] == stages[2] {
-		if cfg, err := resnet.Lookup(fmt.Sprintf("resnet%dcifar", 6*stages[0]+2)); err == nil {
+		if cfg, err := resnet.Lookup(fmt.Sprintf("%s%dcifar", kind, 6*stages[0]+2)); err == nil {
 			return widen(cfg, width, width), nil
 		}
 	}
-	kind := "basic"
+	kind = "basic"
 	if bottleneck {
 		kind = "bottleneck"
 	}

@@ -396,8 +396,8 @@ func (u *unpickler) reduce(f, args any) any {
 		var ok [4]bool
 		v.storage, ok[0] = a[0].(storage)
 		v.offset, ok[1] = a[1].(int64)
-		v.shape, ok[2] = ints(a[2])
-		v.stride, ok[3] = ints(a[3])
+		v.shape, ok[2] = intTuple(a[2])
+		v.stride, ok[3] = intTuple(a[3])
 		if ok == [4]bool{true, true, true, true} {
 			v.dtype = v.storage.dtype
 			return v
@@ -417,8 +417,8 @@ func pairOf(v any) []any {
 	return nil
 }
 
-// ints is a tuple of numbers, never nil.
-func ints(v any) ([]int, bool) {
+// intTuple is a tuple of numbers, never nil.
+func intTuple(v any) ([]int, bool) {
 	t, ok := v.(tuple)
 	n := make([]int, len(t))
 	for i, x := range t {
