@@ -25,10 +25,7 @@ func Compile(m *Model) (*engine.Program, error) {
 		return nil, fmt.Errorf("resnet: want an input of at least 32×32 pixels, the model says %d", m.Prep.Crop)
 	}
 	var b engine.Builder
-	next := 0
-	conv := func(c Conv, in, residual engine.Tensor, rs float64, out, skip bool) (engine.Tensor, engine.Tensor) {
-		q := m.Convs[next]
-		next++
+	conv := func(c Conv, q QuantConv, in, residual engine.Tensor, rs float64, out, skip bool) (engine.Tensor, engine.Tensor) {
 		s := engine.ConvSpec{Name: c.Name, In: in, Channels: c.Out, Kernel: c.Kernel, Stride: c.Stride, Pad: c.Pad, W: q.W, M: q.M, B: q.B,
 			Residual: residual, RS: float32(rs), Out: out, Skip: skip}
 		side := c.OutSize(in.H)
@@ -39,38 +36,40 @@ func Compile(m *Model) (*engine.Program, error) {
 		return b.Conv(s)
 	}
 
+	var none engine.Tensor
 	x := b.Image(m.Prep.Crop, n.Stem.Pad, border(m.Prep.Mean))
-	scale := float64(m.Convs[0].Scale)
-	x, skip := conv(n.Stem, x, engine.Tensor{}, 0, true, !n.MaxPool && !n.Plain)
-	step := scale / 64 // real value of one step of skip
+	x, skip := conv(n.Stem, m.Convs[0], x, none, 0, true, !n.MaxPool && !n.Plain)
+	scale := m.Convs[0].Scale
+	step := float64(scale) / 64 // real value of one step of skip
 	if n.MaxPool {
 		x = b.MaxPool("maxpool", x)
-		skip, step = x, scale
+		skip, step = x, float64(scale)
 	}
+	convs := m.Convs[1:]
 	for i, block := range n.Blocks {
+		last := len(block.Convs) - 1
+		scale = convs[last].Scale
+		// The projection runs first, so that its input need not outlive the block's first convolution.
 		in := x
-		for _, c := range block.Convs[:len(block.Convs)-1] {
-			x, _ = conv(c, x, engine.Tensor{}, 0, true, false)
-		}
-		// The file has the projection after the block's convolutions; it runs before the last of them.
-		last := block.Convs[len(block.Convs)-1]
-		scale := float64(m.Convs[next].Scale)
 		if block.HasProj() {
-			next++
-			_, skip = conv(block.Proj, in, engine.Tensor{}, 0, false, true)
-			step = scale / 64
-			next -= 2
+			_, skip = conv(block.Proj, convs[last+1], in, none, 0, false, true)
+			step = float64(scale) / 64
 		}
 		if block.Shortcut == NoShortcut {
-			skip = engine.Tensor{}
+			skip = none
 		}
-		x, skip = conv(last, x, skip, step/scale, true, i < len(n.Blocks)-1 && n.Blocks[i+1].Shortcut == Identity)
-		step = scale / 64
+		for k, c := range block.Convs[:last] {
+			x, _ = conv(c, convs[k], x, none, 0, true, false)
+		}
+		keep := i+1 < len(n.Blocks) && n.Blocks[i+1].Shortcut == Identity
+		x, skip = conv(block.Convs[last], convs[last], x, skip, step/float64(scale), true, keep)
+		step = float64(scale) / 64
+		convs = convs[last+1:]
 		if block.HasProj() {
-			next++
+			convs = convs[1:]
 		}
 	}
-	features := b.AvgPool("avgpool", x, m.Convs[next-1].Scale)
+	features := b.AvgPool("avgpool", x, scale)
 	logits := b.Linear("fc", features, m.FC.W, n.Classes, n.Features, m.FC.Scale, m.FC.B)
 	return b.Program(x, features, logits), nil
 }

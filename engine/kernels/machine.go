@@ -28,7 +28,6 @@ const (
 	CtlEpoch   = 8  // calls begun: workers wait for it to change
 	CtlProgram = 12 // address of the program of this call; 0 tells workers to stop
 	CtlThreads = 16 // threads of every call
-	CtlReady   = 20 // workers that have entered serve
 
 	ControlSize = 64
 )
@@ -81,6 +80,13 @@ func Emit(mc Machine, list []Kernel) []byte {
 	if mc.Shared {
 		serve(m, run)
 	}
+	return m.Bytes()
+}
+
+// EmitMemory assembles a module that does nothing but export a memory, for hosts that cannot make one otherwise.
+func EmitMemory(pages uint32, shared bool) []byte {
+	m := new(Module)
+	m.ExportMemory("memory", pages, pages, shared)
 	return m.Bytes()
 }
 
@@ -218,18 +224,12 @@ func barrier(f *Func, threads, phase, spin Local) {
 	})
 }
 
-// serve emits the life of a worker: report, then wait for the epoch to change, run, and again.
+// serve emits the life of a worker: wait for the epoch to move on, run, and again. Epochs start at 0, so a worker that
+// comes late still finds its first call.
 func serve(m *Module, run *Func) {
 	f := m.Func("serve", []Type{I32}, nil)
 	thread := f.Param(0)
 	epoch := f.Local(I32)
-	f.I32(0)
-	f.Mem(I32AtomicLoad, CtlEpoch)
-	f.Set(epoch)
-	f.I32(0)
-	f.I32(1)
-	f.Mem(I32AtomicRmwAdd, CtlReady)
-	f.Op(Drop)
 	f.Loop(func(next Label) {
 		f.Block(func(work Label) {
 			f.Loop(func(again Label) {

@@ -25,24 +25,30 @@ const (
 
 // Module collects functions around one imported memory and one function table.
 type Module struct {
-	types  [][]byte
-	memory []byte // import entry
-	funcs  []*Func
-	table  []*Func
+	types   [][]byte
+	memory  []byte // import entry
+	own     []byte // definition of an exported memory
+	ownName string
+	funcs   []*Func
+	table   []*Func
 }
 
 // ImportMemory makes the module use the memory that the importer passes as module.name, of at least min pages of
 // 64 KiB. A shared memory also has a maximum, max; max is ignored otherwise.
 func (m *Module) ImportMemory(module, name string, min, max uint32, shared bool) {
-	b := append(str(module), str(name)...)
-	b = append(b, 2)
+	m.memory = append(append(append(str(module), str(name)...), 2), limits(min, max, shared)...)
+}
+
+// ExportMemory makes the module define its memory and export it as name.
+func (m *Module) ExportMemory(name string, min, max uint32, shared bool) {
+	m.own, m.ownName = limits(min, max, shared), name
+}
+
+func limits(min, max uint32, shared bool) []byte {
 	if shared {
-		b = append(append(b, 3), uleb(uint64(min))...)
-		b = append(b, uleb(uint64(max))...)
-	} else {
-		b = append(append(b, 0), uleb(uint64(min))...)
+		return append(append([]byte{3}, uleb(uint64(min))...), uleb(uint64(max))...)
 	}
-	m.memory = b
+	return append([]byte{0}, uleb(uint64(min))...)
 }
 
 // Func adds a function; name is its export name, or "" for none.
@@ -96,6 +102,10 @@ func (m *Module) Bytes() []byte {
 	out = section(out, 3, vec(funcs))
 	if n := uint64(len(m.table)); n > 0 {
 		out = section(out, 4, append([]byte{1, 0x70, 0}, uleb(n)...))
+	}
+	if m.own != nil {
+		out = section(out, 5, vec([][]byte{m.own}))
+		exports = append(exports, append(str(m.ownName), 2, 0))
 	}
 	out = section(out, 7, vec(exports))
 	if len(m.table) > 0 {

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"syscall/js"
+	"time"
+
+	"resnet-web/engine/kernels"
+)
+
+// SIMD is an instruction set of the machine.
+type SIMD string
+
+const (
+	Relaxed SIMD = "relaxed" // i32x4.relaxed_dot_i8x16_i7x16_add_s
+	Fixed   SIMD = "fixed"   // i32x4.dot_i16x8_s
+)
+
+// BrowserOptions are the choices of Browser.
+type BrowserOptions struct {
+	SIMD    SIMD
+	Threads int // wanted; 1 without cross-origin isolation
+
+	// Spawn makes a Worker that runs web/kernel.js. It is called Threads−1 times.
+	Spawn func() js.Value
+}
+
+// BrowserExecutor runs the emitted machine in the page's own engine.
+type BrowserExecutor struct {
+	p       *Program
+	m       *image
+	view    js.Value // Uint8Array over the whole memory
+	run, op js.Value
+	words   js.Value // Int32Array, for the control area
+	epoch   int
+	workers []js.Value
+	broken  bool
+}
+
+// startTimeout is how long kernel workers may take to report ready; the others work without those that do not.
+const startTimeout = 3 * time.Second
+
+// Browser returns an executor on the machine for o.SIMD. It must run in a worker: it compiles synchronously, and with
+// threads it blocks.
+//
+// # Notes
+//
+// Only workers that report ready in time are counted: see Threads.
+//
+// # Errors
+//
+// An engine that refuses the module or the memory.
+func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
+	defer catch(&err)
+	shared := o.Threads > 1 && js.Global().Get("crossOriginIsolated").Truthy() && o.Spawn != nil
+	if !shared {
+		o.Threads = 1
+	}
+	m, err := lower(p, o.SIMD == Relaxed, o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	pages := m.pages()
+	wasm := js.Global().Get("WebAssembly")
+	limits := map[string]any{"initial": pages, "maximum": pages}
+	if shared {
+		limits["shared"] = true
+	}
+	memory := wasm.Get("Memory").New(limits)
+	code := kernels.Emit(kernels.Machine{Relaxed: o.SIMD == Relaxed, Shared: shared, Pages: uint32(pages)}, m.kernels)
+	source := js.Global().Get("Uint8Array").New(len(code))
+	js.CopyBytesToJS(source, code)
+	module := wasm.Get("Module").New(source)
+	exports := wasm.Get("Instance").New(module, map[string]any{"env": map[string]any{"memory": memory}}).Get("exports")
+	e = &BrowserExecutor{p: p, m: m, run: exports.Get("run"), op: exports.Get("op"),
+		view: js.Global().Get("Uint8Array").New(memory.Get("buffer")), words: js.Global().Get("Int32Array").New(memory.Get("buffer"))}
+	for _, part := range m.parts {
+		js.CopyBytesToJS(e.bytes(part.at, len(part.data)), part.data)
+	}
+	m.parts = nil
+	if shared {
+		e.spawn(o, module, memory)
+	}
+	return e, nil
+}
+
+// Threads is the number of threads that share every op.
+func (e *BrowserExecutor) Threads() int { return 1 + len(e.workers) }
+
+// Bytes is the size of the machine's memory.
+func (e *BrowserExecutor) Bytes() int { return e.m.pages() * wasmPage }
+
+// spawn starts the kernel workers, waits until they are ready or the time is up, and numbers those that are.
+func (e *BrowserExecutor) spawn(o BrowserOptions, module, memory js.Value) {
+	ready := make(chan js.Value, o.Threads)
+	failed := make(chan js.Value, o.Threads)
+	pending := 0
+	var all []js.Value
+	var funcs []js.Func
+	for range o.Threads - 1 {
+		w := o.Spawn()
+		on := func(c chan js.Value) js.Func {
+			f := js.FuncOf(func(js.Value, []js.Value) any { c <- w; return nil })
+			funcs = append(funcs, f)
+			return f
+		}
+		w.Set("onmessage", on(ready))
+		w.Set("onerror", on(failed))
+		w.Call("postMessage", map[string]any{"module": module, "memory": memory})
+		all = append(all, w)
+		pending++
+	}
+	timeout := time.After(startTimeout)
+	for ; pending > 0; pending-- {
+		select {
+		case w := <-ready:
+			e.workers = append(e.workers, w)
+			continue
+		case <-failed:
+			continue
+		case <-timeout:
+		}
+		break
+	}
+	for _, w := range all {
+		w.Set("onmessage", nil)
+		w.Set("onerror", nil)
+	}
+	for _, f := range funcs {
+		f.Release()
+	}
+	e.words.SetIndex(kernels.CtlThreads/4, e.Threads())
+	for i, w := range e.workers {
+		w.Call("postMessage", i+1)
+	}
+	for _, w := range all {
+		if !contains(e.workers, w) {
+			w.Call("terminate")
+		}
+	}
+}
+
+func contains(list []js.Value, v js.Value) bool {
+	for _, x := range list {
+		if x.Equal(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// wake starts the workers on the program at an address; 0 ends them.
+func (e *BrowserExecutor) wake(program int) {
+	if len(e.workers) == 0 {
+		return
+	}
+	e.words.SetIndex(kernels.CtlProgram/4, program)
+	e.epoch++
+	atomics := js.Global().Get("Atomics")
+	atomics.Call("store", e.words, kernels.CtlEpoch/4, e.epoch)
+	atomics.Call("notify", e.words, kernels.CtlEpoch/4)
+}
+
+// ErrBroken is returned by an executor that lost a thread. Close it and make another.
+var ErrBroken = errors.New("engine: a kernel thread did not reach the barrier in time")
+
+func (e *BrowserExecutor) Run(image []byte) (err error) {
+	defer catch(&err)
+	if len(image) != e.p.Input.Bytes() {
+		return fmt.Errorf("engine: want an image of %d bytes, have %d", e.p.Input.Bytes(), len(image))
+	}
+	if e.broken {
+		return ErrBroken
+	}
+	js.CopyBytesToJS(e.bytes(e.m.arena+e.p.Input.Offset, len(image)), image)
+	e.wake(e.m.program)
+	if e.run.Invoke(e.m.program, 0, e.Threads()).Int() != 0 {
+		e.broken = true
+		return ErrBroken
+	}
+	return nil
+}
+
+// RunOp runs one op alone, on this thread, over whatever the arena holds: for timing.
+func (e *BrowserExecutor) RunOp(i int) (err error) {
+	defer catch(&err)
+	e.op.Invoke(e.m.records[i], 0, 1)
+	return nil
+}
+
+func (e *BrowserExecutor) Read(t Tensor, dst []byte) (err error) {
+	defer catch(&err)
+	js.CopyBytesToGo(dst, e.bytes(e.m.arena+t.Offset, t.Bytes()))
+	return nil
+}
+
+// Close ends the kernel workers and lets go of the memory.
+func (e *BrowserExecutor) Close() (err error) {
+	defer catch(&err)
+	e.wake(0)
+	for _, w := range e.workers {
+		w.Call("terminate")
+	}
+	*e = BrowserExecutor{p: e.p, m: e.m, broken: true}
+	return nil
+}
+
+func (e *BrowserExecutor) bytes(at, n int) js.Value { return e.view.Call("subarray", at, at+n) }
+
+// catch turns a JavaScript exception (a trap, memory that cannot be had) into an error.
+func catch(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case js.Error:
+		*err = fmt.Errorf("engine: %w", r)
+	default:
+		panic(r)
+	}
+}
