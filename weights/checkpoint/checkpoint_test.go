@@ -1,8 +1,13 @@
 package checkpoint
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"resnet-web/resnet"
@@ -11,18 +16,61 @@ import (
 const seed = "../../../shared/seed/resnet18-tiny200.pth"
 
 // load opens a checkpoint and builds the network, as arch or as recognised.
-func load(t testing.TB, path, arch string) *resnet.Float {
+func load(t testing.TB, path, arch string, pad ...resnet.Shortcut) *resnet.Float {
 	t.Helper()
 	c, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	for _, p := range pad {
+		c.Pad = p
+	}
 	f, err := c.Float(arch)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// different says where two networks differ by more than tolerance, relative to the largest value of a layer.
+func different(a, b *resnet.Float, tolerance float64) error {
+	if a.Name != b.Name || a.Classes != b.Classes || len(a.Convs) != len(b.Convs) {
+		return fmt.Errorf("%s with %d classes, want %s with %d", a.Name, a.Classes, b.Name, b.Classes)
+	}
+	compare := func(name string, a, b []float32) error {
+		if len(a) != len(b) {
+			return fmt.Errorf("%s has %d elements, want %d", name, len(a), len(b))
+		}
+		top := 0.0
+		for _, x := range b {
+			top = max(top, math.Abs(float64(x)))
+		}
+		for i := range a {
+			if d := math.Abs(float64(a[i]) - float64(b[i])); d > tolerance*top {
+				return fmt.Errorf("%s[%d] is %v, want %v", name, i, a[i], b[i])
+			}
+		}
+		return nil
+	}
+	for i, c := range a.Convs {
+		if c.Conv != b.Convs[i].Conv {
+			return fmt.Errorf("layer %d is %v, want %v", i, c.Conv, b.Convs[i].Conv)
+		}
+		if err := errors.Join(compare(c.Name, c.W, b.Convs[i].W), compare(c.Name+" bias", c.B, b.Convs[i].B)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(compare("fc", a.FCW, b.FCW), compare("fc bias", a.FCB, b.FCB))
+}
+
+// sine is the picture of golden.json.
+func sine(size int) []float32 {
+	rgb := make([]float32, 3*size*size)
+	for i := range rgb {
+		rgb[i] = float32(math.Sin(0.37 * float64(i)))
+	}
+	return rgb
 }
 
 func TestSeed(t *testing.T) {
@@ -33,13 +81,125 @@ func TestSeed(t *testing.T) {
 	if f.Name != "resnet18" || f.Classes != 200 || len(f.Convs) != 20 {
 		t.Fatalf("got %s with %d classes and %d convolutions, want resnet18, 200, 20", f.Name, f.Classes, len(f.Convs))
 	}
-	var sum float64
-	for _, c := range f.Convs {
-		for _, w := range c.W {
-			sum += math.Abs(float64(w))
+}
+
+// TestFormats reads the same network from every format, naming and element type: the numbers are the same to the last
+// bit. Exporters that fold compute in float32.
+func TestFormats(t *testing.T) {
+	want := load(t, "testdata/basic.pth", "")
+	if want.Name != "resnet18-2-2" || want.Width != 2 || want.Depth != 18 || want.Classes != 5 {
+		t.Fatalf("recognised %+v", want.Config)
+	}
+	for _, test := range []struct {
+		file      string
+		tolerance float64
+	}{
+		{"basic-legacy.pth", 0}, {"basic-wrapped.pth", 0}, {"basic-ema.pth", 0}, {"basic-parameters.pth", 0}, {"basic-strided.pth", 0},
+		{"basic-float16.pth", 0}, {"basic-bfloat16.pth", 0}, {"basic-float64.pth", 0},
+		{"basic-float16.safetensors", 0}, {"basic-bfloat16.safetensors", 0}, {"basic-float64.safetensors", 0},
+		{"basic.safetensors", 0}, {"basic-hf.safetensors", 0},
+		// The exporter rounds epsilon to float32 (a relative 3e-8), and, folding, every step.
+		{"basic.onnx", 2e-7}, {"basic-folded.onnx", 1e-6},
+	} {
+		if err := different(load(t, "testdata/"+test.file, ""), want, test.tolerance); err != nil {
+			t.Errorf("%s: %v", test.file, err)
 		}
 	}
-	if !(sum > 0) {
-		t.Fatal("all weights are zero")
+	want = load(t, "testdata/bottleneck.pth", "")
+	if err := different(load(t, "testdata/bottleneck-hf.safetensors", ""), want, 0); err != nil {
+		t.Errorf("Hugging Face: %v", err)
+	}
+	if err := different(load(t, "testdata/bottleneck.onnx", ""), want, 2e-7); err != nil {
+		t.Errorf("ONNX: %v", err)
+	}
+	for _, test := range []struct {
+		file string
+		pad  resnet.Shortcut
+	}{{"cifar-append.onnx", resnet.PadAppend}, {"cifar-split.onnx", resnet.PadSplit}} {
+		if err := different(load(t, "testdata/"+test.file, ""), load(t, "testdata/cifar.pth", "", test.pad), 1e-6); err != nil {
+			t.Errorf("%s: %v", test.file, err)
+		}
+	}
+}
+
+// TestGolden compares logits with those of torch.
+func TestGolden(t *testing.T) {
+	data, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden map[string]struct {
+		Size   int
+		Logits []float64
+	}
+	if err := json.Unmarshal(data, &golden); err != nil {
+		t.Fatal(err)
+	}
+	nets := map[string]*resnet.Float{
+		"basic":         load(t, "testdata/basic.pth", ""),
+		"bottleneck":    load(t, "testdata/bottleneck.pth", ""),
+		"bottleneck-v1": load(t, "testdata/bottleneck-v1.onnx", ""),
+		"cifar-append":  load(t, "testdata/cifar.pth", ""),
+		"cifar-split":   load(t, "testdata/cifar.pth", "", resnet.PadSplit),
+	}
+	if len(golden) != len(nets) {
+		t.Fatalf("%d networks in golden.json, want %d", len(golden), len(nets))
+	}
+	if !nets["bottleneck-v1"].V1 {
+		t.Error("the strides of bottleneck-v1.onnx were not recognised")
+	}
+	for name, g := range golden {
+		logits := nets[name].Forward(sine(g.Size), g.Size, nil)
+		for i, want := range g.Logits {
+			if d := math.Abs(float64(logits[i]) - want); d > 1e-4*(1+math.Abs(want)) { // float32 sums in another order
+				t.Errorf("%s: logit %d is %v, torch has %v", name, i, logits[i], want)
+			}
+		}
+	}
+}
+
+// family lists one small member of each kind.
+func family(t testing.TB) []resnet.Config {
+	var list []resnet.Config
+	for _, name := range []string{"resnet18x0.125", "resnet50x0.125", "resnet50v1x0.125", "resnet8cifar", "plain18x0.125", "plain8cifar"} {
+		c, err := resnet.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	split := list[3]
+	split.Pad = resnet.PadSplit
+	wide := list[0]
+	wide.Name, wide.Width, wide.Inner = "resnet18-12-12", 12, 12
+	return append(list, split, wide)
+}
+
+func TestWriteONNX(t *testing.T) {
+	for _, cfg := range family(t) {
+		want := resnet.Random(cfg.Network(7), 1)
+		var b bytes.Buffer
+		if err := WriteONNX(&b, want, 64); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Errorf("%s: %v", cfg.Name, err)
+			continue
+		}
+		got, err := c.Float("")
+		if err != nil {
+			t.Errorf("%s: %v", cfg.Name, err)
+			continue
+		}
+		if got.Pad != cfg.Pad || got.V1 != cfg.V1 || got.Plain != cfg.Plain || !slices.Equal(got.Stages, cfg.Stages) {
+			t.Errorf("recognised %+v, want %+v", got.Config, cfg)
+		}
+		if err := different(got, want, 0); err != nil {
+			t.Errorf("%s: %v", cfg.Name, err)
+		}
+	}
+	if err := WriteONNX(&bytes.Buffer{}, resnet.Random(family(t)[0].Network(2), 1), 16); err == nil {
+		t.Error("size 16 was accepted")
 	}
 }

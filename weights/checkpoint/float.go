@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -55,74 +56,58 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	if err := s.check(net); err != nil {
 		return nil, err
 	}
-	f := &resnet.Float{Network: net}
-	for _, conv := range net.Convs() {
-		fc, err := s.fold(conv, net.Pad)
-		if err != nil {
-			return nil, err
+	f := resnet.NewFloat(net)
+	for _, conv := range f.Convs {
+		if conv.Norm == "" {
+			continue
 		}
-		f.Convs = append(f.Convs, fc)
-	}
-	for _, p := range []struct {
-		name string
-		to   *[]float32
-	}{{"fc.weight", &f.FCW}, {"fc.bias", &f.FCB}} {
-		v, err := s.values(p.name)
-		if err != nil {
-			return nil, err
-		}
-		if *p.to, err = round(p.name, v); err != nil {
+		if err := s.fold(conv); err != nil {
 			return nil, err
 		}
 	}
-	return f, nil
+	if err := s.read("fc.weight", f.FCW); err != nil {
+		return nil, err
+	}
+	return f, s.read("fc.bias", f.FCB)
 }
 
-// fold reads one convolution and the normalisation after it.
-func (s *state) fold(conv resnet.Conv, pad resnet.Shortcut) (resnet.FloatConv, error) {
-	f := resnet.FloatConv{Conv: conv}
-	if conv.Norm == "" {
-		f.W, f.B = padWeights(conv, pad), make([]float32, conv.Out)
-		return f, nil
-	}
+// fold fills in one convolution, with the normalisation after it.
+func (s *state) fold(conv resnet.FloatConv) error {
 	w, err := s.values(conv.Name + ".weight")
 	if err != nil {
-		return f, err
+		return err
 	}
-	bias := make([]float64, conv.Out)
-	if s.folded(conv) {
-		bias, err = s.values(conv.Name + ".bias")
-	} else {
-		var p [4][]float64
-		for i, part := range normParts {
-			if p[i], err = s.values(conv.Norm + part); err != nil {
-				return f, err
-			}
+	if s.folded(conv.Conv) {
+		if err := s.read(conv.Name+".bias", conv.B); err != nil {
+			return err
 		}
-		eps := epsilon
-		if s.c.wiring != nil {
-			eps = s.c.wiring.epsilons[conv.Norm]
-		}
-		row := len(w) / conv.Out
-		for o := range conv.Out {
-			if p[3][o] < 0 || p[3][o]+eps <= 0 {
-				return f, bad("%s%s: variance %d is %v, want at least 0", conv.Norm, normParts[3], o, p[3][o])
-			}
-			scale := p[0][o] / math.Sqrt(p[3][o]+eps)
-			bias[o] = p[1][o] - p[2][o]*scale
-			for i := range w[o*row : (o+1)*row] {
-				w[o*row+i] *= scale
-			}
+		return round(conv.Name, w, conv.W)
+	}
+	var p [4][]float64 // scale, shift, mean, variance
+	for i, part := range normParts {
+		if p[i], err = s.values(conv.Norm + part); err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return f, err
+	eps := epsilon
+	if s.c.wiring != nil {
+		eps = s.c.wiring.epsilons[conv.Norm]
 	}
-	if f.W, err = round(conv.Name, w); err != nil {
-		return f, err
+	bias, row := make([]float64, conv.Out), len(w)/conv.Out
+	for o := range conv.Out {
+		if p[3][o] < 0 || p[3][o]+eps <= 0 {
+			return bad("%s%s: element %d is %v, want a variance of at least 0", conv.Norm, normParts[3], o, p[3][o])
+		}
+		scale := p[0][o] / math.Sqrt(p[3][o]+eps)
+		bias[o] = p[1][o] - p[2][o]*scale
+		for i := range w[o*row : (o+1)*row] {
+			w[o*row+i] *= scale
+		}
 	}
-	f.B, err = round(conv.Name, bias)
-	return f, err
+	if err := round(conv.Name, w, conv.W); err != nil {
+		return err
+	}
+	return round(conv.Name, bias, conv.B)
 }
 
 var normParts = [4]string{".weight", ".bias", ".running_mean", ".running_var"}
@@ -134,29 +119,25 @@ func (s *state) folded(conv resnet.Conv) bool {
 	return bias && !norm
 }
 
-// padWeights are those of a shortcut without parameters: output i copies input i − before.
-func padWeights(conv resnet.Conv, pad resnet.Shortcut) []float32 {
-	w, before := make([]float32, conv.Out*conv.In), 0
-	if pad == resnet.PadSplit {
-		before = (conv.Out - conv.In) / 2
-	}
-	for i := range conv.In {
-		w[(before+i)*conv.In+i] = 1
-	}
-	return w
-}
-
 func (s *state) values(name string) ([]float64, error) { return s.c.values(s.tensors[name]) }
 
-func round(name string, v []float64) ([]float32, error) {
-	out := make([]float32, len(v))
+// read fills to with the tensor called name.
+func (s *state) read(name string, to []float32) error {
+	v, err := s.values(name)
+	if err != nil {
+		return err
+	}
+	return round(name, v, to)
+}
+
+// round rounds v to float32.
+func round(name string, v []float64, to []float32) error {
 	for i, x := range v {
-		out[i] = float32(x)
-		if math.IsInf(float64(out[i]), 0) {
-			return nil, bad("%s: %g with its normalisation is no float32", name, x)
+		if to[i] = float32(x); math.IsInf(float64(to[i]), 0) || math.IsNaN(x) {
+			return bad("%s: element %d is %g, want a float32", name, i, x)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // check compares every tensor of the network with the file, in the order of the network, and then looks for others.
@@ -193,6 +174,9 @@ func (s *state) check(net resnet.Network) error {
 	if err := want("fc.weight", net.Classes, net.Features); err != nil {
 		return err
 	}
+	if err := s.apart(used); err != nil {
+		return err
+	}
 	if err := want("fc.bias", net.Classes); err != nil {
 		return err
 	}
@@ -209,6 +193,26 @@ func (s *state) check(net resnet.Network) error {
 	for _, name := range s.order {
 		if !used[name] && !strings.HasSuffix(name, "num_batches_tracked") {
 			return bad("%s: want no such tensor in %s, file has %s", name, net.Name, s.came(name))
+		}
+	}
+	return nil
+}
+
+// apart makes sure that no two matrices lie in the same bytes, so that a network is never larger than its file.
+// (Exporters do share equal vectors.)
+func (s *state) apart(used map[string]bool) error {
+	var list []tensor
+	for name := range used {
+		if t := s.tensors[name]; len(t.shape) > 1 {
+			list = append(list, t)
+		}
+	}
+	slices.SortFunc(list, func(a, b tensor) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.name, b.name))
+	})
+	for i := 1; i < len(list); i++ {
+		if a, b := list[i-1], list[i]; a.at+int64(a.count()*a.dtype.size) > b.at {
+			return bad("%s and %s lie in the same bytes, want each layer to have its own", a.name, b.name)
 		}
 	}
 	return nil

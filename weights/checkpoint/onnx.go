@@ -131,8 +131,10 @@ type graph struct {
 	inputs  map[string]int64   // with their sides, 0 when free; the initialisers among them until link
 	alias   map[string]string  // outputs of nodes that change nothing
 	users   map[string][]*node // by the value they read
+	made    map[string]*node   // by the value they write; constants have none
 	c       *Checkpoint
 	outputs map[string]bool
+	bytes   int64 // of the constants so far: a tensor's place among them is its at
 	side    int64 // of the input
 	stride  int   // of all layers so far
 	pad     resnet.Shortcut
@@ -148,7 +150,7 @@ func (c *Checkpoint) readONNX(size int64) error {
 	if _, err := c.r.ReadAt(file, 0); err != nil && err != io.EOF {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	g := &graph{inputs: map[string]int64{}, inits: map[string]tensor{}, alias: map[string]string{}, users: map[string][]*node{}, outputs: map[string]bool{}, c: c, stride: 1}
+	g := &graph{inputs: map[string]int64{}, inits: map[string]tensor{}, alias: map[string]string{}, users: map[string][]*node{}, made: map[string]*node{}, outputs: map[string]bool{}, c: c, stride: 1}
 	found := false
 	err := fields(file, func(field int, _ uint64, data []byte) error {
 		if field != 7 {
@@ -194,6 +196,7 @@ func (g *graph) read(data []byte) error {
 			if _, twice := g.inits[t.name]; twice || t.name == "" {
 				return bad("ONNX: initialiser %q comes twice or has no name", t.name)
 			}
+			t.at, g.bytes = g.bytes, g.bytes+int64(len(t.raw))
 			g.inits[t.name] = *t
 		case 11:
 			name, side, err := readInput(data)
@@ -413,6 +416,7 @@ func (g *graph) link() error {
 		switch n.op {
 		case "Constant":
 			if a := n.attr("value"); a != nil && a.t != nil {
+				a.t.at, g.bytes = g.bytes, g.bytes+int64(len(a.t.raw))
 				g.inits[n.outputs[0]] = *a.t
 			}
 		case "Identity", "Dropout":
@@ -425,6 +429,9 @@ func (g *graph) link() error {
 			}
 		case "Shape": // feeds a Reshape
 		default:
+			for _, out := range n.outputs {
+				g.made[out] = n
+			}
 			for i, in := range n.inputs {
 				if !slices.Contains(n.inputs[:i], in) {
 					g.users[in] = append(g.users[in], n)
@@ -688,20 +695,23 @@ func (g *graph) path(n *node, plain bool) ([]step, *node, error) {
 // padding follows a shortcut without parameters: rows and columns sliced by 2, then channels padded with zeros.
 func (g *graph) padding(n *node) (*node, error) {
 	for n.op == "Slice" {
+		starts, err := g.integers(n, "starts", 1)
+		if err != nil {
+			return nil, err
+		}
 		steps, err := g.integers(n, "steps", 4)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range steps {
-			if s != 1 && s != 2 {
-				return nil, bad("ONNX: %v: steps %v, want 1 or 2", n, steps)
-			}
+		odd := func(s int64) bool { return s != 1 && s != 2 }
+		if slices.ContainsFunc(starts, func(s int64) bool { return s != 0 }) || slices.ContainsFunc(steps, odd) {
+			return nil, bad("ONNX: %v: starts %v, steps %v, want 0 and 1 or 2", n, starts, steps)
 		}
 		if n, err = g.only(n.outputs[0], "Slice", "Pad"); err != nil {
 			return nil, err
 		}
 	}
-	p, err := g.integers(n, "pads", 1)
+	p, err := g.pads(n)
 	if err != nil {
 		return nil, err
 	}
@@ -717,6 +727,30 @@ func (g *graph) padding(n *node) (*node, error) {
 	}
 	g.pad = pad
 	return g.only(n.outputs[0], "Add")
+}
+
+// pads are the amounts of a Pad node: before each of N, C, H, W, then behind. Where they are not constant they are what
+// torch.onnx.export makes of F.pad: a constant in F.pad's order (before and behind W, H, C), filled up with zeros,
+// reversed and transposed by a fixed chain of nodes.
+func (g *graph) pads(n *node) ([]int64, error) {
+	if len(n.inputs) > 1 && g.made[n.inputs[1]] != nil {
+		chain := g.made[n.inputs[1]]
+		for _, op := range []string{"Cast", "Reshape", "Transpose", "Slice", "Reshape", "Concat"} {
+			if chain == nil || chain.op != op || len(chain.inputs) == 0 {
+				return nil, bad("ONNX: want constant paddings for %v, file computes them", n)
+			}
+			if op == "Concat" {
+				break
+			}
+			chain = g.made[chain.inputs[0]]
+		}
+		list, err := g.integers(chain, "", 0)
+		if err != nil || len(list) != 6 {
+			return nil, bad("ONNX: want 6 paddings for %v, file has %v", n, list)
+		}
+		return []int64{0, list[4], list[2], list[0], 0, list[5], list[3], list[1]}, nil
+	}
+	return g.integers(n, "pads", 1)
 }
 
 // tail follows the average over the whole map, the linear layer and at most a softmax.

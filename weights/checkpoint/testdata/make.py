@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Writes the fixtures beside this file: small seeded ResNets in every format that package checkpoint reads.
+
+Needs torch and numpy (and onnx, for the last); run it as python3 make.py. Values are rounded to bfloat16 and float16 first, so that
+every element type holds the same numbers. golden.json has torch's logits for the picture rgb[i] = sin(0.37·i).
+"""
+import collections, json, os, struct
+
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLASSES = 5
+
+
+class Block(nn.Module):
+    def __init__(self, cin, width, out, stride, bottleneck, v1, pad):
+        super().__init__()
+        if bottleneck:
+            shapes = [(cin, width, 1, stride if v1 else 1), (width, width, 3, 1 if v1 else stride), (width, out, 1, 1)]
+        else:
+            shapes = [(cin, out, 3, stride), (out, out, 3, 1)]
+        self.depth, self.pad, self.grow = len(shapes), pad, out - cin
+        for i, (a, b, k, s) in enumerate(shapes, 1):
+            setattr(self, f"conv{i}", nn.Conv2d(a, b, k, s, k // 2, bias=False))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(b))
+        if not pad and (stride > 1 or cin != out):
+            self.downsample = nn.Sequential(nn.Conv2d(cin, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = x
+        for i in range(1, self.depth + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            if i < self.depth:
+                y = F.relu(y)
+        if hasattr(self, "downsample"):
+            x = self.downsample(x)
+        elif self.grow:
+            before = self.grow // 2 if self.pad == "split" else 0
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, before, self.grow - before))
+        return F.relu(y + x)
+
+
+class Net(nn.Module):
+    """A ResNet with torchvision's names; pad is "", "append" or "split"."""
+
+    def __init__(self, width, blocks, bottleneck=False, v1=False, pad=""):
+        super().__init__()
+        cifar = len(blocks) == 3
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False) if cifar else nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.pool = nn.Identity() if cifar else nn.MaxPool2d(3, 2, 1)
+        cin, self.stages = width, len(blocks)
+        for s, count in enumerate(blocks):
+            planes = width << s
+            out, layers = planes * (4 if bottleneck else 1), []
+            for i in range(count):
+                layers.append(Block(cin, planes, out, 2 if i == 0 and s > 0 else 1, bottleneck, v1, pad))
+                cin = out
+            setattr(self, f"layer{s + 1}", nn.Sequential(*layers))
+        self.fc = nn.Linear(cin, CLASSES)
+
+    def forward(self, x):
+        x = self.pool(F.relu(self.bn1(self.conv1(x))))
+        for s in range(self.stages):
+            x = getattr(self, f"layer{s + 1}")(x)
+        return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+def seeded(net, seed):
+    """Random parameters and statistics, exact in bfloat16 and in float16."""
+    torch.manual_seed(seed)
+    for name, t in net.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            t.fill_(7)
+        elif name.endswith("running_var") or "bn" in name and name.endswith("weight"):
+            t.uniform_(0.5, 1.5)
+        elif t.dim() == 4:
+            t.normal_(0, (2 / t[0].numel()) ** 0.5)
+        else:
+            t.normal_(0, 0.2)
+        if t.is_floating_point():
+            t.copy_(t.bfloat16().half().float())
+    return net.eval()
+
+
+def path(name):
+    return os.path.join(HERE, name)
+
+
+def save_safetensors(name, state):
+    """The format by hand: a length, a JSON header, the bytes."""
+    kinds = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64", torch.int64: "I64"}
+    header, body = {"__metadata__": {"format": "pt"}}, b""
+    for key, t in state.items():
+        raw = (t.view(torch.int16) if t.dtype == torch.bfloat16 else t).contiguous().numpy().tobytes()
+        header[key] = {"dtype": kinds[t.dtype], "shape": list(t.shape), "data_offsets": [len(body), len(body) + len(raw)]}
+        body += raw
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    with open(path(name), "wb") as f:
+        f.write(struct.pack("<Q", len(head)) + head + body)
+
+
+def hugging_face(name):
+    """Hugging Face's name for one of torchvision's."""
+    part = name.split(".")
+    kind = {"conv": "convolution", "bn": "normalization"}
+    if part[0] in ("conv1", "bn1"):
+        return "resnet.embedder.embedder." + kind[part[0][:-1]] + "." + part[1]
+    if part[0] == "fc":
+        return "classifier.1." + part[1]
+    block = f"resnet.encoder.stages.{int(part[0][5:]) - 1}.layers.{part[1]}."
+    if part[2] == "downsample":
+        return block + "shortcut." + ("convolution", "normalization")[int(part[3])] + "." + part[4]
+    return block + f"layer.{int(part[2][-1]) - 1}.{kind[part[2][:-1]]}.{part[3]}"
+
+
+def export(net, name, size, fold):
+    mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
+    torch.onnx.export(net, torch.zeros(1, 3, size, size), path(name), training=mode, do_constant_folding=True,
+                      opset_version=13, input_names=["input"], output_names=["logits"])
+
+
+def cast(state, dtype):
+    return collections.OrderedDict((k, v.to(dtype) if v.is_floating_point() else v) for k, v in state.items())
+
+
+basic = seeded(Net(2, [2, 2, 2, 2]), 1)
+bottleneck = seeded(Net(2, [3, 4, 6, 3], bottleneck=True), 2)
+v1 = seeded(Net(2, [3, 4, 6, 3], bottleneck=True, v1=True), 2)
+append = seeded(Net(4, [1, 1, 1], pad="append"), 3)
+split = seeded(Net(4, [1, 1, 1], pad="split"), 3)
+
+state = basic.state_dict()
+torch.save(state, path("basic.pth"))
+torch.save(state, path("basic-legacy.pth"), _use_new_zipfile_serialization=False)
+module = collections.OrderedDict(("module." + k, v) for k, v in state.items())
+other = collections.OrderedDict((k, v + 1 if v.is_floating_point() else v) for k, v in module.items())
+torch.save({"epoch": 3, "best": 0.5, "state_dict": module, "arch": "resnet18"}, path("basic-wrapped.pth"))
+torch.save({"model": other, "model_ema": module, "optimizer": {"state": {0: {"step": 1}}, "param_groups": [{"lr": 0.1}]}}, path("basic-ema.pth"))
+torch.save(dict(basic.named_parameters(), **dict(basic.named_buffers())), path("basic-parameters.pth"))
+strided = collections.OrderedDict((k, v.to(memory_format=torch.channels_last) if v.dim() == 4 else v) for k, v in state.items())
+torch.save(strided, path("basic-strided.pth"))
+for dtype in ("float16", "bfloat16", "float64"):
+    torch.save(cast(state, getattr(torch, dtype)), path(f"basic-{dtype}.pth"))
+    save_safetensors(f"basic-{dtype}.safetensors", cast(state, getattr(torch, dtype)))
+save_safetensors("basic.safetensors", state)
+save_safetensors("basic-hf.safetensors", {hugging_face(k): v for k, v in state.items()})
+torch.save(bottleneck.state_dict(), path("bottleneck.pth"))
+save_safetensors("bottleneck-hf.safetensors", {hugging_face(k): v for k, v in bottleneck.state_dict().items()})
+torch.save(append.state_dict(), path("cifar.pth"))
+for fold in (False, True):
+    export(basic, "basic-folded.onnx" if fold else "basic.onnx", 64, fold)
+export(bottleneck, "bottleneck.onnx", 64, False)
+export(v1, "bottleneck-v1.onnx", 64, False)
+export(append, "cifar-append.onnx", 32, False)
+export(split, "cifar-split.onnx", 32, True)
+
+golden = {}
+for name, net, size in (("basic", basic, 64), ("bottleneck", bottleneck, 64), ("bottleneck-v1", v1, 64), ("cifar-append", append, 32), ("cifar-split", split, 32)):
+    rgb = torch.sin(0.37 * torch.arange(3 * size * size, dtype=torch.float64)).float().reshape(1, 3, size, size)
+    with torch.no_grad():
+        golden[name] = {"size": size, "logits": net(rgb)[0].tolist()}
+with open(path("golden.json"), "w") as f:
+    json.dump(golden, f, indent=1)
+    f.write("\n")
