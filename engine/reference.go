@@ -23,16 +23,24 @@ func (e *reference) Run(image []byte) error {
 	}
 	copy(e.bytes(e.p.Input), image)
 	for i := range e.p.Ops {
-		switch o := &e.p.Ops[i]; o.Kind {
-		case Conv:
-			e.conv(o)
-		case MaxPool:
-			e.maxPool(o)
-		case AvgPool:
-			e.avgPool(o)
-		case Linear:
-			e.linear(o)
+		if err := e.RunOp(i); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// RunOp runs one op alone, over whatever the arena holds: for timing.
+func (e *reference) RunOp(i int) error {
+	switch o := &e.p.Ops[i]; o.Kind {
+	case Conv:
+		e.conv(o)
+	case MaxPool:
+		e.maxPool(o)
+	case AvgPool:
+		e.avgPool(o)
+	case Linear:
+		e.linear(o)
 	}
 	return nil
 }

@@ -24,15 +24,14 @@ export async function createClassifier(options = {}) {
     kernel: new URL('./kernel.js', import.meta.url).href,
     exec: new URL('./wasm_exec.js', import.meta.url).href,
     wasm: new URL('./resnet.wasm', import.meta.url).href,
-    model: new URL('./model.msgpack', import.meta.url).href,
     manifest: new URL('./manifest.json', import.meta.url).href,
   }, options);
 }
 
 /**
  * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm a
- * URL, bytes or a WebAssembly.Module, model a URL or bytes; exec may be left out if the worker script defines Go, manifest
- * if there is none.
+ * URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a model,
+ * manifest names it.
  */
 export async function createClassifierFrom(parts, options = {}) {
   check(options !== null && typeof options === 'object', 'options', 'an object', options);
@@ -51,10 +50,9 @@ export async function createClassifierFrom(parts, options = {}) {
     } catch (cause) {
       throw new ResnetError('bad-option', `resnet: model: ${model} is no URL`, { cause });
     }
-    parts.given = true;
   }
   // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
-  if (typeof parts.model !== 'string') parts.model = new Blob([parts.model]);
+  if (parts.model && typeof parts.model !== 'string') parts.model = new Blob([parts.model]);
   const classifier = new Classifier(parts, { threads, simd, lang });
   await classifier._open(onProgress, signal);
   return classifier;
@@ -157,9 +155,8 @@ class Classifier {
     };
     worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
     const { info, module, model } = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
-    // A worker started later gets the compiled module and the bytes, not the network.
-    this.#parts.wasm = module;
-    this.#parts.model = model;
+    // A worker started later gets the compiled module and the model's bytes, and needs no network.
+    Object.assign(this.#parts, { wasm: module, manifest: '' }, model);
     this.#info ??= deepFreeze(info);
   }
 

@@ -36,18 +36,19 @@ const ops = {
     const [module, model] = await Promise.all([loadModule(m, manifest), loadModel(m, manifest)]);
     await startGo(m.exec, module);
     report(m.id, 'warmup', 0, 1);
-    const name = typeof m.model === 'string' ? m.model : '';
-    let bytes = new Uint8Array(model.bytes ?? await model.blob.arrayBuffer());
-    const info = unwrap(await go.open(bytes, { ...simd, threads: m.threads, lang: m.lang, kernel: m.kernel }), name);
+    const { name, blob, verified = false } = model;
+    const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, { ...simd, threads: m.threads, spawn: () => spawn(m.kernel) }, m.lang), name);
     report(m.id, 'warmup', 1, 1);
     if (model.keep) setTimeout(model.keep);
-    return { info: { model: name, ...info, bytes: bytes.length, ...(isNoisy() && { noise: true }) }, module, model: model.blob };
+    return { info: { model: name, ...info, bytes: blob.size, ...(isNoisy() && { noise: true }) }, module, model: { model: blob, name, verified } };
   },
 
   async classify(m) {
+    const heatmap = m.heatmap === true ? -1 : m.heatmap === false ? -2 : m.heatmap;
+    unwrap(go.choose(m.topK, m.threshold, m.allow, m.deny, heatmap));
     const timings = await fit(m);
     const start = performance.now();
-    const r = unwrap(go.classify(m.topK, m.threshold, m.allow, m.deny, m.heatmap === true ? -1 : m.heatmap === false ? -2 : m.heatmap));
+    const r = unwrap(go.classify());
     timings.inference = performance.now() - start;
     return { ...r, timings, ...(r.heatmap && { transfer: [r.heatmap.data.buffer] }) };
   },
@@ -93,14 +94,14 @@ function simdFor(wanted) {
   return { simd: wanted, fixed, relaxed };
 }
 
-// Sizes and hashes of what build.sh made; nothing depends on having them.
+// What build.sh made: names, sizes and hashes. Without it a given model still loads.
 async function readManifest(url) {
-  if (!url) return { files: {} };
+  const none = { files: {} };
+  if (!url) return none;
   try {
-    const { files = {}, model } = await (await fetch(url, { cache: 'no-cache' })).json();
-    return { files, model };
+    return { ...none, ...await (await fetch(url, { cache: 'no-cache' })).json() };
   } catch {
-    return { files: {} };
+    return none;
   }
 }
 
@@ -132,34 +133,45 @@ async function compile(bytes) {
   }
 }
 
-// Returns { blob, bytes, keep }: the model, and how to keep it for the next visit.
-async function loadModel({ id, model, given }, manifest) {
-  if (typeof model !== 'string') return { blob: model };
+// Returns the model as { name, blob, bytes }, with verified if its own checksum was compared, and keep() to store it for
+// the next visit.
+async function loadModel(m, manifest) {
+  if (m.model instanceof Blob) return { name: m.name ?? '', blob: m.model, bytes: await m.model.arrayBuffer(), verified: m.verified };
+  let name = m.model;
   let entry;
-  if (!given) {
-    const { files, model: name } = await manifest;
-    if (name && name !== fileName(model)) model = new URL(name, model).href;
-    entry = files[fileName(model)];
+  if (!name) {
+    const { files, model } = await manifest;
+    if (!model) throw new Failure('model-fetch', `${m.manifest} names no model; is it beside resnet.js on the server? Or pass the model option`);
+    name = new URL(model, m.manifest).href;
+    entry = files[model];
   }
-  const progress = (loaded, total) => report(id, 'model', loaded, total);
-  const cache = entry?.sha256 && await openCache();
-  const kept = await cache?.match(model).then((r) => r?.arrayBuffer()).catch(() => {});
+  const progress = (loaded, total) => report(m.id, 'model', loaded, total);
+  // Only what the manifest vouches for is kept: another file may change behind its address.
+  const cache = entry && crypto.subtle && await openCache();
+  const kept = await cache?.match(name).then((r) => r?.arrayBuffer()).catch(() => {});
   if (kept && await sha256(kept) === entry.sha256) {
     progress(kept.byteLength, kept.byteLength);
-    return { blob: new Blob([kept]), bytes: kept };
+    return { name, blob: new Blob([kept]), bytes: kept, verified: true };
   }
-  const bytes = await download(model, 'model-fetch', (response) => [response, entry?.bytes], progress);
+  const bytes = await download(name, 'model-fetch', (response) => [response, entry?.bytes], progress);
   if (bytes[0] === 0x3c) {
-    throw new Failure('model-format', `want a model file from ${model}, got ${describe(bytes)}; check the address`);
+    throw new Failure('model-format', `want a model file from ${name}, got ${describe(bytes)}; check the address`);
   }
-  if (entry?.sha256) {
-    const got = await sha256(bytes);
-    if (got && got !== entry.sha256) {
-      throw new Failure('model-integrity', `${model}: want SHA-256 ${entry.sha256}, got ${got}; load the page again, or build it again if that does not help`);
-    }
+  if (entry && bytes.length !== entry.bytes) {
+    throw new Failure('model-integrity', `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
+  }
+  // digest runs beside this thread and is faster than Go, which checks the file's own checksum where digest is missing
+  // (plain http), and which says what is wrong where they differ: the last 32 bytes are the SHA-256 of those before.
+  let verified = false;
+  if (crypto.subtle && entry) {
+    verified = await sha256(bytes) === entry.sha256;
+    if (!verified) throw new Failure('model-integrity', `${name}: want the file of the manifest, SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`);
+  } else if (crypto.subtle) {
+    const end = Math.max(bytes.length - 32, 0);
+    verified = await sha256(bytes.subarray(0, end)) === hex(bytes.subarray(end));
   }
   const blob = new Blob([bytes]);
-  return { blob, bytes: bytes.buffer, keep: cache && (() => cache.put(model, new Response(blob)).catch(() => {})) };
+  return { name, blob, bytes: bytes.buffer, verified, keep: cache && (() => cache.put(name, new Response(blob)).catch(() => {})) };
 }
 
 // Private windows, plain http and full disks have no cache: the model is then fetched each time.
@@ -167,10 +179,8 @@ function openCache() {
   return globalThis.caches?.open('resnet-web').catch(() => {});
 }
 
-async function sha256(bytes) {
-  if (!globalThis.crypto?.subtle) return ''; // plain http; Go checks the file's own hash
-  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (b) => b.toString(16).padStart(2, '0')).join('');
-}
+const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+const sha256 = async (bytes) => hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
 
 // Fetches url; see(response) may use a clone of the response and returns it with the size if that is known.
 async function download(url, code, see, progress) {
@@ -205,6 +215,12 @@ async function download(url, code, see, progress) {
 function describe(bytes) {
   const head = String.fromCharCode(...bytes.subarray(0, 40)).replace(/[^ -~]+/g, '.');
   return bytes.length ? `${bytes.length} bytes that begin with "${head}"` : 'an empty file';
+}
+
+// A worker may not start another from another origin's script by URL, but a blob may import that script.
+function spawn(url) {
+  if (new URL(url).origin === location.origin) return new Worker(url);
+  return new Worker(URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' })));
 }
 
 async function startGo(exec, module) {

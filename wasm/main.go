@@ -1,0 +1,79 @@
+//go:build js
+
+// Command wasm is the classifier of web/worker.js: it sets the global object resnet, whose functions the worker calls.
+//
+//	open(bytes, verified, settings, lang)                loads a model; a Promise
+//	check(width, height)                                 may a picture be this large?
+//	fit(width, height)                                   begins a picture: { x, y, width, height, rows } of the part wanted
+//	write(imageData)                                     takes the next rows of that part
+//	finish()                                             scales it to the network's input
+//	choose(topK, threshold, allow, deny, heatmap)        says what classify shall report
+//	classify()                                           runs the network on that input
+//	embed()                                              the same, for the features
+//	benchmark(runs)                                      times the network on a fixed picture
+//
+// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash.
+package main
+
+import (
+	"errors"
+	"syscall/js"
+
+	"resnet-web/resnet"
+	"resnet-web/weights"
+)
+
+var (
+	object       = js.Global().Get("Object")
+	array        = js.Global().Get("Array")
+	promise      = js.Global().Get("Promise")
+	float32Array = js.Global().Get("Float32Array")
+	uint8Array   = js.Global().Get("Uint8Array")
+)
+
+func main() {
+	var s session
+	api := object.New()
+	for name, f := range map[string]func(args []js.Value) (any, error){
+		"check":     s.check,
+		"fit":       s.fit,
+		"write":     s.write,
+		"finish":    s.finish,
+		"choose":    s.choose,
+		"classify":  s.classify,
+		"embed":     s.embed,
+		"benchmark": s.benchmark,
+	} {
+		api.Set(name, js.FuncOf(func(_ js.Value, args []js.Value) any { return reply(f(args)) }))
+	}
+	api.Set("open", js.FuncOf(func(_ js.Value, args []js.Value) any {
+		// Opening waits for workers, so it runs beside the event loop.
+		return promise.New(js.FuncOf(func(_ js.Value, settle []js.Value) any {
+			go func() { settle[0].Invoke(reply(s.open(args))) }()
+			return nil
+		}))
+	}))
+	js.Global().Set("resnet", api)
+	select {}
+}
+
+func reply(value any, err error) any {
+	if err != nil {
+		return map[string]any{"error": map[string]any{"code": code(err), "message": err.Error()}}
+	}
+	return map[string]any{"value": value}
+}
+
+// code is the stable code of an error in the outside interface. Other errors have none, which ends the worker.
+func code(err error) string {
+	var thrown js.Error
+	switch {
+	case errors.Is(err, weights.ErrFormat):
+		return "model-format"
+	case errors.Is(err, weights.ErrIntegrity):
+		return "model-integrity"
+	case errors.As(err, &thrown) && thrown.Get("name").String() == "RangeError":
+		return "out-of-memory" // of WebAssembly.Memory
+	}
+	return resnet.Code(err)
+}

@@ -1,0 +1,180 @@
+//go:build js
+
+package main
+
+import (
+	"image"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall/js"
+	"unsafe"
+
+	"honnef.co/go/js/dom/v2"
+
+	"resnet-web/engine"
+	"resnet-web/resnet"
+	"resnet-web/weights"
+)
+
+// session is one model and the picture under way.
+type session struct {
+	model      *resnet.Model
+	classifier *resnet.Classifier
+	executor   engine.Executor // the classifier's
+	options    resnet.Options
+
+	fitter *resnet.Fitter
+	strip  []byte // rows on their way to the fitter
+	crop   *image.RGBA
+	box    image.Rectangle
+}
+
+func (s *session) open(args []js.Value) (any, error) {
+	data := make([]byte, args[0].Length())
+	js.CopyBytesToGo(data, args[0])
+	read := weights.Read
+	if args[1].Bool() {
+		read = weights.ReadVerified
+	}
+	m, err := read(data)
+	if err != nil {
+		return nil, err
+	}
+	s.model = m
+	var simd string
+	var threads int
+	s.classifier, err = resnet.NewClassifier(m, func(p *engine.Program) (engine.Executor, error) {
+		s.executor, simd, threads, err = readSettings(args[2]).open(p)
+		return s.executor, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if simd != "none" {
+		// Of the file, only the last layer is still needed (for heat maps).
+		m.FC.W, m.Convs = slices.Clone(m.FC.W), nil
+		data = nil
+		runtime.GC()
+		if err := s.warm(); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{
+		"architecture": m.Name,
+		"inputSize":    m.Prep.Crop,
+		"classes":      classes(m, args[3].String()),
+		"simd":         simd,
+		"threads":      threads,
+	}, nil
+}
+
+// warm runs the machine until the browser has optimised it, so that the first picture does not wait for that.
+func (s *session) warm() error {
+	picture := make([]byte, s.classifier.Program().Input.Bytes())
+	return s.executor.Run(picture)
+}
+
+// classes lists { index, id, label } in the language asked for.
+func classes(m *resnet.Model, lang string) []any {
+	list := make([]any, len(m.Classes))
+	for i, c := range m.Classes {
+		list[i] = map[string]any{"index": i, "id": c.ID, "label": c.Label(lang)}
+	}
+	return list
+}
+
+func (s *session) check(args []js.Value) (any, error) {
+	return nil, resnet.CheckSize(args[0].Int(), args[1].Int())
+}
+
+func (s *session) fit(args []js.Value) (any, error) {
+	f, err := resnet.NewFitter(s.model.Prep, args[0].Int(), args[1].Int())
+	if err != nil {
+		return nil, err
+	}
+	s.fitter = f
+	region := rectangle(f.Region())
+	region["rows"] = f.Rows()
+	return region, nil
+}
+
+func (s *session) write(args []js.Value) (any, error) {
+	pixels := dom.ImageData{Value: args[0]}
+	data := pixels.Data()
+	n := data.Length()
+	s.strip = slices.Grow(s.strip[:0], n)[:n]
+	js.CopyBytesToGo(s.strip, data)
+	return nil, s.fitter.Write(s.strip)
+}
+
+func (s *session) finish([]js.Value) (any, error) {
+	crop, err := s.fitter.Finish()
+	s.crop, s.box, s.fitter = crop, s.fitter.Box(), nil
+	return nil, err
+}
+
+func (s *session) choose(args []js.Value) (any, error) {
+	s.options = resnet.Options{
+		TopK:      args[0].Int(),
+		Threshold: args[1].Float(),
+		Allow:     entries(args[2]),
+		Deny:      entries(args[3]),
+		Heatmap:   args[4].Int(),
+	}
+	return nil, s.classifier.Check(s.options)
+}
+
+func (s *session) classify([]js.Value) (any, error) {
+	r, err := s.classifier.Classify(s.crop, s.options)
+	if err != nil {
+		return nil, err
+	}
+	indices, probabilities := array.New(), array.New()
+	for _, p := range r.Predictions {
+		indices.Call("push", p.Index)
+		probabilities.Call("push", p.Probability)
+	}
+	value := map[string]any{"indices": indices, "probabilities": probabilities, "sure": r.Sure}
+	if h := r.Heatmap; h != nil {
+		value["heatmap"] = map[string]any{
+			"index": h.Index, "width": h.Width, "height": h.Height, "data": floats(h.Data), "box": rectangle(s.box),
+		}
+	}
+	return value, nil
+}
+
+func (s *session) embed([]js.Value) (any, error) {
+	if err := s.classifier.Run(s.crop); err != nil {
+		return nil, err
+	}
+	return floats(s.classifier.Features()), nil
+}
+
+// entries are the indices, ids and labels of an allow or deny list, null for none.
+func entries(list js.Value) []string {
+	if list.IsNull() {
+		return nil
+	}
+	out := make([]string, list.Length())
+	for i := range out {
+		switch v := list.Index(i); v.Type() {
+		case js.TypeNumber:
+			out[i] = strconv.Itoa(v.Int())
+		default:
+			out[i] = v.String()
+		}
+	}
+	return out
+}
+
+func rectangle(r image.Rectangle) map[string]any {
+	return map[string]any{"x": r.Min.X, "y": r.Min.Y, "width": r.Dx(), "height": r.Dy()}
+}
+
+// floats copies f to a Float32Array.
+func floats(f []float32) js.Value {
+	out := float32Array.New(len(f))
+	js.CopyBytesToJS(uint8Array.New(out.Get("buffer")), unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 4*len(f)))
+	return out
+}
