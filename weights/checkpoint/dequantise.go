@@ -1,0 +1,93 @@
+package checkpoint
+
+import (
+	"fmt"
+
+	"resnet-web/engine"
+	"resnet-web/resnet"
+)
+
+// Dequantise returns the float32 network whose weights are m's 7-bit machine's: real weight = weight · M · output scale /
+// input scale, for the usual input, normalised by m's mean and standard deviation. It has the rounding of the weights
+// and not that of the activations, so its logits are near the model's, not equal to them.
+//
+// # Errors
+//
+// A model whose layers do not fit its architecture.
+func Dequantise(m *resnet.Model) (*resnet.Float, error) {
+	net := m.Network()
+	f := resnet.NewFloat(net)
+	if len(m.Convs) != len(f.Convs) || len(m.FC.W) != len(f.FCW) || len(m.FC.Scale) != net.Classes || len(m.FC.B) != net.Classes {
+		return nil, fmt.Errorf("checkpoint: %s with %d classes has %d convolutions, the model %d, or its linear layer has another size", net.Name, net.Classes, len(f.Convs), len(m.Convs))
+	}
+	for i, c := range f.Convs {
+		q := m.Convs[i]
+		if out8 := engine.PadChannels(c.Out); len(q.W) != engine.PackedSize(c.Out, c.In, c.Kernel, i == 0) || len(q.M) != out8 || len(q.B) != out8 {
+			return nil, fmt.Errorf("checkpoint: %s: want %d packed weights and %d scales and biases, the model has %d, %d and %d", c.Name, engine.PackedSize(c.Out, c.In, c.Kernel, i == 0), out8, len(q.W), len(q.M), len(q.B))
+		}
+	}
+
+	// One step of the picture is 1/127 of a value in 0…1, of which the mean is then taken, and divided by the deviation.
+	stem, p := f.Convs[0], m.Prep
+	unfold(stem, m.Convs[0], 1, func(i int) float64 { return 127 * float64(p.Std[i]) }, true)
+	row := len(stem.W) / stem.Out
+	for o := range stem.Out {
+		b := float64(stem.B[o])
+		for k, w := range stem.W[o*row : (o+1)*row] {
+			i := k / (stem.Kernel * stem.Kernel)
+			b += float64(w) * float64(p.Mean[i]) / float64(p.Std[i])
+		}
+		stem.B[o] = float32(b)
+	}
+
+	at, scale := 1, float64(m.Convs[0].Scale)
+	for _, b := range net.Blocks {
+		in := scale
+		for range b.Convs {
+			unfold(f.Convs[at], m.Convs[at], scale, nil, false)
+			scale = float64(m.Convs[at].Scale)
+			at++
+		}
+		if b.HasProj() {
+			if b.Shortcut == resnet.Projection {
+				unfold(f.Convs[at], m.Convs[at], in, nil, false)
+			}
+			at++
+		}
+	}
+	for c := range net.Classes {
+		for i := range net.Features {
+			f.FCW[c*net.Features+i] = float32(m.FC.W[c*net.Features+i]) * m.FC.Scale[c]
+		}
+	}
+	copy(f.FCB, m.FC.B)
+	return f, nil
+}
+
+// unfold fills in a convolution from its packed weights (see engine.PackConv); in is the real value of one step of its
+// input, factor one more factor for each input channel.
+func unfold(c resnet.FloatConv, q resnet.QuantConv, in float64, factor func(i int) float64, rows bool) {
+	taps, groups := c.Kernel*c.Kernel, engine.PadChannels(c.In)/4
+	if rows {
+		taps, groups = c.Kernel, c.Kernel
+	}
+	at := 0
+	for o := range c.Out {
+		step := float64(q.M[o]) * float64(q.Scale) / in
+		for i := range c.In {
+			s := step
+			if factor != nil {
+				s *= factor(i)
+			}
+			for k := range c.Kernel * c.Kernel {
+				tap, group, lane := k, i/4, i%4
+				if rows {
+					tap, group, lane = k/c.Kernel, k%c.Kernel, i
+				}
+				c.W[at] = float32(float64(q.W[((o/8*taps+tap)*groups+group)*32+o%8*4+lane]) * s)
+				at++
+			}
+		}
+		c.B[o] = float32(float64(q.B[o]) * float64(q.Scale))
+	}
+}
