@@ -169,7 +169,11 @@ func (f *Func) bytes() []byte {
 	return append(uleb(uint64(len(body))), body...)
 }
 
+// Emitters call these methods thousands of times: inlined, they would double the size of a program that links them.
+
 // Op emits instructions without immediates.
+//
+//go:noinline
 func (f *Func) Op(ops ...Op) {
 	for _, o := range ops {
 		f.op(o)
@@ -214,18 +218,28 @@ func (f *Func) Shuffle(lanes [16]byte) {
 }
 
 // Fence emits atomic.fence.
+//
+//go:noinline
 func (f *Func) Fence() { f.op(AtomicFence); f.code = append(f.code, 0) }
 
 // Get, Set and Tee emit local.get, local.set and local.tee.
+//
+//go:noinline
 func (f *Func) Get(list ...Local) {
 	for _, l := range list {
 		f.code = append(append(f.code, 0x20), uleb(uint64(l))...)
 	}
 }
+
+//go:noinline
 func (f *Func) Set(l Local) { f.code = append(append(f.code, 0x21), uleb(uint64(l))...) }
+
+//go:noinline
 func (f *Func) Tee(l Local) { f.code = append(append(f.code, 0x22), uleb(uint64(l))...) }
 
 // I32 emits i32.const.
+//
+//go:noinline
 func (f *Func) I32(v int32) { f.code = append(append(f.code, 0x41), sleb(int64(v))...) }
 
 // I64 emits i64.const.
@@ -275,13 +289,19 @@ func (f *Func) block(op byte, body func(Label)) {
 }
 
 // Br and BrIf branch to a label.
-func (f *Func) Br(l Label)   { f.code = append(append(f.code, 0x0c), uleb(uint64(f.depth-int(l)))...) }
+//
+//go:noinline
+func (f *Func) Br(l Label) { f.code = append(append(f.code, 0x0c), uleb(uint64(f.depth-int(l)))...) }
+
+//go:noinline
 func (f *Func) BrIf(l Label) { f.code = append(append(f.code, 0x0d), uleb(uint64(f.depth-int(l)))...) }
 
 // Return emits return.
 func (f *Func) Return() { f.code = append(f.code, 0x0f) }
 
 // Call calls g.
+//
+//go:noinline
 func (f *Func) Call(g *Func) { f.code = append(append(f.code, 0x10), uleb(uint64(g.index))...) }
 
 // CallIndirect calls the function of the table whose place is on the stack, with the type of like.
@@ -290,6 +310,8 @@ func (f *Func) CallIndirect(like *Func) {
 }
 
 // AddConst adds a constant to an i32 local.
+//
+//go:noinline
 func (f *Func) AddConst(l Local, v int32) {
 	f.Get(l)
 	f.I32(v)
