@@ -1,0 +1,168 @@
+// Package calibrate turns a float32 network into a quantised model: it measures activations over sample images, or takes
+// them from the network's own statistics, chooses scales by least error, and corrects the mean error that rounding
+// leaves.
+//
+// The arithmetic is that of package engine; what is chosen here are its constants. For an activation one scale, the real
+// value of a step, that minimises the squared error of 0…127 steps over a histogram. For an output channel of a
+// convolution one scale s_w that minimises the squared error of its products, each weight's error weighted by the mean
+// square of its input. Then m = s_in·s_w/s_out, and b is the bias less the mean error of the sum, in units of s_out: with
+// x̂ and ŵ for what is quantised, b·s_out = bias + Σ w·E[x] − Σ ŵ·E[x̂], the means taken for each tap, so that borders
+// count as often as they occur. A block's convolutions and its projection share the block's scale.
+//
+// conv1 reads image bytes as q/127 without a mean or deviation: its weights are divided by the deviation, and since
+// E[x̂] is then the mean of q/127, the rule above moves the image's mean into b.
+package calibrate
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"resnet-web/resnet"
+	"resnet-web/resnet/decode"
+)
+
+// ErrDataset is wrapped by errors about a folder or zip that holds no usable images.
+var ErrDataset = errors.New("unusable image collection")
+
+// maxImageFile bounds one image file, so that a zip entry that expands without end is refused.
+const maxImageFile = 256 << 20
+
+// Image is one picture of a dataset.
+type Image struct {
+	Class string // the name of its folder, "" at the top
+	Name  string // its path inside the dataset
+	open  func() (io.ReadCloser, error)
+}
+
+// Dataset is a folder or zip of images, by class where they lie in folders.
+type Dataset struct {
+	Images []Image // in ascending order of their names
+	close  io.Closer
+}
+
+// extensions of the formats that package decode reads.
+var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".gif": true, ".webp": true, ".bmp": true, ".tif": true, ".tiff": true}
+
+// Open lists the images of the folder or zip at name; an image's class is the folder that holds it. Files of other
+// kinds, hidden ones and those of macOS's archives are passed over. A Dataset is safe for concurrent use until Close.
+//
+// # Errors
+//
+// ErrDataset, wrapped, if there is no image or the file is no zip; those of the file system.
+func Open(name string) (*Dataset, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("calibrate: %w", err)
+	}
+	d := &Dataset{}
+	add := func(name string, open func() (io.ReadCloser, error)) {
+		if !extensions[strings.ToLower(path.Ext(name))] || strings.HasPrefix(path.Base(name), ".") || strings.HasPrefix(name, "__MACOSX/") {
+			return
+		}
+		class := path.Base(path.Dir(name))
+		if class == "." || class == "/" {
+			class = ""
+		}
+		d.Images = append(d.Images, Image{class, name, open})
+	}
+	if info.IsDir() {
+		root := os.DirFS(name)
+		err := fs.WalkDir(root, ".", func(p string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				full := filepath.Join(name, filepath.FromSlash(p))
+				add(p, func() (io.ReadCloser, error) { return os.Open(full) })
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("calibrate: %w", err)
+		}
+	} else {
+		z, err := zip.OpenReader(name)
+		if err != nil {
+			return nil, fmt.Errorf("calibrate: %s: %w: want a folder or a zip of images (%w)", name, ErrDataset, err)
+		}
+		d.close = z
+		for _, f := range z.File {
+			if !f.FileInfo().IsDir() {
+				add(f.Name, f.Open)
+			}
+		}
+	}
+	if len(d.Images) == 0 {
+		d.Close()
+		return nil, fmt.Errorf("calibrate: %s: %w: want images (jpg, png, gif, webp, bmp, tiff), found none", name, ErrDataset)
+	}
+	sort.SliceStable(d.Images, func(i, j int) bool { return d.Images[i].Name < d.Images[j].Name })
+	return d, nil
+}
+
+// Close closes the zip.
+func (d *Dataset) Close() error {
+	if d.close == nil {
+		return nil
+	}
+	return d.close.Close()
+}
+
+// Sample picks n images, or all if there are fewer, the same for the same seed: as many of each class as of any other,
+// give or take one, in an order that begins anywhere.
+func (d *Dataset) Sample(n int, seed uint64) []Image {
+	r := rand.New(rand.NewPCG(seed, 0))
+	byClass := map[string][]Image{}
+	for _, im := range d.Images {
+		byClass[im.Class] = append(byClass[im.Class], im)
+	}
+	classes := make([]string, 0, len(byClass))
+	for c := range byClass {
+		classes = append(classes, c)
+	}
+	sort.Strings(classes)
+	for _, c := range classes {
+		list := byClass[c]
+		r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	}
+	r.Shuffle(len(classes), func(i, j int) { classes[i], classes[j] = classes[j], classes[i] })
+	n = min(n, len(d.Images))
+	picked := make([]Image, 0, n)
+	for round := 0; len(picked) < n; round++ {
+		for _, c := range classes {
+			if list := byClass[c]; round < len(list) && len(picked) < n {
+				picked = append(picked, list[round])
+			}
+		}
+	}
+	return picked
+}
+
+// Load decodes the image and fits it to p.
+//
+// # Errors
+//
+// Those of package decode and of resnet.Fit, with the image's name.
+func (im Image) Load(p resnet.Prep) (*image.RGBA, error) {
+	r, err := im.open()
+	if err != nil {
+		return nil, fmt.Errorf("calibrate: %s: %w", im.Name, err)
+	}
+	defer r.Close()
+	img, err := decode.Decode(io.LimitReader(r, maxImageFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", im.Name, err)
+	}
+	crop, _, err := resnet.Fit(img, p)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", im.Name, err)
+	}
+	return crop, nil
+}

@@ -1,0 +1,354 @@
+package calibrate
+
+import (
+	"fmt"
+	"image"
+	"math"
+	"runtime"
+	"sync"
+
+	"resnet-web/engine"
+	"resnet-web/resnet"
+)
+
+// Normalise is the float network's input for a crop: planar RGB, (p/255 − mean) / std.
+func Normalise(crop *image.RGBA, p resnet.Prep) []float32 {
+	n := p.Crop
+	t := make([]float32, 3*n*n)
+	for c := range 3 {
+		mean, std := float64(p.Mean[c]), float64(p.Std[c])
+		var lut [256]float32
+		for v := range lut {
+			lut[v] = float32((float64(v)/255 - mean) / std)
+		}
+		plane := t[c*n*n : (c+1)*n*n]
+		for y := range n {
+			row := crop.Pix[y*crop.Stride+c:]
+			for x := range n {
+				plane[y*n+x] = lut[row[4*x]]
+			}
+		}
+	}
+	return t
+}
+
+// unit is the image as the quantised network sees it, planar: q/127, with pad pixels of the mean around it.
+func unit(crop *image.RGBA, p resnet.Prep, pad int) []float32 {
+	n := p.Crop + 2*pad
+	t := make([]float32, 3*n*n)
+	for c := range 3 {
+		plane := t[c*n*n : (c+1)*n*n]
+		border := engine.Quantise7(byte(math.Round(255 * float64(p.Mean[c]))))
+		for i := range plane {
+			plane[i] = float32(border) / 127
+		}
+		for y := range p.Crop {
+			row := crop.Pix[y*crop.Stride+c:]
+			for x := range p.Crop {
+				plane[(y+pad)*n+pad+x] = float32(engine.Quantise7(row[4*x])) / 127
+			}
+		}
+	}
+	return t
+}
+
+// bins is the number of bins of a histogram. It doubles its range when a value lies beyond, so at least half of them
+// are in use: 32 for each of the 127 steps between 0 and the largest value.
+const bins = 8192
+
+// histogram counts values of 0 and above. The width of a bin is a power of two.
+type histogram struct {
+	width float64
+	count []uint64
+	zeros uint64
+	top   float64 // the largest value
+	bad   bool    // a value was NaN or beyond 1e30
+}
+
+func newHistogram() *histogram {
+	return &histogram{width: math.Ldexp(1, -30), count: make([]uint64, bins)}
+}
+
+func (h *histogram) widen() {
+	h.width *= 2
+	for i := range bins / 2 {
+		h.count[i] = h.count[2*i] + h.count[2*i+1]
+	}
+	clear(h.count[bins/2:])
+}
+
+// add counts x, weight times.
+func (h *histogram) add(x float64, weight uint64) {
+	if !(x > 0) {
+		h.zeros += weight
+		h.bad = h.bad || x != x
+		return
+	}
+	if x > 1e30 {
+		h.bad = true
+		return
+	}
+	h.top = max(h.top, x)
+	for x >= h.width*bins {
+		h.widen()
+	}
+	h.count[int(x/h.width)] += weight
+}
+
+func (h *histogram) merge(o *histogram) {
+	for h.width < o.width {
+		h.widen()
+	}
+	ratio := o.width / h.width
+	for i, n := range o.count {
+		if n > 0 {
+			h.count[int((float64(i)+0.5)*ratio)] += n
+		}
+	}
+	h.zeros += o.zeros
+	h.top = max(h.top, o.top)
+	h.bad = h.bad || o.bad
+}
+
+// values yields the middle of each bin in use and its count.
+func (h *histogram) values(yield func(x, n float64)) {
+	for i, n := range h.count {
+		if n > 0 {
+			yield((float64(i)+0.5)*h.width, float64(n))
+		}
+	}
+}
+
+// noise is the squared error that steps of size s, from 0 to 127, make in all.
+func (h *histogram) noise(s float64) float64 {
+	var sum float64
+	h.values(func(x, n float64) {
+		d := x - s*min(math.RoundToEven(x/s), 127)
+		sum += n * d * d
+	})
+	return sum
+}
+
+// scale is the step size of least squared error; 1 if every value is 0.
+func (h *histogram) scale() float64 {
+	if h.top == 0 {
+		return 1
+	}
+	best, least := h.top/127, math.Inf(1)
+	for s := h.top / 127; s >= h.top/127/64 && s >= 2*h.width; s *= 0.985 {
+		if e := h.noise(s); e < least {
+			best, least = s, e
+		}
+	}
+	return best
+}
+
+// means gathers what one convolution reads: per input channel and tap, the mean over the output's positions, zero where
+// the tap lies in the border.
+type means struct {
+	sum   []float64 // in × taps
+	count float64
+}
+
+// add adds one image's activation, in planes of n×n; value maps what stands there to what counts.
+func (m *means) add(c resnet.Conv, n int, t []float32, value func(float32) float64) {
+	side := c.OutSize(n)
+	if m.sum == nil {
+		m.sum = make([]float64, c.In*c.Kernel*c.Kernel)
+	}
+	m.count += float64(side * side)
+	plane := make([]float64, n*n)
+	for i := range c.In {
+		for j, v := range t[i*n*n : (i+1)*n*n] {
+			plane[j] = value(v)
+		}
+		for ky := range c.Kernel {
+			for kx := range c.Kernel {
+				var sum float64
+				for y := range side {
+					iy := y*c.Stride + ky - c.Pad
+					if iy < 0 || iy >= n {
+						continue
+					}
+					row := plane[iy*n : (iy+1)*n]
+					for x, ix := 0, kx-c.Pad; x < side; x, ix = x+1, ix+c.Stride {
+						if ix >= 0 && ix < n {
+							sum += row[ix]
+						}
+					}
+				}
+				m.sum[(i*c.Kernel+ky)*c.Kernel+kx] += sum
+			}
+		}
+	}
+}
+
+func (m *means) merge(o *means) {
+	if m.sum == nil {
+		m.sum = make([]float64, len(o.sum))
+	}
+	for i, v := range o.sum {
+		m.sum[i] += v
+	}
+	m.count += o.count
+}
+
+// mean returns the means themselves.
+func (m *means) mean() []float64 {
+	out := make([]float64, len(m.sum))
+	for i, v := range m.sum {
+		out[i] = v / m.count
+	}
+	return out
+}
+
+// shards is the number of groups that samples are summed in. It is fixed, so that the sums, and with them the bytes of
+// the model, do not depend on the number of cores.
+const shards = 4
+
+// visit runs the float network over the samples; see sees each activation, one call at a time per shard. Image i
+// belongs to shard i mod shards.
+func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), see func(shard int, crop *image.RGBA, name string, n int, t []float32)) {
+	work := make(chan int)
+	var wg sync.WaitGroup
+	for range min(shards, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for shard := range work {
+				for i := shard; i < len(samples); i += shards {
+					crop := samples[i]
+					x := Normalise(crop, p)
+					see(shard, crop, "image", p.Crop, x)
+					f.Forward(x, p.Crop, func(name string, _, h, _ int, t []float32) { see(shard, crop, name, h, t) })
+					done()
+				}
+			}
+		})
+	}
+	for shard := range shards {
+		work <- shard
+	}
+	close(work)
+	wg.Wait()
+}
+
+// wire names the activation that a convolution reads and the one whose scale its output has.
+type wire struct{ in, out string }
+
+// wires lists them in the order of Network.Convs. "maxpool" has the scale of "conv1": the two commute.
+func wires(n resnet.Network) []wire {
+	list := []wire{{"image", n.Stem.Name}}
+	in := n.Stem.Name
+	if n.MaxPool {
+		list[0].out, in = "maxpool", "maxpool"
+	}
+	for _, b := range n.Blocks {
+		from := in
+		for i, c := range b.Convs {
+			to := c.Name
+			if i == len(b.Convs)-1 {
+				to = b.Name
+			}
+			list = append(list, wire{from, to})
+			from = to
+		}
+		if b.HasProj() {
+			list = append(list, wire{in, b.Name})
+		}
+		in = b.Name
+	}
+	return list
+}
+
+// stats is what quantisation needs to know of the activations.
+type stats struct {
+	hists map[string]*histogram // by name of the activation
+	scale map[string]float64    // "image" included
+	float []means               // by convolution: what it reads in the float network,
+	quant []means               // and in the quantised one; the last entry of both is the linear layer's
+	power []means               // mean squares of quant, one tap
+}
+
+func finished(hists map[string]*histogram) error {
+	for name, h := range hists {
+		if h.bad {
+			return fmt.Errorf("calibrate: %s: want finite activations, the network's overflow; check the checkpoint and the mean and std", name)
+		}
+	}
+	return nil
+}
+
+// measure takes the statistics from samples, in two passes: scales first, then means of what the scales make of it.
+func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func()) (*stats, error) {
+	list := wires(f.Network)
+	var parts [shards]map[string]*histogram
+	for i := range parts {
+		parts[i] = map[string]*histogram{}
+		for _, w := range list {
+			parts[i][w.out] = newHistogram()
+		}
+	}
+	visit(f, p, samples, done, func(shard int, _ *image.RGBA, name string, _ int, t []float32) {
+		if h := parts[shard][name]; h != nil {
+			for _, v := range t {
+				h.add(float64(v), 1)
+			}
+		}
+	})
+	s := &stats{hists: parts[0], scale: map[string]float64{"image": 1.0 / 127}}
+	for _, part := range parts[1:] {
+		for name, h := range part {
+			s.hists[name].merge(h)
+		}
+	}
+	if err := finished(s.hists); err != nil {
+		return nil, err
+	}
+	for name, h := range s.hists {
+		s.scale[name] = float64(float32(h.scale())) // as the file has it
+	}
+
+	last := f.Blocks[len(f.Blocks)-1].Name
+	readers := append(list, wire{in: last})
+	var float, quant, power [shards][]means
+	for i := range shards {
+		float[i], quant[i], power[i] = make([]means, len(readers)), make([]means, len(readers)), make([]means, len(readers))
+	}
+	identity := func(v float32) float64 { return float64(v) }
+	visit(f, p, samples, done, func(shard int, crop *image.RGBA, name string, n int, t []float32) {
+		step := s.scale[name]
+		round := func(v float32) float64 { return step * min(math.RoundToEven(float64(v)/step), 127) }
+		square := func(v float32) float64 { return round(v) * round(v) }
+		for i, w := range readers {
+			if w.in != name {
+				continue
+			}
+			var c resnet.Conv
+			if i < len(f.Convs) {
+				c = f.Convs[i].Conv
+			} else { // the linear layer reads averages: one tap
+				c = resnet.Conv{In: f.Features, Kernel: 1, Stride: 1}
+			}
+			float[shard][i].add(c, n, t, identity)
+			if i == 0 {
+				t, n, round = unit(crop, p, c.Pad), n+2*c.Pad, identity
+				square = func(v float32) float64 { return float64(v) * float64(v) }
+				c.Pad = 0
+			}
+			quant[shard][i].add(c, n, t, round)
+			c.Kernel, c.Stride, c.Pad = 1, 1, 0
+			power[shard][i].add(c, n, t, square)
+		}
+	})
+	s.float, s.quant, s.power = float[0], quant[0], power[0]
+	for k := 1; k < shards; k++ {
+		for i := range readers {
+			if float[k][i].sum == nil {
+				continue // fewer samples than shards
+			}
+			s.float[i].merge(&float[k][i])
+			s.quant[i].merge(&quant[k][i])
+			s.power[i].merge(&power[k][i])
+		}
+	}
+	return s, nil
+}
