@@ -1,0 +1,94 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"resnet-web/resnet"
+)
+
+// export writes each member of the family to a folder.
+func export(t *testing.T) map[string]*resnet.Float {
+	nets, dir := map[string]*resnet.Float{}, t.TempDir()
+	for i, cfg := range family(t) {
+		f := resnet.Random(cfg.Network(7), uint64(i))
+		name := filepath.Join(dir, cfg.Name+cfg.Pad.String()+".onnx")
+		w, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteONNX(w, f, 64); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		nets[name] = f
+	}
+	return nets
+}
+
+// TestONNXRuntime compares onnxruntime-web with Forward. It needs node and the npm package onnxruntime-web, in a
+// node_modules at the top of the project or where ONNXRUNTIME_WEB points.
+func TestONNXRuntime(t *testing.T) {
+	script, err := filepath.Abs("testdata/ort.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	top := os.Getenv("ONNXRUNTIME_WEB")
+	if top == "" {
+		top = filepath.Join(filepath.Dir(script), "../../../web")
+	}
+	if _, err := os.Stat(filepath.Join(top, "node_modules/onnxruntime-web")); err != nil {
+		t.Skipf("needs node and npm install onnxruntime-web in %s (or ONNXRUNTIME_WEB)", top)
+	}
+	nets := export(t)
+	names := slices.Sorted(maps.Keys(nets))
+	cmd := exec.Command("node", append([]string{script, "64"}, names...)...)
+	cmd.Dir = top
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	lines := json.NewDecoder(bytes.NewReader(out))
+	for _, name := range names {
+		var got struct {
+			Dims []int
+			Data []float64
+		}
+		if err := lines.Decode(&got); err != nil {
+			t.Fatalf("%s: %v\n%s", filepath.Base(name), err, out)
+		}
+		want := nets[name].Forward(sine(64), 64, nil)
+		if !slices.Equal(got.Dims, []int{2, len(want)}) {
+			t.Fatalf("%s: logits are %v, want [2 %d]", filepath.Base(name), got.Dims, len(want))
+		}
+		for i, x := range got.Data {
+			if d := math.Abs(x - float64(want[i%len(want)])); d > 1e-3 {
+				t.Errorf("%s: logit %d is %v, Forward has %v", filepath.Base(name), i, x, want[i%len(want)])
+			}
+		}
+	}
+}
+
+// TestONNXChecker asks ONNX's own checker, where python3-onnx is installed.
+func TestONNXChecker(t *testing.T) {
+	const python = "/usr/bin/python3"
+	if exec.Command(python, "-c", "import onnx").Run() != nil {
+		t.Skip("needs the package python3-onnx")
+	}
+	args := []string{"-c", "import sys, onnx\nfor f in sys.argv[1:]: onnx.checker.check_model(onnx.shape_inference.infer_shapes(onnx.load(f), strict_mode=True), full_check=True)"}
+	for name := range export(t) {
+		args = append(args, name)
+	}
+	if out, err := exec.Command(python, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
