@@ -1,0 +1,546 @@
+// The page: takes pictures, shows answers. It computes nothing itself and knows the network only through resnet.js.
+
+import { createClassifier } from './resnet.js';
+import { strings } from './strings.js';
+
+// Pictures drawn by us that the built-in model names rightly.
+const SAMPLES = [
+  { file: 'orange', en: 'orange', zh: '橙子' },
+];
+const SAMPLE_SIDE = 512; // pixels at which a drawing becomes a picture
+const PREVIEW_PIXELS = 100e6; // larger pictures are not decoded here before the classifier has checked them
+
+const $ = (id) => document.getElementById(id);
+const body = document.body;
+
+let lang = remembered() ?? (navigator.language?.startsWith('zh') ? 'zh' : 'en');
+let t = strings[lang];
+let classifier; // a promise of the classifier in use
+let info = null; // of the classifier, once it is ready
+let loadState = { phase: 'runtime', loaded: 0, total: 0 };
+let current = null; // the picture on show: { name, source, drawable, url? }
+let answer = null; // its result
+let run = null; // AbortController of the classification under way
+let shownClass = -1; // whose heat map is drawn
+let failure = null; // what the problem panel says: { code, message }
+
+// ---- The classifier
+
+function load() {
+  info = null;
+  setLoad({ phase: 'runtime', loaded: 0, total: 0 });
+  const made = createClassifier({ lang, onProgress: (p) => made === classifier && setLoad(p) });
+  classifier = made;
+  made.then((c) => {
+    if (made !== classifier) return c.close();
+    info = c.info;
+    showReady();
+  }, (error) => {
+    if (made !== classifier) return;
+    setLoad(null);
+    fail(error);
+  });
+}
+
+function reload() {
+  classifier?.then((c) => c.close(), () => {});
+  load();
+}
+
+function setLoad(progress) {
+  loadState = progress;
+  showLoad();
+}
+
+function showLoad() {
+  const bar = $('load-bar');
+  $('load').dataset.state = info ? 'ready' : loadState ? 'loading' : 'failed';
+  if (info) $('load-text').textContent = t.ready(info.classes.length);
+  else if (!loadState) $('load-text').textContent = t.failed;
+  else {
+    const { phase, loaded, total } = loadState;
+    const sized = phase !== 'warmup' && total > 0;
+    $('load-text').textContent = t.loading[phase] + (sized ? ` · ${t.bytes(loaded, total)}` : '…');
+    if (sized) bar.value = loaded / total;
+    else bar.removeAttribute('value');
+  }
+  bar.hidden = !loadState || !!info;
+  if (!info) $('busy').textContent = t.waiting;
+  else $('busy').textContent = t.looking;
+}
+
+function showReady() {
+  showLoad();
+  $('open-classes').disabled = false;
+  showFoot();
+  if (!current) announce(t.ready(info.classes.length));
+}
+
+// ---- Pictures come in
+
+/** Shows and classifies a file; the one before it, if still under way, is given up. */
+function takeFile(file) {
+  if (file.type === 'image/svg+xml') return takeDrawing(URL.createObjectURL(file), file.name, true);
+  const url = URL.createObjectURL(file);
+  take({ name: file.name || t.picture, source: file, url, drawable: element(url) });
+}
+
+// A drawing has no pixels until somebody says how many.
+function takeDrawing(url, name, ours) {
+  const canvas = element(url).then((image) => {
+    const w = image.naturalWidth || 1;
+    const h = image.naturalHeight || 1;
+    const scale = SAMPLE_SIDE / Math.min(w, h);
+    const c = document.createElement('canvas');
+    c.width = Math.min(4 * SAMPLE_SIDE, Math.round(w * scale));
+    c.height = Math.min(4 * SAMPLE_SIDE, Math.round(h * scale));
+    const g = c.getContext('2d');
+    g.fillStyle = '#fff';
+    g.fillRect(0, 0, c.width, c.height);
+    g.drawImage(image, 0, 0, c.width, c.height);
+    return c;
+  });
+  take({ name, source: canvas, drawable: canvas, url: ours ? url : undefined });
+}
+
+function element(url) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(Object.assign(new Error(`the browser cannot decode ${current?.name ?? url}`), { code: 'image-decode' }));
+    image.src = url;
+  });
+}
+
+function take(picture) {
+  picture.drawable.catch(() => {}); // the classifier says what is wrong with it
+  if (current?.url) URL.revokeObjectURL(current.url);
+  current = picture;
+  classify();
+}
+
+async function classify() {
+  run?.abort();
+  const own = run = new AbortController();
+  const picture = current;
+  answer = failure = null;
+  setState('busy');
+  showLoad();
+  preview(picture);
+  try {
+    const c = await classifier;
+    const result = await c.classify(await picture.source, { topK: 5, heatmap: true, signal: own.signal });
+    if (own !== run) return;
+    const drawn = await picture.drawable;
+    if (own !== run) return;
+    answer = { ...result, drawn, simd: c.info.simd };
+    shownClass = result.heatmap.index;
+    setState('result');
+    showAnswer(true);
+  } catch (error) {
+    // A classifier that did not load has already been reported.
+    if (own === run && error.code !== 'aborted' && !failure) fail(error);
+  }
+}
+
+async function preview(picture) {
+  const image = await picture.drawable.catch(() => null);
+  if (!image || picture !== current || answer || failure) return;
+  const width = image.naturalWidth ?? image.width;
+  const height = image.naturalHeight ?? image.height;
+  if (width * height > PREVIEW_PIXELS) return;
+  const side = Math.min(width, height);
+  await image.decode?.().catch(() => {});
+  if (picture === current && !answer && !failure) drawCrop(image, { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side });
+}
+
+// ---- States of the page: empty, busy, result, problem
+
+function setState(state) {
+  body.dataset.state = state;
+  const picture = state === 'busy' || state === 'result';
+  const held = document.activeElement;
+  $('drop').hidden = picture;
+  $('view').hidden = !picture;
+  $('answer').hidden = state !== 'result';
+  $('problem').hidden = state !== 'problem';
+  $('intro').hidden = state === 'result' || state === 'problem';
+  if (state === 'busy') {
+    for (const id of ['crop', 'heat', 'whole']) $(id).width = $(id).height = 1;
+    $('whole').hidden = true;
+    $('caption').textContent = '';
+  }
+  // Where the focused control has gone, the focus moves to what came instead of it.
+  const lost = held === body || held === null || held.closest?.('[hidden]');
+  if (!lost) return;
+  if (state === 'busy') $('main').focus({ preventScroll: true });
+  if (state === 'result') $('best').focus({ preventScroll: true });
+  if (state === 'problem') $('problem-title').focus({ preventScroll: true });
+}
+
+function fail({ code, message }) {
+  failure = { code, message };
+  setState('problem');
+  showProblem();
+  announce(`${$('problem-title').textContent}. ${$('problem-advice').textContent}`);
+  reveal($('problem'));
+}
+
+function showProblem() {
+  const [title, advice] = failure.code === 'no-picture' ? t.noPicture : t.errors[failure.code] ?? t.errors.other;
+  $('problem-title').textContent = title;
+  $('problem-advice').textContent = advice;
+  $('problem-detail').textContent = failure.message;
+  $('problem').querySelector('details').hidden = !failure.message;
+  // Another try helps where the picture is not what is wrong.
+  $('retry').hidden = /^(image-decode|image-too-large|image-tainted|no-picture)$/.test(failure.code);
+  $('problem-choose').hidden = !info;
+  $('problem-choose').classList.toggle('primary', $('retry').hidden);
+  $('problem-choose').classList.toggle('secondary', !$('retry').hidden);
+}
+
+const percent = (p) => new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(p);
+const tenths = (ms) => ms.toLocaleString(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+function showAnswer(fresh) {
+  const { predictions, sure, heatmap, timings, drawn, simd } = answer;
+  const best = predictions[0];
+  $('answer').dataset.sure = sure;
+  $('eyebrow').textContent = sure ? t.looksLike : t.unsure;
+  $('best').textContent = best.label;
+  $('unsure-note').hidden = sure;
+  $('crop').setAttribute('aria-label', t.crop(current.name));
+  const bars = predictions.map((p, i) => bar(p, i, fresh));
+  $('bars').replaceChildren(...bars);
+  $('bars-hint').hidden = false;
+  const ms = { inference: tenths(timings.inference), total: tenths(timings.total) };
+  $('facts').replaceChildren(
+    ...fact(t.time, t.timeValue(ms)),
+    ...fact(t.runs, t.runsValue(simd, info.threads)),
+    ...fact(t.model, t.modelValue(modelName(), info.classes.length, info.bytes)),
+  );
+  drawCrop(drawn, heatmap.box);
+  drawWhole(drawn, heatmap.box);
+  showHeat();
+  if (fresh) {
+    announce(t.announce(best.label, percent(best.probability), sure));
+    reveal($('stage'));
+  }
+}
+
+function bar({ index, id, label, probability }, rank, fresh) {
+  const li = document.createElement('li');
+  const button = make('button', 'bar', { type: 'button', title: id });
+  button.dataset.index = index;
+  button.append(make('span', 'bar-label', {}, label), make('span', 'bar-value', {}, percent(probability)), make('span', 'track', {}, make('span', 'fill')));
+  button.style.setProperty('--p', probability);
+  button.style.setProperty('--rank', rank);
+  if (fresh) button.classList.add('fresh');
+  button.addEventListener('click', () => pickHeat(index));
+  li.append(button);
+  return li;
+}
+
+function fact(name, [strong, rest]) {
+  return [make('dt', '', {}, name), make('dd', '', {}, make('strong', '', {}, strong), rest)];
+}
+
+const modelName = () => info.architecture.replace(/^resnet/, 'ResNet-').replace(/^plain/, 'Plain-');
+
+function showFoot() {
+  $('foot-model').textContent = `${modelName()} · ${info.inputSize} × ${info.inputSize}`;
+  fetch('manifest.json').then((r) => r.json()).then(({ version }) => { $('foot-version').textContent = t.version(version); }, () => {});
+}
+
+// On a phone the answer may lie outside the window.
+function reveal(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) element.scrollIntoView({ block: 'start', behavior: calm() ? 'auto' : 'smooth' });
+}
+
+const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+// ---- The crop and its heat map
+
+const heatOn = () => $('heat-toggle').getAttribute('aria-checked') === 'true';
+
+// At most one canvas pixel per device pixel, and no enlarging beyond what the picture has.
+function drawCrop(image, box) {
+  const canvas = $('crop');
+  const most = Math.round(canvas.clientWidth * devicePixelRatio) || 512;
+  canvas.width = canvas.height = Math.min(most, 1024);
+  const g = canvas.getContext('2d');
+  g.fillStyle = '#fff';
+  g.fillRect(0, 0, canvas.width, canvas.height);
+  g.imageSmoothingQuality = 'high';
+  g.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);
+}
+
+// A small view of a picture that is not square, with the crop marked on it.
+function drawWhole(image, box) {
+  const width = image.naturalWidth ?? image.width;
+  const height = image.naturalHeight ?? image.height;
+  const canvas = $('whole');
+  canvas.hidden = box.width > 0.96 * width && box.height > 0.96 * height;
+  if (canvas.hidden) return;
+  const scale = 160 / Math.max(width, height);
+  canvas.width = Math.max(24, Math.round(width * scale));
+  canvas.height = Math.max(24, Math.round(height * scale));
+  const sx = canvas.width / width;
+  const sy = canvas.height / height;
+  const g = canvas.getContext('2d');
+  g.fillStyle = '#fff';
+  g.fillRect(0, 0, canvas.width, canvas.height);
+  g.drawImage(image, 0, 0, canvas.width, canvas.height);
+  g.fillStyle = 'rgb(0 0 0 / 0.55)';
+  g.beginPath();
+  g.rect(0, 0, canvas.width, canvas.height);
+  g.rect(box.x * sx, box.y * sy, box.width * sx, box.height * sy);
+  g.fill('evenodd');
+  g.strokeStyle = '#fff';
+  g.lineWidth = 3;
+  g.strokeRect(box.x * sx + 1.5, box.y * sy + 1.5, box.width * sx - 3, box.height * sy - 3);
+}
+
+// Dark violet, red, orange, pale yellow: lightness rises all along, so it reads without colour too.
+const RAMP = [[30, 12, 60], [120, 28, 109], [207, 68, 70], [251, 155, 30], [252, 255, 190]];
+
+function drawHeat({ width, height, data }) {
+  const side = 96;
+  const canvas = $('heat');
+  canvas.width = canvas.height = side;
+  const most = Math.max(1e-6, ...data);
+  const at = (x, y) => Math.max(0, data[Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x))]) / most;
+  const g = canvas.getContext('2d');
+  const pixels = g.createImageData(side, side);
+  for (let i = 0; i < side * side; i++) {
+    // Cell centres of the map lie at half cells of the crop; between them, bilinear.
+    const x = ((i % side) + 0.5) / side * width - 0.5;
+    const y = (Math.floor(i / side) + 0.5) / side * height - 0.5;
+    const [x0, y0] = [Math.floor(x), Math.floor(y)];
+    const [fx, fy] = [x - x0, y - y0];
+    const v = (at(x0, y0) * (1 - fx) + at(x0 + 1, y0) * fx) * (1 - fy) + (at(x0, y0 + 1) * (1 - fx) + at(x0 + 1, y0 + 1) * fx) * fy;
+    const p = v * (RAMP.length - 1);
+    const k = Math.min(RAMP.length - 2, Math.floor(p));
+    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = RAMP[k][c] + (RAMP[k + 1][c] - RAMP[k][c]) * (p - k);
+    pixels.data[4 * i + 3] = 165 - 60 * v;
+  }
+  g.putImageData(pixels, 0, 0);
+}
+
+function showHeat() {
+  const on = heatOn();
+  $('heat').classList.toggle('on', on);
+  drawHeat(answer.heatmap);
+  for (const b of $('bars').querySelectorAll('button')) b.setAttribute('aria-pressed', on && Number(b.dataset.index) === shownClass);
+  const label = answer.predictions.find((p) => p.index === shownClass)?.label ?? '';
+  $('caption').textContent = on ? t.heatCaption(label) : t.saw(info.inputSize);
+}
+
+function setHeat(on) {
+  $('heat-toggle').setAttribute('aria-checked', on);
+  if (answer) showHeat();
+}
+
+// Another class needs another run; it takes milliseconds.
+async function pickHeat(index) {
+  if (index === shownClass && heatOn()) return setHeat(false);
+  const shown = answer;
+  if (index !== shownClass) {
+    try {
+      const c = await classifier;
+      const { heatmap } = await c.classify(await current.source, { topK: 1, heatmap: index, signal: run.signal });
+      if (shown !== answer) return;
+      answer.heatmap = heatmap;
+      shownClass = index;
+    } catch (error) {
+      if (error.code !== 'aborted') fail(error);
+      return;
+    }
+  }
+  setHeat(true);
+  announce($('caption').textContent);
+}
+
+// ---- Controls
+
+function choose() {
+  $('file').click();
+}
+
+for (const id of ['choose', 'problem-choose']) $(id).addEventListener('click', choose);
+$('another').addEventListener('click', choose);
+$('drop').addEventListener('click', (e) => e.target.closest('button') || choose());
+$('photo').hidden = !matchMedia('(pointer: coarse)').matches;
+$('photo').addEventListener('click', () => $('camera').click());
+for (const id of ['file', 'camera']) {
+  $(id).addEventListener('change', ({ target }) => {
+    if (target.files[0]) takeFile(target.files[0]);
+    target.value = ''; // so that the same file can be chosen again
+  });
+}
+$('heat-toggle').addEventListener('click', () => setHeat(!heatOn()));
+$('retry').addEventListener('click', () => {
+  if (!info) reload();
+  if (current) classify();
+  else {
+    failure = null;
+    setState('empty');
+    $('choose').focus();
+  }
+});
+
+let depth = 0; // of drag events; they come for every element entered and left
+const drag = (on) => body.classList.toggle('dragging', on);
+addEventListener('dragenter', (e) => {
+  e.preventDefault();
+  if (++depth === 1) drag(true);
+});
+addEventListener('dragleave', () => {
+  if (--depth <= 0) drag(depth = 0);
+});
+addEventListener('dragover', (e) => {
+  e.preventDefault();
+  e.dataTransfer.dropEffect = 'copy';
+});
+addEventListener('drop', (e) => {
+  e.preventDefault();
+  drag(depth = 0);
+  takeTransfer(e.dataTransfer);
+});
+addEventListener('paste', (e) => {
+  if (e.target.matches?.('input') && !e.clipboardData.files.length) return;
+  e.preventDefault();
+  takeTransfer(e.clipboardData);
+});
+
+function takeTransfer(transfer) {
+  $('classes').close();
+  const files = [...transfer.files];
+  const file = files.find((f) => f.type.startsWith('image/')) ?? files[0];
+  if (file) return takeFile(file);
+  run?.abort();
+  fail({ code: 'no-picture', message: '' });
+}
+
+// ---- Samples
+
+for (const sample of SAMPLES) {
+  const url = `samples/${sample.file}.svg`;
+  const button = make('button', 'sample', { type: 'button' }, make('img', '', { src: url, alt: '', width: 96, height: 96, decoding: 'async' }));
+  button.addEventListener('click', () => takeDrawing(url, sample[lang], false));
+  sample.button = button;
+  $('samples').append(make('li', '', {}, button));
+}
+
+// ---- The list of classes
+
+$('open-classes').addEventListener('click', () => {
+  $('query').value = '';
+  fillClasses();
+  // What lies outside a modal dialog is not spoken.
+  $('classes').append($('announcer'));
+  $('classes').showModal();
+  $('query').focus();
+});
+$('close-classes').addEventListener('click', () => $('classes').close());
+$('classes').addEventListener('close', () => body.append($('announcer')));
+$('classes').addEventListener('click', (e) => e.target === $('classes') && $('classes').close());
+$('query').addEventListener('input', () => {
+  const n = fillClasses();
+  announce(n ? t.foundSpoken(n) : $('none').textContent);
+});
+
+const plain = (s) => s.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
+
+/** Lists the classes whose label or id has every word of the query; returns how many. */
+function fillClasses() {
+  const query = $('query').value.trim();
+  const words = plain(query).split(/\s+/);
+  const hits = info.classes.filter(({ id, label }) => words.every((w) => plain(label).includes(w) || id.includes(w)));
+  const order = new Intl.Collator(lang);
+  hits.sort((a, b) => order.compare(a.label, b.label));
+  $('class-list').replaceChildren(...hits.map(({ id, label }) => make('li', '', {}, make('span', '', {}, label), make('code', '', {}, id))));
+  $('class-list').scrollTop = 0;
+  $('classes-title').textContent = t.classesTitle(info.classes.length);
+  $('found').textContent = t.found(hits.length, info.classes.length);
+  $('none').hidden = hits.length > 0;
+  $('none').textContent = t.none(query);
+  return hits.length;
+}
+
+// ---- Languages
+
+function showLanguage() {
+  t = strings[lang];
+  document.documentElement.lang = lang === 'zh' ? 'zh-Hans' : lang;
+  document.title = t.title;
+  for (const e of document.querySelectorAll('[data-t]')) e.textContent = t[e.dataset.t];
+  for (const e of document.querySelectorAll('[data-t-label]')) e.setAttribute('aria-label', t[e.dataset.tLabel]);
+  for (const b of document.querySelectorAll('[data-lang]')) b.setAttribute('aria-pressed', b.dataset.lang === lang);
+  $('stage').setAttribute('aria-label', t.picture);
+  $('query').placeholder = t.search;
+  const [before, key, after] = t.paste(/Mac|iPhone|iPad/.test(navigator.platform) ? '⌘' : 'Ctrl');
+  $('paste-hint').replaceChildren(before, make('kbd', '', {}, key + after.match(/^ \+ V/)[0]), after.replace(/^ \+ V/, ''));
+  for (const s of SAMPLES) {
+    s.button.setAttribute('aria-label', t.sample(s[lang]));
+    s.button.title = s[lang];
+  }
+  showLoad();
+  if (failure) showProblem();
+}
+
+for (const button of document.querySelectorAll('[data-lang]')) {
+  button.addEventListener('click', () => {
+    if (button.dataset.lang === lang) return;
+    lang = button.dataset.lang;
+    try { localStorage.setItem('lang', lang); } catch { /* a private window forgets it */ }
+    showLanguage();
+    reload(); // labels come from the model
+    if (current && !failure) classify();
+  });
+}
+
+function remembered() {
+  try {
+    const l = localStorage.getItem('lang');
+    return Object.hasOwn(strings, l) ? l : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// ---- Small things
+
+function make(tag, className, attributes = {}, ...children) {
+  const e = document.createElement(tag);
+  if (className) e.className = className;
+  for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
+  e.append(...children);
+  return e;
+}
+
+function announce(text) {
+  $('announcer').textContent = '';
+  requestAnimationFrame(() => { $('announcer').textContent = text; });
+}
+
+// The shell for the next visit, also without a network. A page without it works all the same.
+async function keepOffline() {
+  if (!isSecureContext || !navigator.serviceWorker) return;
+  const registration = await navigator.serviceWorker.register('sw.js');
+  const offer = () => { $('update').hidden = !(registration.waiting && navigator.serviceWorker.controller); };
+  offer();
+  registration.addEventListener('updatefound', () => registration.installing.addEventListener('statechange', offer));
+  let asked = false;
+  $('update-now').addEventListener('click', () => {
+    asked = true;
+    registration.waiting?.postMessage('activate');
+  });
+  $('update-later').addEventListener('click', () => { $('update').hidden = true; });
+  navigator.serviceWorker.addEventListener('controllerchange', () => asked && location.reload());
+}
+
+showLanguage();
+load();
+classifier.finally(keepOffline).catch(() => {});

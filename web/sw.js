@@ -1,0 +1,40 @@
+// Keeps the page's own files, so that it opens without a network. The model is kept by worker.js. A new build is a new
+// version of this file: it is installed beside the running one and takes over when the page asks for it.
+
+const version = '__VERSION__';
+const shell = `shell-${version}`;
+const scope = new URL('./', location).href;
+
+async function install() {
+  const response = await fetch('manifest.json', { cache: 'no-store' });
+  const manifest = await response.clone().json();
+  if (manifest.version !== version) throw new Error(`want version ${version}, the server has ${manifest.version}; the next visit tries again`);
+  const cache = await caches.open(shell);
+  await cache.put(scope + 'manifest.json', response);
+  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.(ts|txt)$/.test(f));
+  await cache.addAll(files.map((f) => new Request(scope + f, { cache: 'no-cache' })));
+}
+
+async function activate() {
+  for (const name of await caches.keys()) {
+    if (name.startsWith('shell-') && name !== shell) await caches.delete(name);
+  }
+  await self.clients.claim();
+}
+
+async function answer(request) {
+  const url = new URL(request.url);
+  const name = url.pathname.endsWith('/') ? url.href.replace(/[?#].*/, '') + 'index.html' : url.href.replace(/[?#].*/, '');
+  try {
+    const kept = await (await caches.open(shell)).match(name);
+    if (kept) return kept;
+  } catch { /* storage that fails is as none */ }
+  return fetch(request);
+}
+
+addEventListener('install', (e) => e.waitUntil(install()));
+addEventListener('activate', (e) => e.waitUntil(activate()));
+addEventListener('message', (e) => e.data === 'activate' && skipWaiting());
+addEventListener('fetch', (e) => {
+  if (e.request.method === 'GET' && e.request.url.startsWith(scope)) e.respondWith(answer(e.request));
+});
