@@ -1,0 +1,354 @@
+// The API of resnet.js: sources, options, results, order, cancel and close, with a small random model.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inBrowsers } from './harness.mjs';
+
+const near = (a, b, tolerance, message) => assert.ok(Math.abs(a - b) <= tolerance, `${message ?? ''}: ${a} against ${b}`);
+
+inBrowsers('api', (w) => {
+  let page;
+  const run = async (f, ...args) => {
+    if (!page) {
+      page = await w.open();
+      await page.evaluate(async () => {
+        await import('/t/page.js');
+        globalThis.c = await make();
+        globalThis.scene = await picture('scene.png');
+      });
+    }
+    return page.evaluate(f, ...args);
+  };
+
+  test('info describes the model', async () => {
+    const info = await run(() => c.info);
+    assert.equal(info.model, `${w.origin}/f/small/model.msgpack`);
+    assert.equal(info.architecture, 'resnet18x0.125');
+    assert.equal(info.inputSize, 64);
+    assert.equal(info.threads, 1);
+    assert.match(info.simd, /^(relaxed|fixed)$/);
+    assert.ok(info.bytes > 100_000);
+    assert.equal(info.classes.length, 10);
+    assert.deepEqual(info.classes[3], { index: 3, id: 'n00000003', label: 'class D' });
+    assert.equal(info.noise, undefined);
+  });
+
+  test('classify gives the agreed shape', async () => {
+    const r = await run(() => c.classify(scene, { heatmap: true }));
+    assert.deepEqual(Object.keys(r).sort(), ['heatmap', 'predictions', 'sure', 'timings']);
+    assert.equal(r.predictions.length, 5);
+    for (const p of r.predictions) assert.deepEqual(Object.keys(p).sort(), ['id', 'index', 'label', 'probability']);
+    assert.deepEqual(r.predictions.map((p) => p.probability), r.predictions.map((p) => p.probability).sort((a, b) => b - a));
+    assert.equal(typeof r.sure, 'boolean');
+    assert.deepEqual(Object.keys(r.timings).sort(), ['decode', 'inference', 'preprocess', 'total']);
+    assert.ok(r.timings.total >= r.timings.decode + r.timings.preprocess + r.timings.inference - 3);
+    assert.equal(r.heatmap.index, r.predictions[0].index);
+    assert.equal(Object.keys(r.heatmap.data).length, r.heatmap.width * r.heatmap.height);
+    // 48×32 scaled to a shorter side of 73 and cut to 64: 28 source pixels, in the middle.
+    assert.deepEqual(r.heatmap.box, { x: 10, y: 2, width: 28, height: 28 });
+  });
+
+  test('all sources of one picture give one answer', async () => {
+    const all = await run(async () => {
+      const element = await canvas('scene.png');
+      const pixels = element.getContext('2d').getImageData(0, 0, element.width, element.height);
+      const offscreen = new OffscreenCanvas(element.width, element.height);
+      offscreen.getContext('2d').putImageData(pixels, 0, 0);
+      const bitmap = await createImageBitmap(scene);
+      const url = URL.createObjectURL(scene);
+      const sources = {
+        blob: scene, file: new File([scene], 'scene.png'), untyped: new Blob([await scene.arrayBuffer()]), bitmap, pixels, canvas: element,
+        offscreen, image: await image('/t/pictures/scene.png'), loading: Object.assign(new Image(), { src: '/t/pictures/scene.png?2' }),
+        absolute: new URL('/t/pictures/scene.png', location).href, relative: '../t/pictures/scene.png', url: new URL('/t/pictures/scene.png', location),
+        bmp: await picture('scene.bmp'), webp: await picture('scene.webp'),
+      };
+      const answers = {};
+      for (const [name, source] of Object.entries(sources)) {
+        const r = await c.classify(source, { topK: 10 }).catch((e) => e.message);
+        answers[name] = r.predictions?.map((p) => [p.index, p.probability]) ?? r;
+      }
+      answers.again = (await c.classify(bitmap, { topK: 10 })).predictions.map((p) => [p.index, p.probability]); // was not taken away
+      return answers;
+    });
+    for (const [name, answer] of Object.entries(all)) assert.deepEqual(answer, all.blob, name);
+  });
+
+  test('a video frame is a source', async () => {
+    const r = await run(async () => {
+      const element = await canvas('scene.png');
+      const video = document.createElement('video');
+      video.muted = true;
+      const early = await failure(c.classify(video));
+      video.srcObject = element.captureStream(30);
+      const timer = setInterval(() => element.getContext('2d').fillRect(0, 0, 1, 1), 20); // a stream has frames when its canvas changes
+      await video.play();
+      clearInterval(timer);
+      const r = await c.classify(video, { heatmap: true });
+      video.srcObject.getTracks().forEach((t) => t.stop());
+      return { early, r };
+    });
+    assert.equal(r.early.code, 'image-decode');
+    assert.deepEqual(r.r.heatmap.box, { x: 10, y: 2, width: 28, height: 28 });
+  });
+
+  test('JPEG kinds agree with each other; EXIF turns the picture', async () => {
+    const all = await run(async () => {
+      const answers = {};
+      for (const name of ['baseline.jpg', 'progressive.jpg', 'exif6.jpg', 'cmyk.jpg', 'animated.gif', 'scene.png']) {
+        const r = await c.classify(await picture(name), { topK: 10, heatmap: 0 });
+        answers[name] = { box: r.heatmap.box, p: r.predictions.sort((a, b) => a.index - b.index).map((p) => p.probability) };
+      }
+      return answers;
+    });
+    const png = all['scene.png'];
+    for (const [name, { box, p }] of Object.entries(all)) {
+      assert.deepEqual(box, png.box, name);
+      p.forEach((x, i) => near(x, png.p[i], 0.05, `${name}, class ${i}`));
+    }
+    assert.deepEqual(all['progressive.jpg'].p, all['baseline.jpg'].p);
+  });
+
+  test('transparency is put on white', async () => {
+    const [alpha, white, data] = await run(async () => {
+      const probabilities = async (source) => (await c.classify(source, { topK: 10 })).predictions.map((p) => [p.index, p.probability]);
+      const clear = new ImageData(40, 40); // black, but transparent: white
+      const opaque = new ImageData(new Uint8ClampedArray(6400).fill(255), 40);
+      return [await probabilities(await picture('alpha.png')), await probabilities(await picture('alpha-on-white.png')),
+        [await probabilities(clear), await probabilities(opaque)]];
+    });
+    assert.deepEqual(alpha, white);
+    assert.deepEqual(data[0], data[1]);
+  });
+
+  test('16 bits per channel, one pixel, one pixel wide', async () => {
+    const r = await run(async () => {
+      const gray16 = await picture('gray16.png');
+      const tall = new OffscreenCanvas(1, 20000);
+      tall.getContext('2d').fillRect(0, 0, 1, 20000);
+      return [await c.classify(gray16), await c.classify(await picture('dot.png'), { heatmap: true }), await c.classify(await tall.convertToBlob(), { heatmap: true })];
+    });
+    for (const x of r) assert.equal(x.predictions.length, 5);
+    assert.deepEqual(r[1].heatmap.box, { x: 0, y: 0, width: 1, height: 1 });
+    assert.equal(r[2].heatmap.box.width, 1);
+  });
+
+  test('topK, threshold, allow, deny and heatmap', async () => {
+    const r = await run(async () => {
+      const all = (await c.classify(scene, { topK: 10 })).predictions;
+      const some = async (options) => (await c.classify(scene, { topK: 10, ...options })).predictions;
+      const best = all[0];
+      return {
+        all, two: await some({ topK: 2 }), many: await some({ topK: 1000 }), above: await some({ threshold: all[2].probability }), none: await c.classify(scene, { threshold: 1, heatmap: true }),
+        allow: await some({ allow: [all[4].index, all[2].id, all[3].label.toUpperCase()] }), deny: await some({ deny: [best.id] }),
+        zero: (await c.classify(scene, { heatmap: 0 })).heatmap, off: (await c.classify(scene, { heatmap: false })).heatmap ?? null,
+        nulls: await some({ allow: null, deny: undefined }),
+      };
+    });
+    near(r.all.reduce((s, p) => s + p.probability, 0), 1, 1e-9);
+    assert.deepEqual(r.two, r.all.slice(0, 2));
+    assert.deepEqual(r.many, r.all);
+    assert.deepEqual(r.nulls, r.all);
+    assert.deepEqual(r.above, r.all.slice(0, 3));
+    assert.deepEqual(r.none.predictions, []);
+    assert.equal(r.none.sure, false);
+    assert.deepEqual(r.allow, [r.all[2], r.all[3], r.all[4]]);
+    assert.deepEqual(r.deny, r.all.slice(1));
+    assert.equal(r.zero.index, 0);
+    assert.equal(r.off, null);
+  });
+
+  test('embed gives the features', async () => {
+    const r = await run(async () => {
+      const [a, b] = [await c.embed(scene), await c.embed(await picture('alpha.png'))];
+      return { isFloats: a instanceof Float32Array, length: a.length, same: a.every((x, i) => x === b[i]), sane: a.every((x) => x >= 0 && x < 1000), most: Math.max(...a) };
+    });
+    assert.deepEqual({ ...r, most: r.most > 0 }, { isFloats: true, length: 64, same: false, sane: true, most: true });
+  });
+
+  test('benchmark times the whole and each op', async () => {
+    const b = await run(() => c.benchmark({ runs: 5 }));
+    assert.ok(b.min <= b.median && b.median <= b.max && b.max > 0, JSON.stringify(b));
+    assert.equal(b.perOp[0].name, 'conv1');
+    assert.equal(b.perOp.at(-1).name, 'fc');
+    assert.equal(b.perOp[0].macs, 32 * 32 * 8 * 3 * 49);
+    for (const op of b.perOp) assert.ok(op.ms > 0, op.name);
+  });
+
+  test('every SIMD gives the same bytes', async () => {
+    const r = await run(async () => {
+      const out = {};
+      for (const simd of ['none', 'fixed', 'relaxed']) {
+        const c = await make({ simd });
+        out[simd] = { simd: c.info.simd, p: (await c.classify(scene)).predictions, features: [...await c.embed(scene)] };
+        c.close();
+      }
+      return out;
+    });
+    for (const simd of ['fixed', 'relaxed']) assert.deepEqual(r[simd], { ...r.none, simd });
+  });
+
+  test('labels follow lang', async () => {
+    const [zh, other] = await run(async () => {
+      const labels = [];
+      for (const lang of ['zh', 'xx']) {
+        const c = await make({ lang });
+        labels.push(c.info.classes[2].label);
+        c.close();
+      }
+      return labels;
+    });
+    assert.equal(zh, '第2类');
+    assert.equal(other, 'class C');
+  });
+
+  test('the model may be a URL or bytes', async () => {
+    const r = await run(async () => {
+      const bytes = await (await fetch('/small.msgpack')).arrayBuffer();
+      const out = [];
+      for (const model of [bytes, new Uint8Array(bytes), '/small.msgpack', new URL('/small.msgpack', location)]) {
+        const c = await make({ model }, 'no-manifest');
+        out.push([c.info.model, c.info.bytes, (await c.classify(scene)).predictions[0].index]);
+        c.close();
+      }
+      return { out, left: bytes.byteLength };
+    });
+    const [, bytes, index] = r.out[0];
+    assert.deepEqual(r.out, [['', bytes, index], ['', bytes, index], [`${w.origin}/small.msgpack`, bytes, index], [`${w.origin}/small.msgpack`, bytes, index]]);
+    assert.equal(r.left, bytes); // not taken away
+  });
+
+  test('bad options are refused with their name', async () => {
+    const r = await run(async () => {
+      const failures = [];
+      for (const [name, value] of [['topK', 0], ['topK', 2.5], ['topK', '5'], ['threshold', 2], ['threshold', NaN], ['allow', 'cat'], ['allow', [{}]], ['allow', ['no such class']],
+        ['deny', [10]], ['heatmap', 10], ['heatmap', -1], ['heatmap', 'best'], ['signal', {}]]) {
+        failures.push([name, await failure(c.classify(scene, { [name]: value }))]);
+      }
+      for (const [name, value] of [['threads', 0], ['threads', 'many'], ['simd', 'avx'], ['lang', 5], ['onProgress', 1], ['signal', 1], ['model', 7], ['model', 'http://[']]) {
+        failures.push([name, await failure(make({ [name]: value }))]);
+      }
+      failures.push(['runs', await failure(c.benchmark({ runs: 0 }))]);
+      for (const source of [null, 7, {}, [], document.body]) failures.push(['source', await failure(c.classify(source))]);
+      failures.push(['options', await failure(c.classify(scene, null))]);
+      return failures;
+    });
+    for (const [name, e] of r) {
+      assert.equal(e.code, 'bad-option', `${name}: ${e.message}`);
+      assert.ok(e.isError && e.name === 'ResnetError' && e.message.includes(name), e.message);
+    }
+  });
+
+  test('progress comes by phases, with sizes from the manifest', async () => {
+    const seen = await run(async () => {
+      const seen = [];
+      (await make({ onProgress: (p) => { seen.push(p); } })).close();
+      return seen;
+    });
+    for (const phase of ['runtime', 'warmup']) {
+      const of = seen.filter((p) => p.phase === phase);
+      assert.equal(of[0].loaded, 0);
+      assert.equal(of.at(-1).loaded, of.at(-1).total);
+      for (const p of of) assert.ok(p.total > 0 && p.loaded <= p.total);
+    }
+    assert.ok(seen.find((p) => p.phase === 'runtime').total > 1_000_000);
+    assert.equal(seen.filter((p) => p.phase === 'model').at(-1).loaded, await run(() => c.info.bytes));
+    assert.equal(seen.at(-1).phase, 'warmup');
+  });
+
+  test('a verified model is fetched once', async () => {
+    await run(() => new Promise((done) => { setTimeout(done, 300); })); // it is stored after the start
+    const before = w.requests.filter((p) => p.endsWith('/model.msgpack')).length;
+    await run(async () => (await make()).close());
+    assert.equal(w.requests.filter((p) => p.endsWith('/model.msgpack')).length, before);
+    // A wrong entry is replaced.
+    await run(async () => {
+      const cache = await caches.open('resnet-web');
+      await cache.put(new URL('/f/small/model.msgpack', location), new Response('wrong'));
+      (await make()).close();
+    });
+    assert.equal(w.requests.filter((p) => p.endsWith('/model.msgpack')).length, before + 1);
+  });
+
+  test('calls run in order', async () => {
+    const order = await run(async () => {
+      const order = [];
+      const calls = ['/t/pictures/scene.png', scene, new ImageData(64, 64), scene].map((source, i) => c.classify(source).then(() => order.push(i)));
+      await Promise.all([...calls, c.embed(scene).then(() => order.push(4))]);
+      return order;
+    });
+    assert.deepEqual(order, [0, 1, 2, 3, 4]);
+  });
+
+  test('a picture is taken when the call is made', async () => {
+    const [a, b] = await run(async () => {
+      const pixels = new ImageData(new Uint8ClampedArray(64 * 64 * 4).fill(255), 64);
+      const element = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
+      element.getContext('2d').putImageData(pixels, 0, 0);
+      const calls = [c.classify(scene), c.classify(pixels), c.classify(element)];
+      pixels.data.fill(0);
+      element.getContext('2d').clearRect(0, 0, 64, 64);
+      element.getContext('2d').fillRect(0, 0, 64, 64);
+      return (await Promise.all(calls)).slice(1).map((r) => r.predictions);
+    });
+    assert.deepEqual(a, b);
+  });
+
+  test('abort before, while waiting, while fetching, and not after', async () => {
+    const r = await run(async () => {
+      const out = {};
+      out.before = await failure(c.classify(scene, { signal: AbortSignal.abort('why') }));
+      const waiting = new AbortController();
+      const first = c.classify(scene);
+      const second = failure(c.classify(scene, { signal: waiting.signal }));
+      const third = c.classify(scene);
+      waiting.abort();
+      out.waiting = await second;
+      out.others = (await first).predictions[0].index === (await third).predictions[0].index;
+      const fetching = new AbortController();
+      const stalled = failure(c.classify('/stall', { signal: fetching.signal }));
+      setTimeout(() => fetching.abort(), 50);
+      out.fetching = await stalled;
+      const late = new AbortController();
+      await c.classify(scene, { signal: late.signal });
+      late.abort();
+      out.after = (await c.classify(scene)).predictions.length;
+      const running = new AbortController();
+      const call = failure(c.classify(scene, { signal: running.signal }));
+      await new Promise((done) => { setTimeout(done); });
+      running.abort();
+      out.running = await call; // or it was faster
+      out.next = (await c.classify(scene)).predictions.length;
+      out.embed = await failure(c.embed(scene, { signal: AbortSignal.abort() }));
+      out.benchmark = await failure(c.benchmark({ signal: AbortSignal.abort() }));
+      out.create = await failure(make({ signal: AbortSignal.abort() }));
+      return out;
+    });
+    for (const key of ['before', 'waiting', 'fetching', 'embed', 'benchmark', 'create']) {
+      assert.equal(r[key].code, 'aborted', key);
+      assert.equal(r[key].name, 'AbortError', key);
+    }
+    assert.match(r.running.code, /aborted|none/);
+    assert.ok(r.others && r.after === 5 && r.next === 5);
+  });
+
+  test('close ends what runs and refuses what comes', async () => {
+    const r = await run(async () => {
+      const c = await make();
+      const calls = [failure(c.classify(scene)), failure(c.embed(scene)), failure(c.classify('/stall'))];
+      await new Promise((done) => { setTimeout(done); });
+      c.close();
+      c.close();
+      const later = [failure(c.classify(scene)), failure(c.embed(scene)), failure(c.benchmark())];
+      return { codes: (await Promise.all([...calls, ...later])).map((e) => e.code), classes: c.info.classes.length };
+    });
+    assert.deepEqual(r, { codes: Array(6).fill('closed'), classes: 10 });
+  });
+
+  test('two classifiers at once', async () => {
+    assert.ok(await run(async () => {
+      const d = await make();
+      const [a, b] = await Promise.all([c.classify(scene), d.classify(scene)]);
+      d.close();
+      return a.predictions[0].probability === b.predictions[0].probability;
+    }));
+  });
+});

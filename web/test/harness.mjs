@@ -1,0 +1,189 @@
+// What the browser tests share: servers on three origins that can also misbehave, and a page in each browser.
+//
+// Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one).
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import puppeteer from 'puppeteer-core';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const root = path.resolve(here, '../..');
+const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
+
+const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript', json: 'application/json', wasm: 'application/wasm',
+  css: 'text/css', png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp', bmp: 'image/bmp', svg: 'image/svg+xml' };
+
+export const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
+
+/** The model of web/test/model. */
+export const model = (() => {
+  let bytes;
+  return () => {
+    if (bytes) return bytes;
+    const dir = mkdtempSync(path.join(tmpdir(), 'resnet-model-'));
+    execFileSync('go', ['run', './web/test/model', path.join(dir, 'small.msgpack')], { cwd: root, stdio: 'inherit' });
+    bytes = readFileSync(path.join(dir, 'small.msgpack'));
+    rmSync(dir, { recursive: true });
+    return bytes;
+  };
+})();
+
+function flipped(bytes) {
+  bytes = Buffer.from(bytes);
+  bytes[bytes.length >> 1] ^= 1;
+  return bytes;
+}
+
+const page404 = '<!doctype html><title>Not found</title><p>This host answers everything with a page.';
+const small = { 'model.msgpack': () => ({ body: model() }) };
+
+// Folders /f/NAME/ are dist/ with some files replaced by what these functions return: { body, type, status } or, to take
+// over the response, { handle }. The key "worker.js+" appends to the file. The manifest of each names the small model.
+const faults = {
+  small,
+  'html-model': { 'model.msgpack': () => ({ body: page404, type: 'text/html' }) },
+  'flipped-model': { 'model.msgpack': () => ({ body: flipped(model()) }) },
+  'short-model': { 'model.msgpack': () => ({ body: model().subarray(0, 5000) }) },
+  'no-model': { 'model.msgpack': () => ({ body: '', status: 404 }) },
+  'cut-model': { 'model.msgpack': () => ({ handle(response) {
+    response.writeHead(200, { 'Content-Length': model().length });
+    response.write(model().subarray(0, 5000), () => response.destroy());
+  } }) },
+  'slow-model': { 'model.msgpack': () => ({ handle(response) {
+    response.writeHead(200);
+    response.write(model().subarray(0, 5000));
+  } }) },
+  'no-manifest': { 'manifest.json': () => ({ body: page404, type: 'text/html' }) },
+  'html-wasm': { ...small, 'resnet.wasm': () => ({ body: page404, type: 'text/html' }) },
+  'mime-wasm': { ...small, 'resnet.wasm': () => ({ type: 'application/octet-stream' }) },
+  'short-wasm': { ...small, 'resnet.wasm': (file) => ({ body: file.subarray(0, 100_000) }) },
+  'no-wasm': { ...small, 'resnet.wasm': () => ({ body: '', status: 404 }) },
+  'no-worker': { ...small, 'worker.js': () => ({ body: '', status: 404 }) },
+  'no-exec': { ...small, 'wasm_exec.js': () => ({ body: '', status: 404 }) },
+  // Workers in which some calls go wrong, chosen by topK.
+  wild: { ...small, 'worker.js+': () => ({ body: `
+    const classify = ops.classify;
+    ops.classify = async (m) => {
+      if (m.topK === 100) for (;;);                                        // never comes back
+      if (m.topK === 101) unwrap(go.write(null));                          // a panic in Go
+      if (m.topK === 102) throw new WebAssembly.RuntimeError('unreachable');
+      if (m.topK === 103) throw new RangeError('Array buffer allocation failed');
+      if (m.topK === 104) setTimeout(() => { throw new Error('stray'); });
+      if (m.topK === 105) { const end = performance.now() + 500; while (performance.now() < end); }
+      return classify(m);
+    };` }) },
+  noisy: { ...small, 'worker.js+': () => ({ body: `
+    const read = OffscreenCanvasRenderingContext2D.prototype.getImageData;
+    OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = read.apply(this, a); d.data[0] ^= 1; return d; };` }) },
+  bare: { ...small, 'worker.js+': () => ({ body: 'delete self.WebAssembly;' }) },
+};
+
+function manifest() {
+  const m = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
+  m.model = 'model.msgpack';
+  m.files[m.model] = { bytes: model().length, sha256: createHash('sha256').update(model()).digest('hex') };
+  return { body: JSON.stringify(m) };
+}
+
+// Answers from dist/, this folder (/t/), faults, and a few addresses made up below. Everything may be used from other
+// origins but what is under /private/.
+function answer(request, response, requests) {
+  const url = new URL(request.url, 'http://x');
+  requests.push(url.pathname);
+  let [, first, name, ...rest] = url.pathname.split('/');
+  let file = path.join(dist, path.normalize(url.pathname));
+  let reply = {};
+  if (first === 'f') {
+    const key = rest.join('/');
+    file = path.join(dist, key);
+    const fault = { 'manifest.json': manifest, ...faults[name] };
+    if (fault[`${key}+`]) reply.body = Buffer.concat([readFileSync(file), Buffer.from(fault[`${key}+`]().body)]);
+    else if (fault[key]) reply = fault[key](existsSync(file) ? readFileSync(file) : undefined);
+  } else if (first === 't' || first === 'private') {
+    file = path.join(here, name, ...rest);
+  } else if (first === 'blank') {
+    reply = { body: '<!doctype html><title>blank</title>', type: 'text/html' };
+  } else if (first === 'stall') {
+    return; // never answered
+  } else if (first === 'small.msgpack') {
+    reply = { body: model() };
+  }
+  if (reply.handle) return reply.handle(response);
+  const type = reply.type ?? types[path.extname(file).slice(1)] ?? 'application/octet-stream';
+  const headers = { 'Content-Type': type, 'Cache-Control': 'no-store' };
+  if (first === 'blank') headers['Content-Security-Policy'] = url.searchParams.get('csp') ?? csp;
+  else headers['Content-Security-Policy'] = csp; // a worker's policy is that of its script
+  if (url.searchParams.has('isolated') || first !== 'blank') {
+    headers['Cross-Origin-Embedder-Policy'] = 'require-corp';
+    if (url.searchParams.has('isolated')) headers['Cross-Origin-Opener-Policy'] = 'same-origin';
+  }
+  if (first !== 'private') {
+    headers['Access-Control-Allow-Origin'] = '*';
+    headers['Cross-Origin-Resource-Policy'] = 'cross-origin';
+  }
+  try {
+    const body = reply.body ?? readFileSync(file);
+    response.writeHead(reply.status ?? 200, headers).end(body);
+  } catch {
+    response.writeHead(404, headers).end('not found');
+  }
+}
+
+async function listen() {
+  const requests = [];
+  const server = http.createServer((q, r) => answer(q, r, requests));
+  await new Promise((resolve) => server.listen(0, resolve));
+  return { server, requests, port: server.address().port };
+}
+
+async function launch(browser) {
+  if (browser === 'firefox') {
+    return puppeteer.launch({ browser, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test' } });
+  }
+  return puppeteer.launch({ browser: 'chrome', executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
+}
+
+/**
+ * Declares the tests of body(w) once for each browser. In a test, w has name, browser, origin and other (two origins of
+ * the same server code), plain (the first again, but not a secure context), requests, and open(path) for a page.
+ */
+export function inBrowsers(title, body) {
+  for (const name of (process.env.BROWSERS ?? 'chromium,firefox').split(',')) {
+    describe(`${title} in ${name}`, { timeout: 300_000 }, () => {
+      const w = { name };
+      let servers = [];
+      before(async () => {
+        if (!existsSync(path.join(dist, 'resnet.wasm'))) throw new Error(`no ${dist}/resnet.wasm; run ./build.sh first`);
+        servers = await Promise.all([listen(), listen()]);
+        w.origin = `http://localhost:${servers[0].port}`;
+        w.other = `http://localhost:${servers[1].port}`;
+        w.plain = `http://plain.test:${servers[0].port}`;
+        w.requests = servers[0].requests;
+        w.browser = await launch(name);
+        w.open = async (address = '/blank/') => {
+          const page = await w.browser.newPage();
+          page.on('pageerror', (e) => console.error(`${name}: ${e.message}`));
+          await page.goto(new URL(address, w.origin).href);
+          return page;
+        };
+      });
+      after(async () => {
+        await w.browser?.close();
+        for (const { server } of servers) {
+          server.closeAllConnections();
+          server.close();
+        }
+      });
+      body(w);
+    });
+  }
+}

@@ -1,0 +1,63 @@
+// Command model writes the small model of the browser tests: a ResNet-18 of an eighth of the width with seeded random
+// weights, ten classes and a 64×64 input.
+//
+//	go run ./web/test/model FILE
+package main
+
+import (
+	"fmt"
+	"image"
+	"log"
+	"math/rand/v2"
+	"os"
+
+	"resnet-web/resnet"
+	"resnet-web/weights"
+	"resnet-web/weights/calibrate"
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 2 {
+		log.Fatal("usage: go run ./web/test/model FILE")
+	}
+	if err := write(os.Args[1]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func write(name string) error {
+	c, err := resnet.Lookup("resnet18x0.125")
+	if err != nil {
+		return err
+	}
+	p := resnet.ImageNetPrep
+	p.Resize, p.Crop = 73, 64
+	rng := rand.New(rand.NewPCG(1, 2))
+	samples := make([]*image.RGBA, 8)
+	for i := range samples {
+		samples[i] = image.NewRGBA(image.Rect(0, 0, p.Crop, p.Crop))
+		for j := range samples[i].Pix {
+			samples[i].Pix[j] = byte(rng.Uint32()) | byte(j%4/3*255) // opaque
+		}
+	}
+	m, _, err := calibrate.Quantise(resnet.Random(c.Network(10), 1), p, samples, calibrate.Options{})
+	if err != nil {
+		return err
+	}
+	for i := range m.Classes {
+		m.Classes[i] = resnet.Class{ID: fmt.Sprintf("n%08d", i), Labels: map[string]string{
+			"en": fmt.Sprintf("class %c", 'A'+i),
+			"zh": fmt.Sprintf("第%d类", i),
+		}}
+	}
+	m.Source, m.Licence = "seeded random numbers", "MIT"
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := weights.Write(f, m); err != nil {
+		return err
+	}
+	return f.Close()
+}
