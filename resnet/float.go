@@ -254,45 +254,45 @@ func maxPool(dst, src []float32, n, half int) {
 	}
 }
 
+// tile is the number of pixels that share the loads of a weight.
+const tile = 3
+
 // run convolves src, In planes of n×n, into dst, adds the bias and, unless nil, add, and applies the ReLU.
 //
-// Output pixels are taken in panels of 4: for each of the In·Kernel² weights of an output, the 4 inputs it meets. The
-// register tile is 3 outputs × 4 pixels: 12 sums and 2 more values fit the 15 vector registers that Go has on amd64.
+// Output pixels are taken in panels of 3: for each of the In·Kernel² weights of an output, the 3 inputs it meets. The
+// register tile is 2 outputs × 3 pixels. Go's compiler computes all products before the sums, so on amd64 the next
+// larger tiles no longer fit its 15 registers and run at half the speed.
 func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 	side := c.OutSize(n)
 	pixels := side * side
 	k := c.In * c.Kernel * c.Kernel
-	count := (pixels + 3) / 4
+	count := (pixels + tile - 1) / tile
 	// Up to 16 panels share a pass over the weights; fewer where that would leave cores idle.
 	block := min(16, max(1, count/(2*runtime.GOMAXPROCS(0))))
 	each((count+block-1)/block, func(task int) {
-		buf, _ := panels.Get().(*[][4]float32)
+		buf, _ := panels.Get().(*[][tile]float32)
 		if buf == nil || cap(*buf) < block*k {
-			b := make([][4]float32, block*k)
+			b := make([][tile]float32, block*k)
 			buf = &b
 		}
 		first := task * block
 		mine := min(block, count-first)
 		for i := range mine {
-			c.gather((*buf)[i*k:(i+1)*k], src, n, side, 4*(first+i))
+			c.gather((*buf)[i*k:(i+1)*k], src, n, side, tile*(first+i))
 		}
-		for o := 0; o < c.Out; o += 3 {
-			tile := min(3, c.Out-o)
+		for o := 0; o < c.Out; o += 2 {
 			w0 := c.W[o*k : (o+1)*k]
-			w1, w2 := w0, w0
-			if tile > 1 {
+			w1 := w0
+			if o+1 < c.Out {
 				w1 = c.W[(o+1)*k : (o+2)*k]
 			}
-			if tile > 2 {
-				w2 = c.W[(o+2)*k : (o+3)*k]
-			}
 			for i := range mine {
-				sums := dot3x4(w0, w1, w2, (*buf)[i*k:(i+1)*k])
-				p := 4 * (first + i)
-				for t := range tile {
-					for j := range min(4, pixels-p) {
+				sums := dot2x3(w0, w1, (*buf)[i*k:(i+1)*k])
+				p := tile * (first + i)
+				for t := range min(2, c.Out-o) {
+					for j := range min(tile, pixels-p) {
 						at := (o+t)*pixels + p + j
-						v := sums[4*t+j] + c.B[o+t]
+						v := sums[t][j] + c.B[o+t]
 						if add != nil {
 							v += add[at]
 						}
@@ -308,11 +308,11 @@ func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 	})
 }
 
-// gather fills panel with the inputs of output pixels p … p+3, zero where they lie in the padding or past the end.
-func (c *FloatConv) gather(panel [][4]float32, src []float32, n, side, p int) {
+// gather fills panel with the inputs of output pixels p … p+2, zero where they lie in the padding or past the end.
+func (c *FloatConv) gather(panel [][tile]float32, src []float32, n, side, p int) {
 	taps := c.Kernel * c.Kernel
 	for t := range taps {
-		var at [4]int
+		var at [tile]int
 		inside := true
 		for j := range at {
 			y := (p+j)/side*c.Stride - c.Pad + t/c.Kernel
@@ -326,7 +326,7 @@ func (c *FloatConv) gather(panel [][4]float32, src []float32, n, side, p int) {
 		for i := range c.In {
 			plane, to := src[i*n*n:(i+1)*n*n], &panel[i*taps+t]
 			if inside {
-				to[0], to[1], to[2], to[3] = plane[at[0]], plane[at[1]], plane[at[2]], plane[at[3]]
+				to[0], to[1], to[2] = plane[at[0]], plane[at[1]], plane[at[2]]
 				continue
 			}
 			for j, a := range at {
@@ -339,26 +339,19 @@ func (c *FloatConv) gather(panel [][4]float32, src []float32, n, side, p int) {
 	}
 }
 
-// dot3x4 multiplies three rows of weights with a panel: sums[4*row+pixel].
-func dot3x4(w0, w1, w2 []float32, panel [][4]float32) (sums [12]float32) {
-	w1, w2, panel = w1[:len(w0)], w2[:len(w0)], panel[:len(w0)]
-	var a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3 float32
+// dot2x3 multiplies two rows of weights with a panel.
+func dot2x3(w0, w1 []float32, panel [][tile]float32) [2][tile]float32 {
+	w1, panel = w1[:len(w0)], panel[:len(w0)]
+	var a0, a1, a2, b0, b1, b2 float32
 	for k, w := range w0 {
 		x := &panel[k]
 		a0 += float32(w * x[0])
 		a1 += float32(w * x[1])
 		a2 += float32(w * x[2])
-		a3 += float32(w * x[3])
 		w = w1[k]
 		b0 += float32(w * x[0])
 		b1 += float32(w * x[1])
 		b2 += float32(w * x[2])
-		b3 += float32(w * x[3])
-		w = w2[k]
-		c0 += float32(w * x[0])
-		c1 += float32(w * x[1])
-		c2 += float32(w * x[2])
-		c3 += float32(w * x[3])
 	}
-	return [12]float32{a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3}
+	return [2][tile]float32{{a0, a1, a2}, {b0, b1, b2}}
 }
