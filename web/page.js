@@ -3,9 +3,18 @@
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
 
-// Pictures drawn by us that the built-in model names rightly.
+// Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [
-  { file: 'orange', en: 'orange', zh: '橙子' },
+  { file: 'orange', id: 'n07747607', en: 'orange', zh: '橙子' },
+  { file: 'espresso', id: 'n07920052', en: 'espresso', zh: '浓缩咖啡' },
+  { file: 'school-bus', id: 'n04146614', en: 'school bus', zh: '校车' },
+  { file: 'bell-pepper', id: 'n07720875', en: 'bell pepper', zh: '甜椒' },
+  { file: 'hourglass', id: 'n03544143', en: 'hourglass', zh: '沙漏' },
+  { file: 'mushroom', id: 'n07734744', en: 'mushroom', zh: '蘑菇' },
+  { file: 'umbrella', id: 'n04507155', en: 'umbrella', zh: '雨伞' },
+  { file: 'lemon', id: 'n07749582', en: 'lemon', zh: '柠檬' },
+  { file: 'sunglasses', id: 'n04356056', en: 'sunglasses', zh: '太阳镜' },
+  { file: 'ladybug', id: 'n02165456', en: 'ladybug', zh: '瓢虫' },
 ];
 const SAMPLE_SIDE = 512; // pixels at which a drawing becomes a picture
 const PREVIEW_PIXELS = 100e6; // larger pictures are not decoded here before the classifier has checked them
@@ -175,7 +184,7 @@ function setState(state) {
   if (!lost) return;
   if (state === 'busy') $('main').focus({ preventScroll: true });
   if (state === 'result') $('best').focus({ preventScroll: true });
-  if (state === 'problem') $('problem-title').focus({ preventScroll: true });
+  if (state === 'problem' && current) $('problem-title').focus({ preventScroll: true });
 }
 
 function fail({ code, message }) {
@@ -231,7 +240,7 @@ function showAnswer(fresh) {
 function bar({ index, id, label, probability }, rank, fresh) {
   const li = document.createElement('li');
   const button = make('button', 'bar', { type: 'button', title: id });
-  button.dataset.index = index;
+  Object.assign(button.dataset, { index, id });
   button.append(make('span', 'bar-label', {}, label), make('span', 'bar-value', {}, percent(probability)), make('span', 'track', {}, make('span', 'fill')));
   button.style.setProperty('--p', probability);
   button.style.setProperty('--rank', rank);
@@ -371,7 +380,9 @@ function choose() {
 for (const id of ['choose', 'problem-choose']) $(id).addEventListener('click', choose);
 $('another').addEventListener('click', choose);
 $('drop').addEventListener('click', (e) => e.target.closest('button') || choose());
-$('photo').hidden = !matchMedia('(pointer: coarse)').matches;
+const touch = matchMedia('(pointer: coarse)').matches; // nothing to drag there, but a camera
+$('photo').hidden = !touch;
+if (touch) document.querySelector('.drop-title').dataset.t = 'pick';
 $('photo').addEventListener('click', () => $('camera').click());
 for (const id of ['file', 'camera']) {
   $(id).addEventListener('change', ({ target }) => {
@@ -429,6 +440,7 @@ for (const sample of SAMPLES) {
   const url = `samples/${sample.file}.svg`;
   const button = make('button', 'sample', { type: 'button' }, make('img', '', { src: url, alt: '', width: 96, height: 96, decoding: 'async' }));
   button.addEventListener('click', () => takeDrawing(url, sample[lang], false));
+  button.dataset.id = sample.id;
   sample.button = button;
   $('samples').append(make('li', '', {}, button));
 }
