@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"strings"
 )
 
 // Python's pickle is a program for a stack machine that may call anything. This one knows what torch.save writes for a
@@ -65,11 +64,12 @@ type unpickler struct {
 	stack []any
 	marks []int
 	memo  map[int]any
+	sizes map[string]int // bytes of an element, by storage
 	err   error
 }
 
 func newUnpickler(r io.Reader, size int64) *unpickler {
-	return &unpickler{r: bufio.NewReaderSize(r, 4096), left: min(size, maxPickle)}
+	return &unpickler{r: bufio.NewReaderSize(r, 4096), left: min(size, maxPickle), sizes: map[string]int{}}
 }
 
 func (u *unpickler) fail(format string, args ...any) {
@@ -340,6 +340,10 @@ func (u *unpickler) persistent(id any) any {
 		u.fail("want the id of a storage, file has one of %q", class)
 		return nil
 	}
+	if each, seen := u.sizes[s.key]; seen && each != s.dtype.size {
+		u.fail("storage %q has elements of %d and of %d bytes", s.key, each, s.dtype.size)
+	}
+	u.sizes[s.key] = s.dtype.size
 	if len(t) == 6 && t[5] != nil {
 		v, _ := t[5].(tuple)
 		if len(v) != 3 {
@@ -455,39 +459,36 @@ func kind(v any) string {
 	return "a mark"
 }
 
-// flatten lists the tensors in v, a dictionary of tensors and dictionaries, by dotted names.
-func flatten(v any) ([]*view, error) {
+// flatten lists the tensors in v, a dictionary of tensors and dictionaries, by dotted names. The pickle's size bounds the
+// work, as a short one may hold one dictionary many times over.
+func flatten(v any, size int64) ([]*view, error) {
 	var out []*view
-	budget := 1 << 17 // values; a pickle may hold one dictionary many times over
-	var walk func(prefix string, v any, depth int) error
-	walk = func(prefix string, v any, depth int) error {
-		if budget--; budget < 0 {
-			return bad("more than %d values", 1<<17)
-		}
+	budget := 4*size + 1024 // bytes of names
+	var walk func(name string, v any, depth int) error
+	walk = func(name string, v any, depth int) error {
 		switch v := v.(type) {
 		case *view:
-			if t := *v; true {
-				t.name = strings.TrimSuffix(prefix, ".")
-				out = append(out, &t)
-			}
+			t := *v
+			t.name = name
+			out = append(out, &t)
 		case *dict:
-			if depth > 8 {
-				return nil // deeper than any state_dict is wrapped
-			}
 			for i, k := range v.keys {
 				key, ok := k.(string)
-				if !ok || len(prefix)+len(key) > 512 {
-					continue // an optimiser's state goes by numbers
+				if !ok || depth == 8 {
+					continue // an optimiser's state goes by numbers; no state_dict is wrapped so deep
 				}
-				if err := walk(prefix+key+".", v.values[i], depth+1); err != nil {
+				if name != "" {
+					key = name + "." + key
+				}
+				if budget -= int64(len(key)) + 16; budget < 0 {
+					return bad("pickle: more names than %d bytes hold", size)
+				}
+				if err := walk(key, v.values[i], depth+1); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	}
-	if err := walk("", v, 0); err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, walk("", v, 0)
 }

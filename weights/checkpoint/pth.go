@@ -68,11 +68,16 @@ func (c *Checkpoint) readZip(size int64) error {
 		}
 	}
 	pkl := places[root]
-	v, err := newUnpickler(io.NewSectionReader(c.r, pkl.at, pkl.size), pkl.size).load()
+	u := newUnpickler(io.NewSectionReader(c.r, pkl.at, pkl.size), pkl.size)
+	v, err := u.load()
 	if err != nil {
 		return err
 	}
-	return c.place(v, func(key string) (stretch, bool) {
+	views, err := flatten(v, u.n)
+	if err != nil {
+		return err
+	}
+	return c.place(views, func(key string) (stretch, bool) {
 		s, ok := places[dir+"data/"+key]
 		return s, ok
 	})
@@ -104,13 +109,9 @@ func (c *Checkpoint) readLegacy(size int64) error {
 			}
 		}
 	}
-	views, err := flatten(parts[2])
+	views, err := flatten(parts[2], u.n)
 	if err != nil {
 		return err
-	}
-	sizes := map[string]int64{} // of an element
-	for _, v := range views {
-		sizes[v.storage.key] = int64(v.storage.dtype.size)
 	}
 	keys, ok := parts[3].(*list)
 	if !ok {
@@ -125,7 +126,7 @@ func (c *Checkpoint) readLegacy(size int64) error {
 			return bad("storage %q lies behind the file of %d bytes; download it again", key, size)
 		}
 		at += 8
-		n, each := binary.LittleEndian.Uint64(b[:]), sizes[key]
+		n, each := binary.LittleEndian.Uint64(b[:]), int64(u.sizes[key])
 		if each == 0 {
 			return bad("storage %q belongs to no tensor; save model.state_dict() alone", key)
 		}
@@ -135,20 +136,16 @@ func (c *Checkpoint) readLegacy(size int64) error {
 		places[key] = stretch{at, int64(n) * each}
 		at += int64(n) * each
 	}
-	return c.place(parts[2], func(key string) (stretch, bool) {
+	return c.place(views, func(key string) (stretch, bool) {
 		s, ok := places[key]
 		return s, ok
 	})
 }
 
-// place gives each tensor of the pickled v its bytes in the file.
-func (c *Checkpoint) place(v any, find func(key string) (stretch, bool)) error {
-	views, err := flatten(v)
-	if err != nil {
-		return err
-	}
+// place gives each tensor its bytes in the file.
+func (c *Checkpoint) place(views []*view, find func(key string) (stretch, bool)) error {
 	if len(views) == 0 {
-		return bad("want a dictionary of tensors, file has %s", kind(v))
+		return bad("want a dictionary of tensors, file has none")
 	}
 	for _, v := range views {
 		s, ok := find(v.storage.key)

@@ -1,10 +1,11 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"io"
-	"sort"
+	"slices"
 )
 
 var safeTypes = map[string]dtype{
@@ -23,13 +24,27 @@ func (c *Checkpoint) readSafetensors(size int64) error {
 	if n > uint64(min(size-8, 32<<20)) {
 		return bad("header of %d bytes, file has %d; download it again", n, size)
 	}
-	var header map[string]json.RawMessage
-	if err := json.NewDecoder(io.NewSectionReader(c.r, 8, int64(n))).Decode(&header); err != nil {
-		return bad("header: %v; download it again", err)
+	header := json.NewDecoder(io.NewSectionReader(c.r, 8, int64(n)))
+	damaged := func(err error) error { return bad("header: %v; download the file again", err) }
+	if _, err := header.Token(); err != nil {
+		return damaged(err)
 	}
-	base := 8 + int64(n)
-	for name, raw := range header {
+	seen := map[string]bool{}
+	for base := 8 + int64(n); header.More(); {
+		key, err := header.Token()
+		if err != nil {
+			return damaged(err)
+		}
+		name, _ := key.(string)
+		if seen[name] {
+			return bad("%s comes twice in the header", name)
+		}
+		seen[name] = true
 		if name == "__metadata__" {
+			var text map[string]string
+			if err := header.Decode(&text); err != nil {
+				return damaged(err)
+			}
 			continue
 		}
 		var h struct {
@@ -37,8 +52,8 @@ func (c *Checkpoint) readSafetensors(size int64) error {
 			Shape   []int    `json:"shape"`
 			Offsets [2]int64 `json:"data_offsets"`
 		}
-		if err := json.Unmarshal(raw, &h); err != nil {
-			return bad("%s: header: %v", name, err)
+		if err := header.Decode(&h); err != nil {
+			return damaged(err)
 		}
 		t := tensor{name: name, shape: h.Shape, at: base + h.Offsets[0]}
 		var ok bool
@@ -58,16 +73,23 @@ func (c *Checkpoint) readSafetensors(size int64) error {
 		}
 		c.tensors = append(c.tensors, t)
 	}
+	if _, err := header.Token(); err != nil {
+		return damaged(err)
+	}
 	if len(c.tensors) == 0 {
 		return bad("want tensors, the header names none")
 	}
-	sort.Slice(c.tensors, func(i, j int) bool {
-		return c.tensors[i].at < c.tensors[j].at || c.tensors[i].at == c.tensors[j].at && c.tensors[i].name < c.tensors[j].name
-	})
-	for i := 1; i < len(c.tensors); i++ {
-		if a, b := c.tensors[i-1], c.tensors[i]; a.count() > 0 && a.at+int64(a.count()*a.dtype.size) > b.at && b.count() > 0 {
-			return bad("%s and %s overlap", a.name, b.name)
+	sorted := slices.Clone(c.tensors)
+	slices.SortFunc(sorted, func(a, b tensor) int { return cmp.Compare(a.at, b.at) })
+	var last tensor
+	for _, t := range sorted {
+		if t.count() == 0 {
+			continue
 		}
+		if last.name != "" && last.at+int64(last.count()*last.dtype.size) > t.at {
+			return bad("%s and %s overlap", last.name, t.name)
+		}
+		last = t
 	}
 	return nil
 }

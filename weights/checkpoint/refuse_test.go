@@ -1,0 +1,456 @@
+package checkpoint
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"resnet-web/resnet"
+)
+
+// param is a tensor to write: float32, value by index.
+type param struct {
+	name  string
+	shape []int
+	value func(i int) float32
+}
+
+// params are those of a network as torchvision names them.
+func params(t testing.TB, arch string, classes int) []param {
+	t.Helper()
+	cfg, err := resnet.Lookup(arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net := cfg.Network(classes)
+	var list []param
+	one := func(i int) float32 { return 1 }
+	for _, c := range net.Convs() {
+		if c.Norm == "" {
+			continue
+		}
+		list = append(list, param{c.Name + ".weight", []int{c.Out, c.In, c.Kernel, c.Kernel}, one})
+		for _, part := range normParts {
+			list = append(list, param{c.Norm + part, []int{c.Out}, one})
+		}
+	}
+	return append(list, param{"fc.weight", []int{classes, net.Features}, one}, param{"fc.bias", []int{classes}, one})
+}
+
+// safetensors writes list in float32.
+func safetensors(list []param) []byte {
+	header, body := map[string]any{}, []byte{}
+	for _, p := range list {
+		n, start := 1, len(body)
+		for _, d := range p.shape {
+			n *= d
+		}
+		for i := range n {
+			body = binary.LittleEndian.AppendUint32(body, math.Float32bits(p.value(i)))
+		}
+		header[p.name] = map[string]any{"dtype": "F32", "shape": p.shape, "data_offsets": []int{start, len(body)}}
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		panic(err)
+	}
+	return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text, body)
+}
+
+// torchZip is a .pth of a pickle and storages.
+func torchZip(method uint16, pickle string, storages map[string]string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	add := func(name, content string) {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+		if err != nil {
+			panic(err)
+		}
+		w.Write([]byte(content))
+	}
+	add("a/data.pkl", pickle)
+	for key, s := range storages {
+		add("a/data/"+key, s)
+	}
+	z.Close()
+	return b.Bytes()
+}
+
+// one is the pickle {"w": tensor} over storage "0" of numel float32 elements.
+func one(numel, offset int, shape, stride string) string {
+	return "\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu" +
+		number4(numel) + "tQ" + number4(offset) + shape + stride + "\x89ccollections\nOrderedDict\n)RtRs."
+}
+
+func number4(n int) string { return "J" + string(binary.LittleEndian.AppendUint32(nil, uint32(n))) }
+
+// open reads data and builds the network.
+func open(data []byte) (*resnet.Float, error) {
+	c, err := Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	return c.Float("")
+}
+
+// TestVariants refuses networks that are near the family and not of it, and names the first layer that differs.
+func TestVariants(t *testing.T) {
+	change := func(arch string, f func(p *param)) []param {
+		list := params(t, arch, 3)
+		for i := range list {
+			f(&list[i])
+		}
+		return list
+	}
+	drop := func(arch, prefix string) []param {
+		return slices.DeleteFunc(params(t, arch, 3), func(p param) bool { return strings.HasPrefix(p.name, prefix) })
+	}
+	add := func(arch, name string, shape ...int) []param {
+		return append(params(t, arch, 3), param{name, shape, func(int) float32 { return 0 }})
+	}
+	set := func(name string, i int, v float64) []param {
+		return change("resnet18x0.125", func(p *param) {
+			if p.name == name {
+				p.value = func(k int) float32 {
+					if k == i {
+						return float32(v)
+					}
+					return 1
+				}
+			}
+		})
+	}
+	for _, test := range []struct {
+		name string
+		list []param
+		want []string
+	}{
+		{"deep stem", append(drop("resnet50x0.125", "conv1."), param{"conv1.0.weight", []int{4, 3, 3, 3}, params(t, "resnet18x0.125", 3)[0].value}), []string{"conv1:", "deep stem"}},
+		{"squeeze and excitation", add("resnet18x0.125", "layer1.0.se.fc1.weight", 2, 8, 1, 1), []string{"layer1.0.se.fc1.weight", "2×8×1×1"}},
+		{"ResNeXt", change("resnet50x0.125", func(p *param) {
+			if strings.HasSuffix(p.name, ".conv2.weight") {
+				p.shape[1] = 1
+			}
+		}), []string{"layer1.0.conv2:", "8×8×3×3", "8×1×3×3", "ResNeXt"}},
+		{"pre-activation", drop("resnet18x0.125", "bn1."), []string{"bn1:", "want weight of 8", "none"}},
+		{"average-pooled shortcut", change("resnet50x0.125", func(p *param) {
+			p.name = strings.Replace(p.name, "downsample.1.", "downsample.2.", 1)
+			p.name = strings.Replace(p.name, "downsample.0.", "downsample.1.", 1)
+		}), []string{"layer1.0.downsample.0:", "none"}},
+		{"blur", add("resnet18x0.125", "layer2.0.aa.filt", 8, 1, 3, 3), []string{"layer2.0.aa.filt"}},
+		{"small stem, four stages", change("resnet18x0.125", func(p *param) {
+			if p.name == "conv1.weight" {
+				p.shape = []int{8, 3, 3, 3}
+			}
+		}), []string{"conv1:", "8×3×7×7", "8×3×3×3"}},
+		{"plain, not named so", drop("resnet18x0.125", "layer2.0.downsample."), []string{"layer2.0.downsample.0:", "plain18"}},
+		{"another depth", drop("resnet18x0.125", "layer4.1."), []string{"[2 2 2 1] basic"}},
+		{"CIFAR with projections", add("resnet8cifar", "layer2.0.downsample.0.weight", 32, 16, 1, 1), []string{"layer2.0.downsample.0.weight"}},
+		{"bias of a convolution", add("resnet18x0.125", "conv1.bias", 8), []string{"conv1.bias"}},
+		{"gray pictures", change("resnet18x0.125", func(p *param) {
+			if p.name == "conv1.weight" {
+				p.shape = []int{8, 1, 7, 7}
+			}
+		}), []string{"conv1:", "8×3×7×7", "8×1×7×7"}},
+		{"backbone", drop("resnet18x0.125", "fc."), []string{"fc:", "none"}},
+		{"no fc bias", drop("resnet18x0.125", "fc.bias"), []string{"fc:", "bias of 3", "none"}},
+		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }}}, []string{"features.0.weight", "no ResNet"}},
+		{"NaN", set("layer3.0.conv1.weight", 5, math.NaN()), []string{"layer3.0.conv1.weight", "element 5", "NaN"}},
+		{"infinity", set("fc.weight", 0, math.Inf(1)), []string{"fc.weight", "+Inf"}},
+		{"negative variance", set("layer2.1.bn2.running_var", 3, -0.5), []string{"layer2.1.bn2.running_var", "element 3", "-0.5"}},
+		{"overflow", change("resnet18x0.125", func(p *param) {
+			if p.name == "layer1.0.conv1.weight" || p.name == "layer1.0.bn1.weight" {
+				p.value = func(int) float32 { return 1e30 }
+			}
+		}), []string{"layer1.0.conv1", "float32"}},
+	} {
+		_, err := open(safetensors(test.list))
+		if !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: got %v, want ErrFormat", test.name, err)
+			continue
+		}
+		for _, want := range test.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %q, want %q in it", test.name, err, want)
+			}
+		}
+	}
+}
+
+// TestArch recognises each network and takes it under a name that fits.
+func TestArch(t *testing.T) {
+	for _, test := range []struct {
+		file, arch, want string // want "" for an error
+		rename           string
+	}{
+		{"resnet34x0.125", "", "resnet34x0.125", ""},
+		{"resnet50x0.125", "", "resnet50x0.125", ""},
+		{"resnet101x0.125", "", "resnet101x0.125", ""},
+		{"resnet152x0.125", "", "resnet152x0.125", ""},
+		{"resnet20cifar", "", "resnet20cifar", ""},
+		{"resnet8cifarx0.5", "", "resnet8cifarx0.5", ""},
+		{"resnet50x0.125", "resnet50v1x0.125", "resnet50v1x0.125", ""},
+		{"resnet8cifar", "plain8cifar", "plain8cifar", ""},
+		{"plain18x0.125", "plain18x0.125", "plain18x0.125", ""},
+		{"resnet50x0.125", "resnet50", "", ""},
+		{"resnet50x0.125", "resnet34x0.125", "", ""},
+		{"resnet50x0.125", "vgg16", "", ""},
+		{"resnet8cifar", "", "resnet8cifar", "linear."},
+	} {
+		list := params(t, test.file, 3)
+		for i := range list {
+			if test.rename != "" {
+				list[i].name = strings.Replace(list[i].name, "fc.", test.rename, 1)
+			}
+		}
+		data := safetensors(list)
+		c, err := Read(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := c.Float(test.arch)
+		if err != nil {
+			if test.want != "" {
+				t.Errorf("%s as %q: %v", test.file, test.arch, err)
+			}
+			continue
+		}
+		if f.Name != test.want || f.V1 != strings.Contains(test.want, "v1") {
+			t.Errorf("%s as %q is %s, want %q", test.file, test.arch, f.Name, test.want)
+		}
+	}
+
+	// Bottlenecks of twice the width have a name; others are described.
+	for inner, want := range map[int]string{16: "resnet50-8-16", 8: "resnet50x0.125"} {
+		cfg, err := resnet.Lookup("resnet50x0.125")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Inner = inner
+		var list []param
+		for _, c := range cfg.Network(3).Convs() {
+			list = append(list, param{c.Name + ".weight", []int{c.Out, c.In, c.Kernel, c.Kernel}, func(int) float32 { return 0 }}, param{c.Name + ".bias", []int{c.Out}, func(int) float32 { return 0 }})
+		}
+		list = append(list, param{"fc.weight", []int{3, 256}, func(int) float32 { return 0 }}, param{"fc.bias", []int{3}, func(int) float32 { return 0 }})
+		f, err := open(safetensors(list))
+		if err != nil || f.Name != want || f.Inner != inner {
+			t.Errorf("inner width %d: %v, want %s", inner, err, want)
+		}
+	}
+	if got := widen(resnet.Config{Name: "resnet50", Width: 64, Inner: 64}, 64, 128); got.Name != "wide_resnet50_2" {
+		t.Errorf("64 with 128 inside is %s, want wide_resnet50_2", got.Name)
+	}
+}
+
+// TestLies refuses damaged and hostile files, with what is wrong in the message.
+func TestLies(t *testing.T) {
+	four := map[string]string{"0": strings.Repeat("\x00", 16)} // 4 elements
+	header := func(text string, body int) []byte {
+		return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), []byte(text), make([]byte, body))
+	}
+	overlap := torchZip(zip.Store, "\x80\x02}.", four)
+	// The second entry of the directory points at the first one's data.
+	if i := bytes.LastIndex(overlap, []byte("PK\x01\x02")); i > 0 {
+		binary.LittleEndian.PutUint32(overlap[i+42:], 0)
+	}
+	for _, test := range []struct {
+		name, want string
+		data       []byte
+	}{
+		{"empty", "0 bytes", nil},
+		{"HTML", "HTML", []byte("<!DOCTYPE html><html></html>")},
+		{"noise", "file starts with", []byte("0123456789abcdef")},
+		{"zip without end", "want a zip", []byte("PK\x03\x04 and then nothing")},
+		{"zip of something else", "data.pkl", torchZipNamed("readme")},
+		{"compressed zip", "compressed", torchZip(zip.Deflate, one(4, 0, "K\x04\x85", "K\x01\x85"), four)},
+		{"entries overlap", "overlap", overlap},
+		{"runs a program", `"os.system"`, torchZip(zip.Store, "\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.", nil)},
+		{"builtins", `"builtins.eval"`, torchZip(zip.Store, "\x80\x04\x8c\x08builtins\x8c\x04eval\x93.", nil)},
+		{"a whole module", `"torchvision.models.resnet.ResNet"`, torchZip(zip.Store, "\x80\x02ctorchvision.models.resnet\nResNet\n)\x81.", nil)},
+		{"NEWOBJ", "opcode 0x81", torchZip(zip.Store, "\x80\x02ccollections\nOrderedDict\n)\x81.", nil)},
+		{"protocol 0", "protocol 0", torchZip(zip.Store, "\x80\x00}.", nil)},
+		{"empty stack", "operand", torchZip(zip.Store, "\x80\x02R.", nil)},
+		{"no mark", "mark", torchZip(zip.Store, "\x80\x02t.", nil)},
+		{"marks", "nested deeper", torchZip(zip.Store, "\x80\x02"+strings.Repeat("(", 300)+".", nil)},
+		{"memo", "memo 4294967295", torchZip(zip.Store, "\x80\x02}r\xff\xff\xff\xff.", nil)},
+		{"empty memo", "memo 7", torchZip(zip.Store, "\x80\x02h\x07.", nil)},
+		{"long text", "want 4294967295 more bytes", torchZip(zip.Store, "\x80\x02X\xff\xff\xff\xffabc.", nil)},
+		{"longer text", "more bytes", torchZip(zip.Store, "\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffabc.", nil)},
+		{"no stop", "want 1 more bytes", torchZip(zip.Store, "\x80\x02}", nil)},
+		{"no tensors", "file has none", torchZip(zip.Store, "\x80\x02}.", nil)},
+		{"a list", "file has none", torchZip(zip.Store, "\x80\x02].", nil)},
+		{"storage is missing", `storage "0" is not in the file`, torchZip(zip.Store, one(4, 0, "K\x04\x85", "K\x01\x85"), nil)},
+		{"storage is short", "want 5 elements", torchZip(zip.Store, one(5, 0, "K\x05\x85", "K\x01\x85"), four)},
+		{"shape is too long", "w: shape [5]", torchZip(zip.Store, one(4, 0, "K\x05\x85", "K\x01\x85"), four)},
+		{"offset", "w: shape [4]", torchZip(zip.Store, one(4, 1, "K\x04\x85", "K\x01\x85"), four)},
+		{"offset outside", "starts at element 9", torchZip(zip.Store, one(4, 9, "K\x01\x85", "K\x01\x85"), four)},
+		{"stride", "read outside", torchZip(zip.Store, one(4, 0, "K\x03\x85", "K\x02\x85"), four)},
+		{"expanded", "w: shape [1000000000]", torchZip(zip.Store, one(4, 0, number4(1e9)+"\x85", "K\x00\x85"), four)},
+		{"huge shape", "w: shape", torchZip(zip.Store, one(4, 0, number4(math.MaxInt32)+number4(math.MaxInt32)+number4(math.MaxInt32)+"\x87", "K\x01K\x01K\x01\x87"), four)},
+		{"negative shape", "negative", torchZip(zip.Store, one(4, 0, number4(-1)+"\x85", "K\x01\x85"), four)},
+		{"negative stride", "negative", torchZip(zip.Store, one(4, 0, "K\x02\x85", number4(-1)+"\x85"), four)},
+		{"strides of another shape", "1 dimensions with 2 strides", torchZip(zip.Store, one(4, 0, "K\x02\x85", "K\x01K\x01\x86"), four)},
+		{"legacy version", "legacy protocol", []byte(legacyMagic + "\x80\x02K\x07.\x80\x02}.\x80\x02}.\x80\x02].")},
+		{"legacy storage", `storage "0"`, []byte(legacyMagic + "\x80\x02M\xe9\x03.\x80\x02}." + one(4, 0, "K\x04\x85", "K\x01\x85") + "\x80\x02]X\x01\x00\x00\x000a.\xff\xff\xff\xff\xff\xff\xff\x7f")},
+		{"legacy big endian", "byte order", []byte(legacyMagic + "\x80\x02M\xe9\x03.\x80\x02}X\x0d\x00\x00\x00little_endian\x89s.\x80\x02}.\x80\x02].")},
+		{"header length", "header of", []byte("\xff\xff\xff\xff\xff\xff\xff\x7f{\"a\":{}}")},
+		{"header", "header", header(`{"a":{"dtype":"F32"`, 0)},
+		{"type", `"F4"`, header(`{"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}}`, 4)},
+		{"offsets", "bytes 0 to 400", header(`{"a":{"dtype":"F32","shape":[100],"data_offsets":[0,400]}}`, 4)},
+		{"negative offsets", "bytes -4", header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}`, 4)},
+		{"offsets and shape", "needs 4 bytes", header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}`, 8)},
+		{"shape overflow", "more than", header(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}`, 8)},
+		{"overlap", "overlap", header(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
+		{"twice", "twice", header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
+		{"ONNX without graph", "no graph", []byte("\x08\x07\x12\x0cabcdefghijkl")},
+		{"ONNX length", "field 7 wants", []byte("\x08\x07\x3a\xff\xff\xff\xff\x07abcdefghijklmno")},
+		{"ONNX external data", "another file", onnxGraph(func(g *message) {
+			e, tensor := &message{}, &message{}
+			e.text(1, "location")
+			tensor.int(1, 1)
+			tensor.int(2, 1)
+			tensor.text(8, "w")
+			tensor.add(13, e)
+			tensor.int(14, 1)
+			g.add(5, tensor)
+		})},
+		{"ONNX data is short", "more than the 2 elements", onnxGraph(func(g *message) {
+			tensor := &message{}
+			tensor.int(1, 1000)
+			tensor.int(2, 1)
+			tensor.text(8, "w")
+			tensor.floats(9, make([]float32, 2))
+			g.add(5, tensor)
+		})},
+		{"ONNX cycle", "before it is written", onnxGraph(func(g *message) {
+			for _, io := range [][2]string{{"a", "b"}, {"b", "a"}} {
+				n := &message{}
+				n.text(1, io[0])
+				n.text(2, io[1])
+				n.text(4, "Relu")
+				g.add(1, n)
+			}
+			g.add(11, value("input", 3, 64, 64))
+		})},
+	} {
+		_, err := open(test.data)
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want ErrFormat with %q", test.name, err, test.want)
+		}
+		if n := allocated(func() { open(test.data) }); n > 1<<20 {
+			t.Errorf("%s: %d bytes allocated for a file of %d", test.name, n, len(test.data))
+		}
+	}
+}
+
+func torchZipNamed(name string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+	if err != nil {
+		panic(err)
+	}
+	w.Write([]byte("text"))
+	z.Close()
+	return b.Bytes()
+}
+
+// onnxGraph is a model with the graph that fill makes.
+func onnxGraph(fill func(g *message)) []byte {
+	g, m := &message{}, &message{}
+	fill(g)
+	m.int(1, 7)
+	m.add(7, g)
+	var b bytes.Buffer
+	m.write(&b)
+	return b.Bytes()
+}
+
+// allocated is the number of bytes that f takes in all.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// bound is what reading a file of n bytes may allocate: the numbers in float64 and float32, and names.
+func bound(n int) uint64 { return 1<<20 + 64*uint64(n) }
+
+// TestTruncated cuts every fixture short in many places. The smallest pieces are as short as a header.
+func TestTruncated(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, ".py") || strings.HasSuffix(name, ".mjs") || strings.HasSuffix(name, ".json") {
+			continue
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read++
+		for i := range 60 {
+			n := len(data) * i / 60
+			if i < 20 {
+				n = 40 * i
+			}
+			limit := bound(n)
+			if n < 4096 {
+				limit = 1 << 20
+			}
+			used := allocated(func() {
+				if _, err := open(data[:n]); err == nil {
+					t.Errorf("%s: %d of %d bytes were accepted", name, n, len(data))
+				} else if !errors.Is(err, ErrFormat) {
+					t.Errorf("%s: %d of %d bytes: %v, want ErrFormat", name, n, len(data), err)
+				}
+			})
+			if used > limit {
+				t.Errorf("%s: %d of %d bytes: %d bytes allocated", name, n, len(data), used)
+			}
+		}
+	}
+	if read < 20 {
+		t.Errorf("%d fixtures, want 20 or more", read)
+	}
+}
+
+// TestShared refuses an ONNX file that uses one matrix for every layer: it would be a network larger than its file.
+func TestShared(t *testing.T) {
+	data, err := os.ReadFile("testdata/basic-folded.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.tensors {
+		if c.tensors[i].name == "layer1.1.conv1.weight" {
+			for _, from := range c.tensors {
+				if from.name == "layer1.0.conv1.weight" {
+					from.name = c.tensors[i].name
+					c.tensors[i] = from
+				}
+			}
+		}
+	}
+	if _, err := c.Float(""); err == nil || !strings.Contains(err.Error(), "layer1.0.conv1.weight and layer1.1.conv1.weight lie in the same bytes") {
+		t.Error(fmt.Sprint("got ", err))
+	}
+}
