@@ -4,8 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"resnet-web/resnet"
@@ -31,61 +29,64 @@ func read(t *testing.T, data []byte) {
 	}
 }
 
-// seeds adds the fixtures of a format.
-func seeds(f *testing.F, pattern string) {
-	files, err := filepath.Glob(filepath.Join("testdata", pattern))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no %s: %v", pattern, err)
+// tiny is the smallest network that the readers know, a CIFAR ResNet-8 of width 1: files of it are a few KB.
+func tiny(t testing.TB) resnet.Network {
+	cfg, err := resnet.Lookup("resnet8cifar")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
+	cfg.Name, cfg.Width, cfg.Inner = "resnet8cifar-1-1", 1, 1
+	return cfg.Network(2)
 }
 
 func FuzzZip(f *testing.F) {
-	seeds(f, "cifar.pth")
-	f.Add(torchZip(zip.Store, one(4, 0, "K\x04\x85", "K\x01\x85"), map[string]string{"0": "0123456789abcdef"}))
+	pickle, storages := stateDict(networkParams(tiny(f)))
+	f.Add(torchZip(zip.Store, pickle, storages...))
+	f.Add(torchZip(zip.Store, one(4, 0, "K\x04\x85", "K\x01\x85"), "0123456789abcdef"))
 	f.Fuzz(read)
 }
 
 // FuzzPickle puts the pickle into a zip, so that its program is what changes.
 func FuzzPickle(f *testing.F) {
+	pickle, storages := stateDict(networkParams(tiny(f)))
+	f.Add([]byte(pickle))
 	f.Add([]byte(one(4, 0, "K\x04\x85", "K\x01\x85")))
 	f.Add([]byte("\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b]q\x01(K\x02K\x03eu}X\x09\x00\x00\x00_metadatah\x00sb."))
 	f.Add([]byte("\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94G?\xf0\x00\x00\x00\x00\x00\x00\x8c\x01b\x94\x88u."))
-	f.Fuzz(func(t *testing.T, pickle []byte) {
-		read(t, torchZip(zip.Store, string(pickle), map[string]string{"0": "0123456789abcdef"}))
-	})
+	f.Fuzz(func(t *testing.T, pickle []byte) { read(t, torchZip(zip.Store, string(pickle), storages...)) })
 }
 
 func FuzzLegacy(f *testing.F) {
-	seeds(f, "basic-legacy.pth")
-	f.Add([]byte(legacyMagic + "\x80\x02M\xe9\x03.\x80\x02}." + one(1, 0, "K\x01\x85", "K\x01\x85") + "\x80\x02]X\x01\x00\x00\x000a.\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x3f"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		read(t, append([]byte(legacyMagic), bytes.TrimPrefix(data, []byte(legacyMagic))...))
-	})
+	f.Add(legacy(stateDict(networkParams(tiny(f))))[len(legacyMagic):])
+	f.Add(legacy(one(1, 0, "K\x01\x85", "K\x01\x85"), []string{"abcd"})[len(legacyMagic):])
+	f.Fuzz(func(t *testing.T, data []byte) { read(t, append([]byte(legacyMagic), data...)) })
 }
 
 func FuzzSafetensors(f *testing.F) {
-	seeds(f, "basic-hf.safetensors")
+	f.Add(safetensors(networkParams(tiny(f))))
 	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }}}))
 	f.Fuzz(read)
 }
 
 func FuzzONNX(f *testing.F) {
-	seeds(f, "cifar-*.onnx")
-	cfg, err := resnet.Lookup("resnet8cifarx0.5")
-	if err != nil {
-		f.Fatal(err)
+	cfg := tiny(f).Config
+	for _, c := range []resnet.Config{cfg, {Name: "plain", Stages: cfg.Stages, CIFAR: true, Plain: true, Width: 1, Inner: 1, Pad: cfg.Pad}} {
+		var b bytes.Buffer
+		if err := WriteONNX(&b, resnet.Random(c.Network(2), 1), 32); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
 	}
-	var b bytes.Buffer
-	if err := WriteONNX(&b, resnet.Random(cfg.Network(2), 1), 32); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b.Bytes())
 	f.Fuzz(read)
+}
+
+// TestSeeds makes sure that the seeds are networks, so that fuzzing starts behind the first check.
+func TestSeeds(t *testing.T) {
+	list := networkParams(tiny(t))
+	pickle, storages := stateDict(list)
+	for name, data := range map[string][]byte{"zip": torchZip(zip.Store, pickle, storages...), "legacy": legacy(pickle, storages), "safetensors": safetensors(list)} {
+		if f, err := open(data); err != nil || f.Name != "resnet8cifar-1-1" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,7 +33,10 @@ func params(t testing.TB, arch string, classes int) []param {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net := cfg.Network(classes)
+	return networkParams(cfg.Network(classes))
+}
+
+func networkParams(net resnet.Network) []param {
 	var list []param
 	one := func(i int) float32 { return 1 }
 	for _, c := range net.Convs() {
@@ -44,7 +48,7 @@ func params(t testing.TB, arch string, classes int) []param {
 			list = append(list, param{c.Norm + part, []int{c.Out}, one})
 		}
 	}
-	return append(list, param{"fc.weight", []int{classes, net.Features}, one}, param{"fc.bias", []int{classes}, one})
+	return append(list, param{"fc.weight", []int{net.Classes, net.Features}, one}, param{"fc.bias", []int{net.Classes}, one})
 }
 
 // safetensors writes list in float32.
@@ -68,7 +72,7 @@ func safetensors(list []param) []byte {
 }
 
 // torchZip is a .pth of a pickle and storages.
-func torchZip(method uint16, pickle string, storages map[string]string) []byte {
+func torchZip(method uint16, pickle string, storages ...string) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	add := func(name, content string) {
@@ -79,20 +83,63 @@ func torchZip(method uint16, pickle string, storages map[string]string) []byte {
 		w.Write([]byte(content))
 	}
 	add("a/data.pkl", pickle)
-	for key, s := range storages {
-		add("a/data/"+key, s)
+	for i, s := range storages {
+		add("a/data/"+strconv.Itoa(i), s)
 	}
 	z.Close()
 	return b.Bytes()
 }
 
-// one is the pickle {"w": tensor} over storage "0" of numel float32 elements.
+// stateDict is the pickle of list, with its elements as storages "0", "1", ….
+func stateDict(list []param) (pickle string, storages []string) {
+	b := "\x80\x02}("
+	for i, p := range list {
+		n, shape, stride := 1, "(", ""
+		for k := len(p.shape) - 1; k >= 0; k-- {
+			stride = number4(n) + stride
+			n *= p.shape[k]
+		}
+		for _, d := range p.shape {
+			shape += number4(d)
+		}
+		raw := []byte{}
+		for k := range n {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(p.value(k)))
+		}
+		storages = append(storages, string(raw))
+		b += text(p.name) + tensorOf(strconv.Itoa(i), n, 0, shape+"t", "("+stride+"t")
+	}
+	return b + "u.", storages
+}
+
+// one is the pickle {"w": tensor} over storage "0" of numel float32 elements; shape and stride are pickled tuples.
 func one(numel, offset int, shape, stride string) string {
-	return "\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu" +
-		number4(numel) + "tQ" + number4(offset) + shape + stride + "\x89ccollections\nOrderedDict\n)RtRs."
+	return "\x80\x02}" + text("w") + tensorOf("0", numel, offset, shape, stride) + "s."
+}
+
+func tensorOf(key string, numel, offset int, shape, stride string) string {
+	return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" + text(key) + text("cpu") +
+		number4(numel) + "tQ" + number4(offset) + shape + stride + "\x89ccollections\nOrderedDict\n)RtR"
 }
 
 func number4(n int) string { return "J" + string(binary.LittleEndian.AppendUint32(nil, uint32(n))) }
+
+func text(s string) string {
+	return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
+}
+
+// legacy is a .pth from before 1.6.
+func legacy(pickle string, storages []string) []byte {
+	b := legacyMagic + "\x80\x02M\xe9\x03.\x80\x02}." + pickle + "\x80\x02]("
+	for i := range storages {
+		b += text(strconv.Itoa(i))
+	}
+	b += "e."
+	for _, s := range storages {
+		b += string(binary.LittleEndian.AppendUint64(nil, uint64(len(s)/4))) + s
+	}
+	return []byte(b)
+}
 
 // open reads data and builds the network.
 func open(data []byte) (*resnet.Float, error) {
@@ -254,7 +301,7 @@ func TestArch(t *testing.T) {
 
 // TestLies refuses damaged and hostile files, with what is wrong in the message.
 func TestLies(t *testing.T) {
-	four := map[string]string{"0": strings.Repeat("\x00", 16)} // 4 elements
+	four := strings.Repeat("\x00", 16) // 4 elements
 	header := func(text string, body int) []byte {
 		return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), []byte(text), make([]byte, body))
 	}
@@ -274,22 +321,22 @@ func TestLies(t *testing.T) {
 		{"zip of something else", "data.pkl", torchZipNamed("readme")},
 		{"compressed zip", "compressed", torchZip(zip.Deflate, one(4, 0, "K\x04\x85", "K\x01\x85"), four)},
 		{"entries overlap", "overlap", overlap},
-		{"runs a program", `"os.system"`, torchZip(zip.Store, "\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.", nil)},
-		{"builtins", `"builtins.eval"`, torchZip(zip.Store, "\x80\x04\x8c\x08builtins\x8c\x04eval\x93.", nil)},
-		{"a whole module", `"torchvision.models.resnet.ResNet"`, torchZip(zip.Store, "\x80\x02ctorchvision.models.resnet\nResNet\n)\x81.", nil)},
-		{"NEWOBJ", "opcode 0x81", torchZip(zip.Store, "\x80\x02ccollections\nOrderedDict\n)\x81.", nil)},
-		{"protocol 0", "protocol 0", torchZip(zip.Store, "\x80\x00}.", nil)},
-		{"empty stack", "operand", torchZip(zip.Store, "\x80\x02R.", nil)},
-		{"no mark", "mark", torchZip(zip.Store, "\x80\x02t.", nil)},
-		{"marks", "nested deeper", torchZip(zip.Store, "\x80\x02"+strings.Repeat("(", 300)+".", nil)},
-		{"memo", "memo 4294967295", torchZip(zip.Store, "\x80\x02}r\xff\xff\xff\xff.", nil)},
-		{"empty memo", "memo 7", torchZip(zip.Store, "\x80\x02h\x07.", nil)},
-		{"long text", "want 4294967295 more bytes", torchZip(zip.Store, "\x80\x02X\xff\xff\xff\xffabc.", nil)},
-		{"longer text", "more bytes", torchZip(zip.Store, "\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffabc.", nil)},
-		{"no stop", "want 1 more bytes", torchZip(zip.Store, "\x80\x02}", nil)},
-		{"no tensors", "file has none", torchZip(zip.Store, "\x80\x02}.", nil)},
-		{"a list", "file has none", torchZip(zip.Store, "\x80\x02].", nil)},
-		{"storage is missing", `storage "0" is not in the file`, torchZip(zip.Store, one(4, 0, "K\x04\x85", "K\x01\x85"), nil)},
+		{"runs a program", `"os.system"`, torchZip(zip.Store, "\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.")},
+		{"builtins", `"builtins.eval"`, torchZip(zip.Store, "\x80\x04\x8c\x08builtins\x8c\x04eval\x93.")},
+		{"a whole module", `"torchvision.models.resnet.ResNet"`, torchZip(zip.Store, "\x80\x02ctorchvision.models.resnet\nResNet\n)\x81.")},
+		{"NEWOBJ", "opcode 0x81", torchZip(zip.Store, "\x80\x02ccollections\nOrderedDict\n)\x81.")},
+		{"protocol 0", "protocol 0", torchZip(zip.Store, "\x80\x00}.")},
+		{"empty stack", "operand", torchZip(zip.Store, "\x80\x02R.")},
+		{"no mark", "mark", torchZip(zip.Store, "\x80\x02t.")},
+		{"marks", "nested deeper", torchZip(zip.Store, "\x80\x02"+strings.Repeat("(", 300)+".")},
+		{"memo", "memo 4294967295", torchZip(zip.Store, "\x80\x02}r\xff\xff\xff\xff.")},
+		{"empty memo", "memo 7", torchZip(zip.Store, "\x80\x02h\x07.")},
+		{"long text", "want 4294967295 more bytes", torchZip(zip.Store, "\x80\x02X\xff\xff\xff\xffabc.")},
+		{"longer text", "more bytes", torchZip(zip.Store, "\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffabc.")},
+		{"no stop", "want 1 more bytes", torchZip(zip.Store, "\x80\x02}")},
+		{"no tensors", "file has none", torchZip(zip.Store, "\x80\x02}.")},
+		{"a list", "file has none", torchZip(zip.Store, "\x80\x02].")},
+		{"storage is missing", `storage "0" is not in the file`, torchZip(zip.Store, one(4, 0, "K\x04\x85", "K\x01\x85"))},
 		{"storage is short", "want 5 elements", torchZip(zip.Store, one(5, 0, "K\x05\x85", "K\x01\x85"), four)},
 		{"shape is too long", "w: shape [5]", torchZip(zip.Store, one(4, 0, "K\x05\x85", "K\x01\x85"), four)},
 		{"offset", "w: shape [4]", torchZip(zip.Store, one(4, 1, "K\x04\x85", "K\x01\x85"), four)},
