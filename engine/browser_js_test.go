@@ -48,3 +48,15 @@ func TestBrowserEqualsReference(t *testing.T) {
 		}
 	}
 }
+
+func TestFastest(t *testing.T) {
+	if browserExecutors(t); !js.Global().Get("hasRelaxed").Bool() {
+		t.Skip("no relaxed SIMD to choose")
+	}
+	start := js.Global().Get("performance").Call("now").Float()
+	s := Fastest()
+	t.Logf("%s, after %.0f ms", s, js.Global().Get("performance").Call("now").Float()-start)
+	if s != Relaxed && s != Fixed {
+		t.Errorf("chose %q", s)
+	}
+}
