@@ -1,6 +1,7 @@
 // What the browser tests share: servers on three origins that can also misbehave, and a page in each browser.
 //
 // Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one).
+// SMALL_MODEL=file saves making the small model anew.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -21,17 +22,16 @@ const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript'
 
 export const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
 
-/** The model of web/test/model. */
-export const model = (() => {
-  let bytes;
-  return () => {
-    if (bytes) return bytes;
-    const dir = mkdtempSync(path.join(tmpdir(), 'resnet-model-'));
-    execFileSync('go', ['run', './web/test/model', path.join(dir, 'small.msgpack')], { cwd: root, stdio: 'inherit' });
-    bytes = readFileSync(path.join(dir, 'small.msgpack'));
+// The model of web/test/model.
+const model = (() => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'resnet-model-'));
+  try {
+    const file = process.env.SMALL_MODEL ?? path.join(dir, 'small.msgpack');
+    if (!process.env.SMALL_MODEL) execFileSync('go', ['run', './web/test/model', file], { cwd: root, stdio: 'inherit' });
+    return readFileSync(file);
+  } finally {
     rmSync(dir, { recursive: true });
-    return bytes;
-  };
+  }
 })();
 
 function flipped(bytes) {
@@ -41,23 +41,23 @@ function flipped(bytes) {
 }
 
 const page404 = '<!doctype html><title>Not found</title><p>This host answers everything with a page.';
-const small = { 'model.msgpack': () => ({ body: model() }) };
+const small = { 'model.msgpack': () => ({ body: model }) };
 
 // Folders /f/NAME/ are dist/ with some files replaced by what these functions return: { body, type, status } or, to take
 // over the response, { handle }. The key "worker.js+" appends to the file. The manifest of each names the small model.
 const faults = {
   small,
   'html-model': { 'model.msgpack': () => ({ body: page404, type: 'text/html' }) },
-  'flipped-model': { 'model.msgpack': () => ({ body: flipped(model()) }) },
-  'short-model': { 'model.msgpack': () => ({ body: model().subarray(0, 5000) }) },
+  'flipped-model': { 'model.msgpack': () => ({ body: flipped(model) }) },
+  'short-model': { 'model.msgpack': () => ({ body: model.subarray(0, 5000) }) },
   'no-model': { 'model.msgpack': () => ({ body: '', status: 404 }) },
   'cut-model': { 'model.msgpack': () => ({ handle(response) {
-    response.writeHead(200, { 'Content-Length': model().length });
-    response.write(model().subarray(0, 5000), () => response.destroy());
+    response.writeHead(200, { 'Content-Length': model.length });
+    response.write(model.subarray(0, 5000), () => response.destroy());
   } }) },
   'slow-model': { 'model.msgpack': () => ({ handle(response) {
     response.writeHead(200);
-    response.write(model().subarray(0, 5000));
+    response.write(model.subarray(0, 5000));
   } }) },
   'no-manifest': { 'manifest.json': () => ({ body: page404, type: 'text/html' }) },
   'html-wasm': { ...small, 'resnet.wasm': () => ({ body: page404, type: 'text/html' }) },
@@ -81,13 +81,14 @@ const faults = {
   noisy: { ...small, 'worker.js+': () => ({ body: `
     const read = OffscreenCanvasRenderingContext2D.prototype.getImageData;
     OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = read.apply(this, a); d.data[0] ^= 1; return d; };` }) },
+  strict: { ...small, 'worker.js': (body) => ({ body, policy: csp.replace("'wasm-unsafe-eval'", '') }) },
   bare: { ...small, 'worker.js+': () => ({ body: 'delete self.WebAssembly;' }) },
 };
 
 function manifest() {
   const m = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
   m.model = 'model.msgpack';
-  m.files[m.model] = { bytes: model().length, sha256: createHash('sha256').update(model()).digest('hex') };
+  m.files[m.model] = { bytes: model.length, sha256: createHash('sha256').update(model).digest('hex') };
   return { body: JSON.stringify(m) };
 }
 
@@ -112,13 +113,13 @@ function answer(request, response, requests) {
   } else if (first === 'stall') {
     return; // never answered
   } else if (first === 'small.msgpack') {
-    reply = { body: model() };
+    reply = { body: model };
   }
   if (reply.handle) return reply.handle(response);
   const type = reply.type ?? types[path.extname(file).slice(1)] ?? 'application/octet-stream';
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store' };
   if (first === 'blank') headers['Content-Security-Policy'] = url.searchParams.get('csp') ?? csp;
-  else headers['Content-Security-Policy'] = csp; // a worker's policy is that of its script
+  else headers['Content-Security-Policy'] = reply.policy ?? csp; // a worker's policy is that of its script
   if (url.searchParams.has('isolated') || first !== 'blank') {
     headers['Cross-Origin-Embedder-Policy'] = 'require-corp';
     if (url.searchParams.has('isolated')) headers['Cross-Origin-Opener-Policy'] = 'same-origin';
@@ -142,12 +143,14 @@ async function listen() {
   return { server, requests, port: server.address().port };
 }
 
+const protocolTimeout = 30_000;
+
 async function launch(browser) {
   if (browser === 'firefox') {
-    return puppeteer.launch({ browser, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+    return puppeteer.launch({ browser, protocolTimeout, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
       extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test' } });
   }
-  return puppeteer.launch({ browser: 'chrome', executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
+  return puppeteer.launch({ browser: 'chrome', protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }
@@ -158,7 +161,7 @@ async function launch(browser) {
  */
 export function inBrowsers(title, body) {
   for (const name of (process.env.BROWSERS ?? 'chromium,firefox').split(',')) {
-    describe(`${title} in ${name}`, { timeout: 300_000 }, () => {
+    describe(`${title} in ${name}`, { timeout: 240_000 }, () => {
       const w = { name };
       let servers = [];
       before(async () => {
