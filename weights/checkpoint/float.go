@@ -68,7 +68,10 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	if err := s.read("fc.weight", f.FCW); err != nil {
 		return nil, err
 	}
-	return f, s.read("fc.bias", f.FCB)
+	if err := s.read("fc.bias", f.FCB); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // fold fills in one convolution, with the normalisation after it.
@@ -77,12 +80,26 @@ func (s *state) fold(conv resnet.FloatConv) error {
 	if err != nil {
 		return err
 	}
-	if s.folded(conv.Conv) {
-		if err := s.read(conv.Name+".bias", conv.B); err != nil {
+	hasBias, hasNorm := s.parts(conv.Conv)
+	bias := make([]float64, conv.Out)
+	if hasBias {
+		if bias, err = s.values(conv.Name + ".bias"); err != nil {
 			return err
 		}
-		return round(conv.Name, w, conv.W)
 	}
+	if hasNorm {
+		if err := s.normalise(conv.Conv, w, bias); err != nil {
+			return err
+		}
+	}
+	if err := round(conv.Name, w, conv.W); err != nil {
+		return err
+	}
+	return round(conv.Name, bias, conv.B)
+}
+
+// normalise folds the normalisation after conv into its weights and bias.
+func (s *state) normalise(conv resnet.Conv, w, bias []float64) (err error) {
 	var p [4][]float64 // scale, shift, mean, variance
 	for i, part := range normParts {
 		if p[i], err = s.values(conv.Norm + part); err != nil {
@@ -93,30 +110,28 @@ func (s *state) fold(conv resnet.FloatConv) error {
 	if s.c.wiring != nil {
 		eps = s.c.wiring.epsilons[conv.Norm]
 	}
-	bias, row := make([]float64, conv.Out), len(w)/conv.Out
+	row := len(w) / conv.Out
 	for o := range conv.Out {
 		if p[3][o] < 0 || p[3][o]+eps <= 0 {
 			return bad("%s%s: element %d is %v, want a variance of at least 0", conv.Norm, normParts[3], o, p[3][o])
 		}
 		scale := p[0][o] / math.Sqrt(p[3][o]+eps)
-		bias[o] = p[1][o] - p[2][o]*scale
+		bias[o] = p[1][o] + (bias[o]-p[2][o])*scale
 		for i := range w[o*row : (o+1)*row] {
 			w[o*row+i] *= scale
 		}
 	}
-	if err := round(conv.Name, w, conv.W); err != nil {
-		return err
-	}
-	return round(conv.Name, bias, conv.B)
+	return nil
 }
 
 var normParts = [4]string{".weight", ".bias", ".running_mean", ".running_var"}
 
-// folded reports whether the normalisation of conv is already in its weights.
-func (s *state) folded(conv resnet.Conv) bool {
-	_, bias := s.tensors[conv.Name+".bias"]
-	_, norm := s.tensors[conv.Norm+".weight"]
-	return bias && !norm
+// parts reports what the file has for conv beside its weights: a bias, where the normalisation is folded in already (or
+// where there is one all the same), and a normalisation, which is wanted where there is neither.
+func (s *state) parts(conv resnet.Conv) (bias, norm bool) {
+	_, bias = s.tensors[conv.Name+".bias"]
+	_, norm = s.tensors[conv.Norm+".weight"]
+	return bias, norm || !bias
 }
 
 func (s *state) values(name string) ([]float64, error) { return s.c.values(s.tensors[name]) }
@@ -159,10 +174,13 @@ func (s *state) check(net resnet.Network) error {
 		if err := want(conv.Name+".weight", conv.Out, conv.In, conv.Kernel, conv.Kernel); err != nil {
 			return err
 		}
-		if s.folded(conv) {
+		bias, norm := s.parts(conv)
+		if bias {
 			if err := want(conv.Name+".bias", conv.Out); err != nil {
 				return err
 			}
+		}
+		if !norm {
 			continue
 		}
 		for _, part := range normParts {

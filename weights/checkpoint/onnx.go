@@ -520,19 +520,17 @@ func (g *graph) add(s step, conv, norm string) error {
 	}
 	g.name(w, conv+".weight")
 	g.c.wiring.strides[conv] = s.stride()
-	if s.norm == nil {
-		if len(s.conv.inputs) < 3 {
-			return bad("%s: want a bias or a BatchNormalization, file has none", conv)
-		}
+	if len(s.conv.inputs) > 2 {
 		b, err := g.constant(s.conv, 2)
 		if err != nil {
 			return err
 		}
 		g.name(b, conv+".bias")
-		return nil
+	} else if s.norm == nil {
+		return bad("%s: want a bias or a BatchNormalization, file has none", conv)
 	}
-	if len(s.conv.inputs) > 2 {
-		return bad("%s: a bias and a BatchNormalization, want one of them", conv)
+	if s.norm == nil {
+		return nil
 	}
 	for i, part := range normParts {
 		t, err := g.constant(s.norm, i+1)

@@ -203,7 +203,6 @@ func TestVariants(t *testing.T) {
 		{"plain, not named so", drop("resnet18x0.125", "layer2.0.downsample."), []string{"layer2.0.downsample.0:", "plain18"}},
 		{"another depth", drop("resnet18x0.125", "layer4.1."), []string{"[2 2 2 1] basic"}},
 		{"CIFAR with projections", add("resnet8cifar", "layer2.0.downsample.0.weight", 32, 16, 1, 1), []string{"layer2.0.downsample.0.weight"}},
-		{"bias of a convolution", add("resnet18x0.125", "conv1.bias", 8), []string{"conv1.bias"}},
 		{"gray pictures", change("resnet18x0.125", func(p *param) {
 			if p.name == "conv1.weight" {
 				p.shape = []int{8, 1, 7, 7}
@@ -296,6 +295,38 @@ func TestArch(t *testing.T) {
 	}
 	if got := widen(resnet.Config{Name: "resnet50", Width: 64, Inner: 64}, 64, 128); got.Name != "wide_resnet50_2" {
 		t.Errorf("64 with 128 inside is %s, want wide_resnet50_2", got.Name)
+	}
+}
+
+// TestBias folds a normalisation after a convolution with and without a bias.
+func TestBias(t *testing.T) {
+	build := func(name string, v float32) *resnet.Float {
+		list := params(t, "resnet18x0.125", 3)
+		if name == "conv1.bias" {
+			list = append(list, param{name, []int{8}, nil})
+		}
+		for i := range list {
+			if list[i].name == name {
+				list[i].value = func(k int) float32 { return v * float32(1+k) }
+			}
+		}
+		f, err := open(safetensors(list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	bias, mean := build("conv1.bias", 0.5), build("bn1.running_mean", 0.5)
+	// Every other parameter is 1.
+	scale := 1 / math.Sqrt(1+epsilon)
+	for k := range 8 {
+		v := 0.5 * float64(1+k)
+		if b, want := float64(bias.Convs[0].B[k]), 1+(v-1)*scale; math.Abs(b-want) > 1e-6 {
+			t.Errorf("output %d: bias %v, want %v", k, b, want)
+		}
+		if b, want := float64(mean.Convs[0].B[k]), 1-v*scale; math.Abs(b-want) > 1e-6 {
+			t.Errorf("output %d: with a mean of %v the bias is %v, want %v", k, v, b, want)
+		}
 	}
 }
 
