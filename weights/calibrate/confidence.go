@@ -42,23 +42,23 @@ func FitConfidence(logits [][]float32, classes []int, precision float64) Confide
 		}
 	}
 	c := Confidence{Temperature: float32(math.Exp((lo + hi) / 2))}
-	best, right := answers(logits, classes, c.Temperature)
-	c.Error = calibrationError(best, right)
+	sure, right := answers(logits, classes, c.Temperature)
+	c.Error = calibrationError(sure, right)
 	plain, _ := answers(logits, classes, 1)
 	c.Before = calibrationError(plain, right)
 
-	order := make([]int, len(best))
+	order := make([]int, len(sure))
 	for i := range order {
 		order[i] = i
 	}
-	sort.Slice(order, func(i, j int) bool { return best[order[i]] > best[order[j]] })
+	sort.Slice(order, func(i, j int) bool { return sure[order[i]] > sure[order[j]] })
 	hits := 0
 	for i, k := range order {
 		if right[k] {
 			hits++
 		}
 		if float64(hits) >= precision*float64(i+1) {
-			c.Unsure, c.Kept, c.Right = float32(best[k]), float64(i+1)/float64(len(order)), float64(hits)/float64(i+1)
+			c.Unsure, c.Kept, c.Right = float32(sure[k]), float64(i+1)/float64(len(order)), float64(hits)/float64(i+1)
 		}
 	}
 	// A threshold of two digits says what is known; it must stay below 1.
@@ -84,27 +84,22 @@ func loss(logits [][]float32, classes []int, t float64) float64 {
 }
 
 // answers are the probability of each image's best class and whether it is the right one.
-func answers(logits [][]float32, classes []int, t float32) (best []float64, right []bool) {
-	best, right = make([]float64, len(logits)), make([]bool, len(logits))
+func answers(logits [][]float32, classes []int, t float32) (sure []float64, right []bool) {
+	sure, right = make([]float64, len(logits)), make([]bool, len(logits))
 	for i, row := range logits {
 		p := make([]float64, len(row))
 		resnet.Softmax(p, row, t)
-		at := 0
-		for j := range p {
-			if row[j] > row[at] {
-				at = j
-			}
-		}
-		best[i], right[i] = p[at], at == classes[i]
+		at := best(row)
+		sure[i], right[i] = p[at], at == classes[i]
 	}
-	return best, right
+	return sure, right
 }
 
 // calibrationError is the mean distance between what is promised and what is kept, over 15 bins of the promise.
-func calibrationError(best []float64, right []bool) float64 {
+func calibrationError(sure []float64, right []bool) float64 {
 	const n = 15
 	var promised, kept [n]float64
-	for i, p := range best {
+	for i, p := range sure {
 		k := min(n-1, int(p*n))
 		promised[k] += p
 		if right[i] {
@@ -115,5 +110,5 @@ func calibrationError(best []float64, right []bool) float64 {
 	for k := range promised {
 		sum += math.Abs(promised[k] - kept[k])
 	}
-	return sum / float64(len(best))
+	return sum / float64(len(sure))
 }

@@ -1,10 +1,12 @@
 package calibrate
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +25,11 @@ type Report struct {
 	Samples int     `json:"samples"` // images of the caller
 	Warning string  `json:"warning,omitempty"`
 	Layers  []Layer `json:"layers"`
+
+	// Float and quantised network on the samples; not known without any.
+	Agreement float64 `json:"agreement,omitempty"` // fraction with the same best class
+	Features  float64 `json:"features,omitempty"`  // signal-to-noise ratio of the features before the linear layer, dB
+	Logits    float64 `json:"logits,omitempty"`    // the same of the logits
 }
 
 // Layer is the part of a Report about one convolution or the linear layer ("fc").
@@ -46,6 +53,9 @@ func (r *Report) String() string {
 			continue
 		}
 		fmt.Fprintf(&b, "%-24s %10.3f %10.3f %8.3f%% %8.1f %8.1f %9.3f\n", l.Name, l.Max, l.Range, 100*l.Clipped, l.SNR, l.Weights, l.Bias)
+	}
+	if r.Agreement > 0 {
+		fmt.Fprintf(&b, "%d calibration images: same best class as float %.1f %%, signal-to-noise ratio of the features %.1f dB, of the logits %.1f dB\n", r.Samples, 100*r.Agreement, r.Features, r.Logits)
 	}
 	return b.String()
 }
@@ -94,7 +104,77 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 	q := round(f.FCW, f.FCB, f.Classes, f.Features, 1, []float64{1}, s.float[last].mean(), s.quant[last].mean(), s.power[last].mean())
 	m.FC = resnet.QuantLinear{W: q.w, Scale: narrow(q.scale), B: narrow(q.bias)}
 	r.Layers = append(r.Layers, Layer{Name: "fc", Weights: q.snr})
-	return m, r, nil
+	if len(samples) == 0 {
+		return m, r, nil
+	}
+	return m, r, r.compare(m, samples, s)
+}
+
+// compare runs the model over the samples beside what the float network said.
+func (r *Report) compare(m *resnet.Model, samples []*image.RGBA, s *stats) error {
+	features, logits, err := outputs(m, samples)
+	if err != nil {
+		return err
+	}
+	same := 0
+	for i := range samples {
+		if best(logits[i]) == best(s.logits[i]) {
+			same++
+		}
+	}
+	r.Agreement, r.Features, r.Logits = float64(same)/float64(len(samples)), ratio(s.features, features), ratio(s.logits, logits)
+	return nil
+}
+
+// Logits runs m on crops, on all cores.
+func Logits(m *resnet.Model, crops []*image.RGBA) ([][]float32, error) {
+	_, logits, err := outputs(m, crops)
+	return logits, err
+}
+
+func outputs(m *resnet.Model, crops []*image.RGBA) (features, logits [][]float32, err error) {
+	features, logits = make([][]float32, len(crops)), make([][]float32, len(crops))
+	workers := min(runtime.GOMAXPROCS(0), len(crops))
+	errs := make([]error, workers)
+	parallel(workers, func(w int) {
+		c, err := resnet.NewClassifier(m, engine.Native)
+		if err != nil {
+			errs[w] = err
+			return
+		}
+		defer c.Close()
+		for i := w; i < len(crops); i += workers {
+			if errs[w] = c.Run(crops[i]); errs[w] != nil {
+				return
+			}
+			features[i], logits[i] = slices.Clone(c.Features()), slices.Clone(c.Logits())
+		}
+	})
+	return features, logits, errors.Join(errs...)
+}
+
+// best is the index of the largest value, of equal ones the first.
+func best(v []float32) int {
+	at := 0
+	for i := range v {
+		if v[i] > v[at] {
+			at = i
+		}
+	}
+	return at
+}
+
+// ratio is the signal-to-noise ratio of got against want, dB.
+func ratio(want, got [][]float32) float64 {
+	var signal, noise float64
+	for i := range want {
+		for j, w := range want[i] {
+			d := float64(got[i][j]) - float64(w)
+			signal += float64(w) * float64(w)
+			noise += d * d
+		}
+	}
+	return decibel(signal, noise)
 }
 
 func narrow(v []float64) []float32 {

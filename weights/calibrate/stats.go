@@ -5,6 +5,7 @@ import (
 	"image"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 
 	"resnet-web/engine"
@@ -206,19 +207,18 @@ func (m *means) mean() []float64 {
 // the model, do not depend on the number of cores.
 const shards = 4
 
-// visit runs the float network over the samples; see sees each activation, one call at a time per shard. Image i
-// belongs to shard i mod shards.
-func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), see func(shard int, crop *image.RGBA, name string, n int, t []float32)) {
+// visit runs the float network over the samples; see sees each activation of image i by its name, "image" and "logits"
+// included, in planes of n×n. Images of one shard, i mod shards, come one after the other.
+func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), see func(i int, name string, n int, t []float32)) {
 	work := make(chan int)
 	var wg sync.WaitGroup
 	for range min(shards, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for shard := range work {
 				for i := shard; i < len(samples); i += shards {
-					crop := samples[i]
-					x := Normalise(crop, p)
-					see(shard, crop, "image", p.Crop, x)
-					f.Forward(x, p.Crop, func(name string, _, h, _ int, t []float32) { see(shard, crop, name, h, t) })
+					x := Normalise(samples[i], p)
+					see(i, "image", p.Crop, x)
+					see(i, "logits", 1, f.Forward(x, p.Crop, func(name string, _, h, _ int, t []float32) { see(i, name, h, t) }))
 					done()
 				}
 			}
@@ -266,6 +266,8 @@ type stats struct {
 	float []means               // by convolution: what it reads in the float network,
 	quant []means               // and in the quantised one; the last entry of both is the linear layer's
 	power []means               // mean squares of quant, one tap
+
+	features, logits [][]float32 // of the float network, by image
 }
 
 func finished(hists map[string]*histogram) error {
@@ -287,8 +289,8 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			parts[i][w.out] = newHistogram()
 		}
 	}
-	visit(f, p, samples, done, func(shard int, _ *image.RGBA, name string, _ int, t []float32) {
-		if h := parts[shard][name]; h != nil {
+	visit(f, p, samples, done, func(i int, name string, _ int, t []float32) {
+		if h := parts[i%shards][name]; h != nil {
 			for _, v := range t {
 				h.add(float64(v), 1)
 			}
@@ -314,7 +316,15 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 		float[i], quant[i], power[i] = make([]means, len(readers)), make([]means, len(readers)), make([]means, len(readers))
 	}
 	identity := func(v float32) float64 { return float64(v) }
-	visit(f, p, samples, done, func(shard int, crop *image.RGBA, name string, n int, t []float32) {
+	s.features, s.logits = make([][]float32, len(samples)), make([][]float32, len(samples))
+	visit(f, p, samples, done, func(image int, name string, n int, t []float32) {
+		shard := image % shards
+		switch name {
+		case "features":
+			s.features[image] = slices.Clone(t)
+		case "logits":
+			s.logits[image] = slices.Clone(t)
+		}
 		step := s.scale[name]
 		round := func(v float32) float64 { return step * min(math.RoundToEven(float64(v)/step), 127) }
 		square := func(v float32) float64 { return round(v) * round(v) }
@@ -330,7 +340,7 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			}
 			float[shard][i].add(c, n, t, identity)
 			if i == 0 {
-				t, n, round = unit(crop, p, c.Pad), n+2*c.Pad, identity
+				t, n, round = unit(samples[image], p, c.Pad), n+2*c.Pad, identity
 				square = func(v float32) float64 { return float64(v) * float64(v) }
 				c.Pad = 0
 			}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"math"
+	"os"
+	"time"
+
+	"resnet-web/resnet"
+	"resnet-web/resnet/decode"
+	"resnet-web/weights/calibrate"
+)
+
+// prediction and classified are the JSON of classify.
+type prediction struct {
+	Index       int     `json:"index"`
+	ID          string  `json:"id"`
+	Label       string  `json:"label"`
+	Probability float64 `json:"probability"`
+}
+
+type classified struct {
+	File        string       `json:"file"`
+	Predictions []prediction `json:"predictions"`
+	MS          float64      `json:"ms"`
+}
+
+func classify(c *call) error {
+	model := c.String("model", "", "model `file` (default: the built-in model)")
+	check := c.String("checkpoint", "", "classify in float32, straight from this checkpoint `file`")
+	arch := c.String("arch", "", "architecture of the checkpoint, if its names and shapes do not tell")
+	k := c.Int("k", 5, "number of classes to print")
+	lang := c.String("lang", "en", "language of the labels")
+	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
+	if err := c.parse(1, math.MaxInt); err != nil {
+		return err
+	}
+	if *k < 1 {
+		return fmt.Errorf("-k: want 1 or more, got %d", *k)
+	}
+	if *model != "" && *check != "" {
+		return fmt.Errorf("classify: want -model or -checkpoint, got both")
+	}
+
+	var predict func(crop *image.RGBA) (resnet.Result, error)
+	var prep resnet.Prep
+	if *check != "" {
+		f, err := loadFloat(*check, *arch, "")
+		if err != nil {
+			return err
+		}
+		classes := classesFor(f.Classes)
+		if prep, err = floatPrep(f); err != nil {
+			return err
+		}
+		predict = func(crop *image.RGBA) (resnet.Result, error) { return floatClassify(f, prep, classes, crop, *k, *lang) }
+	} else {
+		if *arch != "" {
+			return fmt.Errorf("classify: -arch goes with -checkpoint; a model file knows its own")
+		}
+		m, err := loadModel(*model)
+		if err != nil {
+			return err
+		}
+		prep = m.Prep
+		cl, err := resnet.NewClassifier(m, open)
+		if err != nil {
+			return err
+		}
+		defer cl.Close()
+		predict = func(crop *image.RGBA) (resnet.Result, error) {
+			return cl.Classify(crop, resnet.Options{TopK: *k, Lang: *lang, Heatmap: resnet.HeatmapNone})
+		}
+	}
+
+	failed := false
+	for _, name := range c.args {
+		start := time.Now()
+		r, err := classifyFile(name, prep, predict)
+		if err != nil {
+			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", name, oneLine(err.Error()))
+			failed = true
+			continue
+		}
+		out := classified{File: name, Predictions: []prediction{}, MS: float64(time.Since(start).Microseconds()) / 1000}
+		for _, p := range r.Predictions {
+			out.Predictions = append(out.Predictions, prediction(p))
+		}
+		if *asJSON {
+			line, err := json.Marshal(out)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.stdout, "%s\n", line)
+			continue
+		}
+		note := ""
+		if !r.Sure {
+			note = " (not sure)"
+		}
+		fmt.Fprintf(c.stdout, "%s%s\n", name, note)
+		for _, p := range out.Predictions {
+			fmt.Fprintf(c.stdout, "  %5.1f %%  %s", 100*p.Probability, p.Label)
+			if p.ID != "" {
+				fmt.Fprintf(c.stdout, "  %s", p.ID)
+			}
+			fmt.Fprintln(c.stdout)
+		}
+	}
+	if failed {
+		return errReported
+	}
+	return nil
+}
+
+func classifyFile(name string, prep resnet.Prep, predict func(*image.RGBA) (resnet.Result, error)) (resnet.Result, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return resnet.Result{}, err
+	}
+	defer f.Close()
+	img, err := decode.Decode(f)
+	if err != nil {
+		return resnet.Result{}, err
+	}
+	crop, _, err := resnet.Fit(img, prep)
+	if err != nil {
+		return resnet.Result{}, err
+	}
+	return predict(crop)
+}
+
+// floatPrep is the pre-processing for a checkpoint, which does not say: the built-in model's for a network with its
+// classes, that of the CIFAR family, or ImageNet's.
+func floatPrep(f *resnet.Float) (resnet.Prep, error) {
+	m, err := loadModel("")
+	if err != nil {
+		return resnet.Prep{}, err
+	}
+	if len(m.Classes) == f.Classes && m.CIFAR == f.CIFAR {
+		return m.Prep, nil
+	}
+	return defaultPrep(f), nil
+}
+
+// defaultPrep is the recipe that checkpoints of the network's family are published with.
+func defaultPrep(f *resnet.Float) resnet.Prep {
+	if f.CIFAR {
+		// Means and deviations of CIFAR-10's training images.
+		return resnet.Prep{Resize: 32, Crop: 32, Filter: "linear", Mean: [3]float32{0.4914, 0.4822, 0.4465}, Std: [3]float32{0.2470, 0.2435, 0.2616}}
+	}
+	return resnet.ImageNetPrep
+}
+
+// floatClassify is Classify by the float32 oracle.
+func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, crop *image.RGBA, k int, lang string) (resnet.Result, error) {
+	logits := f.Forward(calibrate.Normalise(crop, prep), prep.Crop, nil)
+	p := make([]float64, len(logits))
+	resnet.Softmax(p, logits, 1)
+	keep, err := resnet.Keep(classes, nil, nil)
+	if err != nil {
+		return resnet.Result{}, err
+	}
+	r := resnet.Result{Sure: true}
+	for _, i := range resnet.TopK(logits, p, keep, k, 0) {
+		r.Predictions = append(r.Predictions, resnet.Prediction{Index: i, ID: classes[i].ID, Label: classes[i].Label(lang), Probability: p[i]})
+	}
+	return r, nil
+}

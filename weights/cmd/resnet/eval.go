@@ -1,0 +1,285 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"resnet-web/resnet"
+	"resnet-web/weights/calibrate"
+)
+
+// accuracy and evaluation are the JSON of eval.
+type accuracy struct {
+	Top1 float64 `json:"top1"`
+	Top5 float64 `json:"top5"`
+}
+
+type evaluation struct {
+	Images    int       `json:"images"`
+	Int8      accuracy  `json:"int8"`
+	Float     *accuracy `json:"float"`
+	Agreement *float64  `json:"agreement"`
+	Rate      float64   `json:"images_per_second"`
+}
+
+func eval(c *call) error {
+	model := c.String("model", "", "model `file` (default: the built-in model)")
+	check := c.String("checkpoint", "", "measure this checkpoint `file` in float32 beside the model")
+	arch := c.String("arch", "", "architecture of the checkpoint, if its names and shapes do not tell")
+	n := c.Int("n", 0, "use only so many images, of each class as many (default: all)")
+	asJSON := c.Bool("json", false, `print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer`)
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	if *n < 0 {
+		return fmt.Errorf("-n: want a number of images, or 0 for all, got %d", *n)
+	}
+	m, err := loadModel(*model)
+	if err != nil {
+		return err
+	}
+	var f *resnet.Float
+	if *check != "" {
+		if f, err = loadFloat(*check, *arch, ""); err != nil {
+			return err
+		}
+		if f.Name != m.Name || f.Classes != len(m.Classes) {
+			return fmt.Errorf("eval: the checkpoint is a %s with %d classes, the model a %s with %d; make its own model with resnet import, then give it with -model", f.Name, f.Classes, m.Name, len(m.Classes))
+		}
+		if id, err := fingerprint(*check); err != nil {
+			return err
+		} else if !strings.Contains(m.Source, id) {
+			fmt.Fprintf(c.stderr, "resnet: note: the model was made from another file (%s): agreement is that of two networks\n", m.Source)
+		}
+	}
+
+	d, err := calibrate.Open(c.args[0])
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	images := d.Images
+	if *n > 0 {
+		images = d.Sample(*n, 1)
+	}
+	truth, err := truths(images, m.Classes)
+	if err != nil {
+		return err
+	}
+
+	bar := newProgress(c.stderr, "int8 ")
+	start := time.Now()
+	int8s, err := rankings(images, func() (func(calibrate.Image) ([]float32, error), func(), error) {
+		cl, err := resnet.NewClassifier(m, open)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(im calibrate.Image) ([]float32, error) {
+			crop, err := im.Load(m.Prep)
+			if err != nil {
+				return nil, err
+			}
+			err = cl.Run(crop)
+			return cl.Logits(), err
+		}, func() { cl.Close() }, nil
+	}, bar)
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	e := evaluation{Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(), Int8: score(int8s, truth)}
+	if f != nil {
+		bar := newProgress(c.stderr, "float")
+		floats, err := rankings(images, func() (func(calibrate.Image) ([]float32, error), func(), error) {
+			return func(im calibrate.Image) ([]float32, error) {
+				crop, err := im.Load(m.Prep)
+				if err != nil {
+					return nil, err
+				}
+				return f.Forward(calibrate.Normalise(crop, m.Prep), m.Prep.Crop, nil), nil
+			}, func() {}, nil
+		}, bar)
+		bar.clear()
+		if err != nil {
+			return err
+		}
+		same := 0
+		for i := range floats {
+			if floats[i][0] == int8s[i][0] {
+				same++
+			}
+		}
+		a, s := score(floats, truth), float64(same)/float64(len(images))
+		e.Float, e.Agreement = &a, &s
+	}
+	if *asJSON {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.stdout, "%s\n", line)
+		return nil
+	}
+	fmt.Fprintf(c.stdout, "%d images\n", e.Images)
+	fmt.Fprintf(c.stdout, "int8    top-1 %6.2f %%   top-5 %6.2f %%   %.1f images/s\n", 100*e.Int8.Top1, 100*e.Int8.Top5, e.Rate)
+	if f != nil {
+		fmt.Fprintf(c.stdout, "float   top-1 %6.2f %%   top-5 %6.2f %%\n", 100*e.Float.Top1, 100*e.Float.Top5)
+		fmt.Fprintf(c.stdout, "same top-1 label: %.2f %%\n", 100**e.Agreement)
+	}
+	worst(c.stdout, int8s, truth, m.Classes)
+	return nil
+}
+
+// truths finds the class of each image by the name of its folder.
+func truths(images []calibrate.Image, classes []resnet.Class) ([]int, error) {
+	byName := map[string]int{}
+	add := func(name string, i int) {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+			if _, taken := byName[name]; !taken {
+				byName[name] = i
+			}
+		}
+	}
+	for i, c := range classes {
+		add(c.ID, i)
+	}
+	for i, c := range classes {
+		for _, l := range c.Labels {
+			add(l, i)
+		}
+	}
+	for i := range classes { // a class without a label has its number
+		add(strconv.Itoa(i), i)
+	}
+	list := make([]int, len(images))
+	for k, im := range images {
+		i, ok := byName[strings.ToLower(im.Class)]
+		if !ok {
+			return nil, fmt.Errorf("eval: %s: want a folder named by a class of the model (WordNet id, label or number), found %q", im.Name, im.Class)
+		}
+		list[k] = i
+	}
+	return list, nil
+}
+
+// rankings runs the images on all cores, each with what worker makes, and returns the five best classes of each.
+func rankings(images []calibrate.Image, worker func() (run func(calibrate.Image) ([]float32, error), done func(), err error), bar *progress) ([][5]int, error) {
+	best := make([][5]int, len(images))
+	errs := make([]error, runtime.GOMAXPROCS(0))
+	var next, count atomic.Int64
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			run, done, err := worker()
+			if err != nil {
+				errs[w] = err
+				return
+			}
+			defer done()
+			for i := int(next.Add(1)) - 1; i < len(images); i = int(next.Add(1)) - 1 {
+				logits, err := run(images[i])
+				if err != nil {
+					errs[w] = err
+					next.Store(int64(len(images))) // the others stop too
+					return
+				}
+				best[i] = topFive(logits)
+				bar.set(int(count.Add(1)), len(images))
+			}
+		})
+	}
+	wg.Wait()
+	return best, errors.Join(errs...)
+}
+
+// topFive lists the classes of the five largest logits, of equal ones the lower first; −1 where there are fewer.
+func topFive(logits []float32) (top [5]int) {
+	value := [5]float32{}
+	for k := range top {
+		top[k], value[k] = -1, float32(math.Inf(-1))
+	}
+	for i, v := range logits {
+		for k := range top {
+			if top[k] < 0 || v > value[k] {
+				copy(top[k+1:], top[k:])
+				copy(value[k+1:], value[k:])
+				top[k], value[k] = i, v
+				break
+			}
+		}
+	}
+	return top
+}
+
+func score(best [][5]int, truth []int) accuracy {
+	var top1, top5 int
+	for i, b := range best {
+		for k, class := range b {
+			if class == truth[i] {
+				top5++
+				if k == 0 {
+					top1++
+				}
+			}
+		}
+	}
+	n := float64(len(truth))
+	return accuracy{float64(top1) / n, float64(top5) / n}
+}
+
+// worst prints the ten classes that are missed most often and what they are taken for.
+func worst(w io.Writer, best [][5]int, truth []int, classes []resnet.Class) {
+	total, hits := map[int]int{}, map[int]int{}
+	taken := map[int]map[int]int{}
+	for i, class := range truth {
+		total[class]++
+		if got := best[i][0]; got == class {
+			hits[class]++
+		} else {
+			if taken[class] == nil {
+				taken[class] = map[int]int{}
+			}
+			taken[class][got]++
+		}
+	}
+	var list []int
+	for class := range taken {
+		list = append(list, class)
+	}
+	rate := func(class int) float64 { return float64(hits[class]) / float64(total[class]) }
+	sort.Slice(list, func(i, j int) bool {
+		if rate(list[i]) != rate(list[j]) {
+			return rate(list[i]) < rate(list[j])
+		}
+		return list[i] < list[j]
+	})
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nworst classes             right   taken for\n")
+	for _, class := range list[:min(10, len(list))] {
+		var wrong []int
+		for other := range taken[class] {
+			wrong = append(wrong, other)
+		}
+		sort.Slice(wrong, func(i, j int) bool {
+			a, b := taken[class][wrong[i]], taken[class][wrong[j]]
+			return a > b || a == b && wrong[i] < wrong[j]
+		})
+		var text []string
+		for _, other := range wrong[:min(3, len(wrong))] {
+			text = append(text, fmt.Sprintf("%s %d", classes[other].Label("en"), taken[class][other]))
+		}
+		fmt.Fprintf(w, "%-24s %3d/%-3d   %s\n", classes[class].Label("en"), hits[class], total[class], strings.Join(text, ", "))
+	}
+}

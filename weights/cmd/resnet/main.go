@@ -1,0 +1,141 @@
+// Command resnet converts, inspects, measures and runs ResNet image classifiers.
+//
+// Without a model file it uses the built-in one. It says what went wrong in one line and exits with 1, or with 2 for a
+// wrong call.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// command is one verb of the tool.
+type command struct {
+	name, args, about string
+	run               func(c *call) error
+}
+
+var commands []command
+
+func init() { // not a literal: help refers to commands
+	commands = []command{
+		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-json] IMAGE...", "name what pictures show", classify},
+		{"eval", "[-model F] [-checkpoint C] [-n N] [-json] DIR|ZIP", "measure accuracy over images in folders named by class", eval},
+		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
+		{"info", "F", "describe a model file", info},
+		{"summary", "[-json] ARCH", "list a network's layers, parameters and multiply-adds", summary},
+		{"fetch", "NAME", "get an official checkpoint, verify it and make a model file of it", fetch},
+		{"export", "-format onnx [-o OUT] F", "write a model file's network for other runtimes", export},
+	}
+}
+
+// call is one run of a command.
+type call struct {
+	*flag.FlagSet
+	stdout, stderr io.Writer
+	args           []string // after parse: what is left of the flags
+}
+
+// errUsage is returned when the usage has been printed for a wrong call.
+var errUsage = errors.New("usage")
+
+// parse parses the flags that the command has defined and wants between lo and hi arguments after them.
+func (c *call) parse(lo, hi int) error {
+	if err := c.Parse(c.args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	c.args = c.Args()
+	if n := len(c.args); n < lo || n > hi {
+		for _, a := range c.args {
+			if len(a) > 1 && a[0] == '-' {
+				return fmt.Errorf("%w: %s: flags go before the other arguments, found %s after them; see resnet %s -h", errUsage, c.Name(), a, c.Name())
+			}
+		}
+		return fmt.Errorf("%w: %s: want %s, got %d; see resnet %s -h", errUsage, c.Name(), plural(lo, hi), n, c.Name())
+	}
+	return nil
+}
+
+func plural(lo, hi int) string {
+	switch {
+	case lo == 1 && hi == 1:
+		return "one argument"
+	case hi > lo:
+		return fmt.Sprintf("at least %d argument", lo)
+	}
+	return fmt.Sprintf("%d arguments", lo)
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintf(w, "usage: resnet COMMAND [flags] [arguments]\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  resnet %s %s\n      %s\n", c.name, c.args, c.about)
+	}
+	fmt.Fprintf(w, "\nresnet COMMAND -h lists a command's flags. Without -model the built-in model is used.\n")
+}
+
+// run is main without the process: it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		usage(stderr)
+		return 2
+	}
+	name := strings.TrimLeft(args[0], "-")
+	if name == "h" || name == "help" {
+		usage(stdout)
+		return 0
+	}
+	for _, cmd := range commands {
+		if cmd.name != args[0] {
+			continue
+		}
+		c := &call{flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdout, stderr, args[1:]}
+		c.SetOutput(io.Discard) // errors are printed here, once
+		err := cmd.run(c)
+		switch {
+		case err == nil:
+			return 0
+		case errors.Is(err, flag.ErrHelp):
+			fmt.Fprintf(stdout, "usage: resnet %s %s\n\n%s.\n", cmd.name, cmd.args, strings.ToUpper(cmd.about[:1])+cmd.about[1:])
+			c.SetOutput(stdout)
+			hasFlags := false
+			c.VisitAll(func(*flag.Flag) { hasFlags = true })
+			if hasFlags {
+				fmt.Fprintf(stdout, "\nflags:\n")
+				c.PrintDefaults()
+			}
+			return 0
+		case errors.Is(err, errReported):
+			return 1
+		case errors.Is(err, errUsage):
+			fmt.Fprintf(stderr, "resnet: %s\n", oneLine(strings.TrimPrefix(err.Error(), errUsage.Error()+": ")))
+			return 2
+		}
+		fmt.Fprintf(stderr, "resnet: %s\n", oneLine(err.Error()))
+		return 1
+	}
+	fmt.Fprintf(stderr, "resnet: no command %q; there are classify, eval, import, info, summary, fetch and export\n", args[0])
+	return 2
+}
+
+// errReported is returned when every failure has had its line already.
+var errReported = errors.New("failures reported")
+
+// oneLine keeps a message, whatever a file put into it, on its line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.TrimPrefix(s, "resnet: "))
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

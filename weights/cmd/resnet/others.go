@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"resnet-web/resnet"
+	"resnet-web/weights/catalogue"
+	"resnet-web/weights/checkpoint"
+)
+
+func info(c *call) error {
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	m, err := loadModel(c.args[0])
+	if err != nil {
+		return err
+	}
+	file, err := os.Stat(c.args[0])
+	if err != nil {
+		return err
+	}
+	p, err := resnet.Compile(m)
+	if err != nil {
+		return err
+	}
+	s := m.Config.Summary(len(m.Classes), m.Prep.Crop)
+	var langs []string
+	for _, class := range m.Classes {
+		for l := range class.Labels {
+			if !slices.Contains(langs, l) {
+				langs = append(langs, l)
+			}
+		}
+	}
+	slices.Sort(langs)
+	row := func(name, format string, a ...any) {
+		fmt.Fprintf(c.stdout, "%-14s %s\n", name, fmt.Sprintf(format, a...))
+	}
+	row("file", "%s, %d bytes", c.args[0], file.Size())
+	row("architecture", "%s, %d convolutions, %d parameters, %d multiply-adds", m.Name, len(m.Convs), s.Params, s.MACs)
+	row("classes", "%d, labels in %s", len(m.Classes), strings.Join(langs, ", "))
+	row("input", "shorter side to %d, centre %d×%d, %s filter", m.Prep.Resize, m.Prep.Crop, m.Prep.Crop, m.Prep.Filter)
+	row("mean, std", "%v, %v", m.Prep.Mean, m.Prep.Std)
+	row("temperature", "%.3f, sure from %.2f", m.Temperature, m.Unsure)
+	row("activations", "%d bytes", p.Arena)
+	row("source", "%s", m.Source)
+	row("licence", "%s", m.Licence)
+	return nil
+}
+
+func summary(c *call) error {
+	asJSON := c.Bool("json", false, "print the table as JSON")
+	classes := c.Int("classes", 0, "number of classes (default 1000; CIFAR nets 10)")
+	size := c.Int("size", 0, "side of the input (default 224; CIFAR nets 32)")
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	config, err := resnet.Lookup(c.args[0])
+	if err != nil {
+		return err
+	}
+	n, side := 1000, 224
+	if config.CIFAR {
+		n, side = 10, 32
+	}
+	if *classes != 0 {
+		n = *classes
+	}
+	if *size != 0 {
+		side = *size
+	}
+	if n < 1 || n > 1_000_000 || side < 32 || side > 4096 {
+		return fmt.Errorf("summary: want 1 to 1000000 classes and a size of 32 to 4096, got %d and %d", n, side)
+	}
+	s := config.Summary(n, side)
+	if *asJSON {
+		line, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.stdout, "%s\n", line)
+		return nil
+	}
+	fmt.Fprint(c.stdout, s)
+	return nil
+}
+
+func fetch(c *call) error {
+	v := conversion{pad: "append"}
+	v.calibFlags(c)
+	url := c.String("url", catalogue.BaseURL, "another `address` with the same files")
+	dir := c.String("dir", "", "`folder` for downloads (default: resnet-web in the user's cache folder)")
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	e, err := catalogue.Find(c.args[0])
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	bar := newProgress(c.stderr, e.File)
+	path, err := catalogue.Fetch(ctx, c.args[0], catalogue.Options{BaseURL: *url, Dir: *dir, Progress: func(done, total int64) { bar.set(int(done), int(total)) }})
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	if v.out == "" {
+		v.out = filepath.Join(filepath.Dir(path), e.Name+".msgpack")
+	}
+	v.arch, v.resize, v.crop = e.Arch, e.Resize, e.Crop
+	v.source, v.licence = "torchvision "+e.Name+", "+e.URL(), e.Licence
+	return v.convert(c, path)
+}
+
+func export(c *call) error {
+	format := c.String("format", "", "`format` to write: onnx")
+	out := c.String("o", "", "`file` to write (default: the model's name with .onnx)")
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	if *format != "onnx" {
+		return fmt.Errorf("export: want -format onnx, got %q", *format)
+	}
+	m, err := loadModel(c.args[0])
+	if err != nil {
+		return err
+	}
+	f, err := checkpoint.Dequantise(m)
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		base := filepath.Base(c.args[0])
+		*out = strings.TrimSuffix(base, filepath.Ext(base)) + ".onnx"
+	}
+	file, err := os.Create(*out)
+	if err != nil {
+		return err
+	}
+	err = checkpoint.WriteONNX(file, f, m.Prep.Crop)
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		os.Remove(*out)
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s: %s in float32, input 3×%d×%d normalised by mean %v and std %v, output logits of %d classes\n", *out, m.Name, m.Prep.Crop, m.Prep.Crop, m.Prep.Mean, m.Prep.Std, len(m.Classes))
+	return nil
+}
