@@ -1,0 +1,257 @@
+package resnet
+
+import (
+	"errors"
+	"image"
+	"math"
+	"strings"
+	"testing"
+
+	"resnet-web/engine"
+)
+
+// quantised makes a model of f in the plainest way, with the range of each activation on one image.
+func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
+	size := p.Crop
+	rgb := make([]float32, 3*size*size)
+	for i := range size * size {
+		for c := range 3 {
+			rgb[c*size*size+i] = (float32(crop.Pix[4*i+c])/255 - p.Mean[c]) / p.Std[c]
+		}
+	}
+	scale := map[string]float32{}
+	f.Forward(rgb, size, func(name string, _, _, _ int, t []float32) {
+		var top float32
+		for _, v := range t {
+			top = max(top, v)
+		}
+		scale[name] = top / 127
+	})
+	m := &Model{Config: f.Config, Prep: p, Temperature: 1, FC: QuantLinear{B: f.FCB}}
+	for i := range f.Classes {
+		m.Classes = append(m.Classes, Class{ID: "n" + string(rune('a'+i)), Labels: map[string]string{"en": "label " + string(rune('A'+i))}})
+	}
+	row := func(w []float32) (q []int8, s float32) {
+		for _, v := range w {
+			s = max(s, max(v, -v)/127)
+		}
+		for _, v := range w {
+			q = append(q, int8(math.RoundToEven(float64(v/s))))
+		}
+		return q, s
+	}
+	add := func(c FloatConv, in, out float32) {
+		n := c.In * c.Kernel * c.Kernel
+		pad := make([]float32, engine.PadChannels(c.Out)-c.Out)
+		q := QuantConv{Name: c.Name, Scale: out}
+		var all []int8
+		for o := range c.Out {
+			w, b := c.W[o*n:(o+1)*n], c.B[o]
+			if c.Name == f.Stem.Name { // the image's values are q/127
+				w = append([]float32(nil), w...)
+				for i := range w {
+					channel := i / (c.Kernel * c.Kernel)
+					b -= w[i] * p.Mean[channel] / p.Std[channel]
+					w[i] /= 127 * p.Std[channel]
+				}
+			}
+			ints, s := row(w)
+			all = append(all, ints...)
+			q.M, q.B = append(q.M, s*in/out), append(q.B, b/out)
+		}
+		q.M, q.B = append(q.M, pad...), append(q.B, pad...)
+		q.W = engine.PackConv(all, c.Out, c.In, c.Kernel, c.Name == f.Stem.Name)
+		m.Convs = append(m.Convs, q)
+	}
+	add(f.Convs[0], 1, scale[f.Stem.Name])
+	in, next := scale[f.Stem.Name], 1
+	for _, b := range f.Blocks {
+		x := in
+		for i, c := range b.Convs {
+			out := scale[c.Name]
+			if i == len(b.Convs)-1 {
+				out = scale[b.Name]
+			}
+			add(f.Convs[next], x, out)
+			next++
+			x = out
+		}
+		if b.HasProj() {
+			add(f.Convs[next], in, scale[b.Name])
+			next++
+		}
+		in = x
+	}
+	for i := range f.Classes {
+		q, s := row(f.FCW[i*f.Features : (i+1)*f.Features])
+		m.FC.W, m.FC.Scale = append(m.FC.W, q...), append(m.FC.Scale, s)
+	}
+	return m
+}
+
+// open makes a small classifier, the crop it was quantised with, and the float logits of that crop.
+func open(t *testing.T, name string) (c *Classifier, crop *image.RGBA, float []float32) {
+	t.Helper()
+	config, err := Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := ImageNetPrep
+	p.Resize, p.Crop = 72, 64
+	crop, _, err = Fit(picture{90, 80}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Random(config.Network(10), 7)
+	c, err = NewClassifier(quantised(f, p, crop), engine.Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	rgb := make([]float32, 3*64*64)
+	for i := range 64 * 64 {
+		for k := range 3 {
+			rgb[k*64*64+i] = (float32(crop.Pix[4*i+k])/255 - p.Mean[k]) / p.Std[k]
+		}
+	}
+	return c, crop, f.Forward(rgb, 64, nil)
+}
+
+// The whole int8 chain stays near the float network, for every kind of block and shortcut. The bound is 5 % of the
+// spread of the logits: weights and ranges are quantised in the plainest way here, what this test is after is a wrong
+// scale or a wrong wiring, which is far outside.
+func TestClassifierFloat(t *testing.T) {
+	for _, name := range []string{"resnet18x0.25", "resnet50x0.25", "resnet50v1x0.125", "resnet20cifar", "plain18x0.25", "plain20cifar"} {
+		c, crop, float := open(t, name)
+		if err := c.Run(crop); err != nil {
+			t.Fatal(err)
+		}
+		low, high := float[0], float[0]
+		for _, v := range float {
+			low, high = min(low, v), max(high, v)
+		}
+		var worst float64
+		for i, v := range c.Logits() {
+			worst = max(worst, math.Abs(float64(v-float[i])))
+		}
+		t.Logf("%s: logits differ by at most %.1f %% of their spread", name, 100*worst/float64(high-low))
+		if !(worst <= 0.05*float64(high-low)) {
+			t.Errorf("%s: want logits near %v, got %v", name, float, c.Logits())
+		}
+	}
+}
+
+// The mean of a heat map is the logit less its bias, for every class; and so it is from the features.
+func TestHeatmapExact(t *testing.T) {
+	for _, name := range []string{"resnet18x0.25", "resnet20cifar"} {
+		c, crop, _ := open(t, name)
+		fc := c.Model().FC
+		for i := range c.Model().Classes {
+			r, err := c.Classify(crop, Options{Heatmap: i})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := r.Heatmap
+			last := c.Program().Last
+			if h == nil || h.Index != i || h.Width != last.W || h.Height != last.H || len(h.Data) != h.Width*h.Height || h.Width < 2 {
+				t.Fatalf("%s: class %d: got map %+v", name, i, h)
+			}
+			var mean, size float64
+			for _, v := range h.Data {
+				mean += float64(v) / float64(len(h.Data))
+				size += math.Abs(float64(v)) / float64(len(h.Data))
+			}
+			if want := float64(c.Logits()[i]) - float64(fc.B[i]); math.Abs(mean-want) > 1e-5*size {
+				t.Errorf("%s: class %d: want a mean of %v, got %v", name, i, want, mean)
+			}
+			var dot float64
+			n := len(c.Features())
+			for k, v := range c.Features() {
+				dot += float64(v) * float64(fc.W[i*n+k]) * float64(fc.Scale[i])
+			}
+			if math.Abs(mean-dot) > 1e-5*size {
+				t.Errorf("%s: class %d: want a mean of %v from the features, got %v", name, i, dot, mean)
+			}
+		}
+	}
+}
+
+func TestClassify(t *testing.T) {
+	c, crop, _ := open(t, "resnet18x0.25")
+	all, err := c.Classify(crop, Options{TopK: 99, Heatmap: HeatmapNone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Predictions) != 10 || !all.Sure || all.Heatmap != nil {
+		t.Fatalf("want 10 predictions, sure, no map, got %+v", all)
+	}
+	var sum float64
+	for i, p := range all.Predictions {
+		sum += p.Probability
+		if i > 0 && p.Probability > all.Predictions[i-1].Probability {
+			t.Errorf("prediction %d is out of order: %+v", i, all.Predictions)
+		}
+		if class := c.Model().Classes[p.Index]; p.ID != class.ID || p.Label != class.Labels["en"] {
+			t.Errorf("prediction %+v is not class %+v", p, class)
+		}
+	}
+	if math.Abs(sum-1) > 1e-12 {
+		t.Errorf("probabilities sum to %v", sum)
+	}
+	classify := func(o Options) Result {
+		t.Helper()
+		r, err := c.Classify(crop, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := classify(Options{Heatmap: HeatmapBest}); len(r.Predictions) != 5 || r.Heatmap.Index != all.Predictions[0].Index {
+		t.Errorf("want 5 predictions and the map of the best, got %+v", r)
+	}
+	// Lists filter and leave probabilities alone; the map follows the first prediction.
+	best, second := all.Predictions[0], all.Predictions[1]
+	r := classify(Options{Deny: []string{strings.ToUpper(best.Label)}, Heatmap: HeatmapBest})
+	if r.Predictions[0] != second || r.Heatmap.Index != second.Index {
+		t.Errorf("without the best want %+v, got %+v", second, r)
+	}
+	if r := classify(Options{Threshold: second.Probability, Heatmap: HeatmapNone}); len(r.Predictions) != 2 {
+		t.Errorf("from the second's probability on want 2 predictions, got %+v", r)
+	}
+	if r := classify(Options{Threshold: 1, Heatmap: HeatmapBest}); len(r.Predictions) != 0 || r.Sure || r.Heatmap.Index != best.Index {
+		t.Errorf("with threshold 1 want nothing, not sure, the map of the best of all, got %+v", r)
+	}
+	c.Model().Unsure = float32(best.Probability) + 1e-6
+	if classify(Options{Heatmap: HeatmapNone}).Sure {
+		t.Error("below Unsure: want not sure")
+	}
+	c.Model().Temperature = 1000
+	if p := classify(Options{Heatmap: HeatmapNone}).Predictions[0].Probability; math.Abs(p-0.1) > 0.01 {
+		t.Errorf("at temperature 1000 want probabilities of about 0.1, got %v", p)
+	}
+	c.Model().Classes[best.Index].Labels["zh"] = "猫"
+	if r := classify(Options{Lang: "zh", Heatmap: HeatmapNone}); r.Predictions[0].Label != "猫" || r.Predictions[1].Label != second.Label {
+		t.Errorf("in Chinese: got %+v", r.Predictions)
+	}
+}
+
+func TestClassifyErrors(t *testing.T) {
+	c, crop, _ := open(t, "resnet18x0.125")
+	for _, o := range []Options{{TopK: -1}, {Threshold: -0.1}, {Threshold: 1.1}, {Threshold: math.NaN()}, {Heatmap: -3}, {Heatmap: 10},
+		{Allow: []string{"nobody"}}, {Deny: []string{"10"}}} {
+		if _, err := c.Classify(crop, o); !errors.Is(err, ErrOption) {
+			t.Errorf("%+v: want ErrOption, got %v", o, err)
+		}
+		if err := c.Check(o); !errors.Is(err, ErrOption) {
+			t.Errorf("Check of %+v: want ErrOption, got %v", o, err)
+		}
+	}
+	for _, bad := range []*image.RGBA{nil, image.NewRGBA(image.Rect(0, 0, 64, 65)), crop.SubImage(image.Rect(0, 0, 32, 64)).(*image.RGBA)} {
+		if _, err := c.Classify(bad, Options{}); !errors.Is(err, ErrDecode) {
+			t.Errorf("want ErrDecode, got %v", err)
+		}
+	}
+	if err := c.Check(Options{Heatmap: 9, Threshold: 1, Allow: []string{"na"}}); err != nil {
+		t.Error(err)
+	}
+}
