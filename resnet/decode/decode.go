@@ -59,11 +59,51 @@ func Decode(r io.Reader) (image.Image, error) {
 		draw.Draw(whole, img.Bounds(), img, img.Bounds().Min, draw.Src)
 		img = whole
 	}
-	if format == "jpeg" {
+	switch format {
+	case "jpeg":
 		img = Orient(img, Orientation(data))
+	case "webp":
+		img = studio(img)
 	}
 	return img, nil
 }
+
+// studio converts a lossy WebP's pixels. They are BT.601 (RFC 9649, section 2.5) in studio range, 16…235 and 16…240, as
+// libwebp writes and browsers read them; x/image/webp hands them out as JPEG's full range, in which black becomes
+// (16, 16, 16). Other images stay as they are.
+func studio(img image.Image) image.Image {
+	var p *image.YCbCr
+	alpha, stride := []byte(nil), 0
+	switch i := img.(type) {
+	case *image.YCbCr:
+		p = i
+	case *image.NYCbCrA:
+		p, alpha, stride = &i.YCbCr, i.A, i.AStride
+	default:
+		return img
+	}
+	out := image.NewNRGBA(p.Rect)
+	i := 0
+	for y := p.Rect.Min.Y; y < p.Rect.Max.Y; y++ {
+		for x := p.Rect.Min.X; x < p.Rect.Max.X; x++ {
+			c := p.COffset(x, y)
+			// In units of 1/65536, with the half that rounds.
+			luma := (int32(p.Y[p.YOffset(x, y)])-16)*76309 + 32768
+			cb, cr := int32(p.Cb[c])-128, int32(p.Cr[c])-128
+			out.Pix[i] = level(luma + 104597*cr)
+			out.Pix[i+1] = level(luma - 25675*cb - 53279*cr)
+			out.Pix[i+2] = level(luma + 132201*cb)
+			out.Pix[i+3] = 255
+			if alpha != nil {
+				out.Pix[i+3] = alpha[(y-p.Rect.Min.Y)*stride+x-p.Rect.Min.X]
+			}
+			i += 4
+		}
+	}
+	return out
+}
+
+func level(v int32) byte { return byte(max(0, min(255, v>>16))) }
 
 // sniff names what else a file may be.
 func sniff(data []byte) string {
