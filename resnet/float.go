@@ -13,6 +13,10 @@ type FloatConv struct {
 	Conv
 	W []float32 // Out × In × Kernel × Kernel, row-major
 	B []float32 // Out
+
+	// Mean and deviation of each output over the training images, before a shortcut and ReLU: what the folded
+	// normalisation set them to. nil where that is not known.
+	Mean, Std []float32
 }
 
 // Float is a network in float32 with batch normalisation folded into the convolutions: what an importer makes, the
@@ -28,7 +32,7 @@ type Float struct {
 func NewFloat(n Network) *Float {
 	f := &Float{Network: n, FCW: make([]float32, n.Classes*n.Features), FCB: make([]float32, n.Classes)}
 	for _, c := range n.Convs() {
-		f.Convs = append(f.Convs, FloatConv{c, make([]float32, c.Out*c.In*c.Kernel*c.Kernel), make([]float32, c.Out)})
+		f.Convs = append(f.Convs, FloatConv{Conv: c, W: make([]float32, c.Out*c.In*c.Kernel*c.Kernel), B: make([]float32, c.Out)})
 	}
 	next := 1
 	for _, b := range n.Blocks {

@@ -104,7 +104,7 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 	q := round(f.FCW, f.FCB, f.Classes, f.Features, 1, []float64{1}, s.float[last].mean(), s.quant[last].mean(), s.power[last].mean())
 	m.FC = resnet.QuantLinear{W: q.w, Scale: narrow(q.scale), B: narrow(q.bias)}
 	r.Layers = append(r.Layers, Layer{Name: "fc", Weights: q.snr})
-	if len(samples) == 0 {
+	if r.Samples == 0 {
 		return m, r, nil
 	}
 	return m, r, r.compare(m, samples, s)
@@ -299,6 +299,10 @@ func gather(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, r *Report, o 
 		if crop.Rect.Dx() != p.Crop || crop.Rect.Dy() != p.Crop {
 			return nil, fmt.Errorf("calibrate: want samples of %d×%d pixels, got %d×%d; prepare them with resnet.Fit", p.Crop, p.Crop, crop.Rect.Dx(), crop.Rect.Dy())
 		}
+	}
+	if len(samples) == 0 && known(f) {
+		r.Warning = "calibrated on the checkpoint's own batch normalisations, without images: accuracy is lower than with -calib and some images of your own"
+		return predict(f, p)
 	}
 	if len(samples) == 0 {
 		samples = synthetic(p, syntheticCount)

@@ -57,11 +57,11 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 		return nil, err
 	}
 	f := resnet.NewFloat(net)
-	for _, conv := range f.Convs {
-		if conv.Norm == "" {
+	for i := range f.Convs {
+		if f.Convs[i].Norm == "" {
 			continue
 		}
-		if err := s.fold(conv); err != nil {
+		if err := s.fold(&f.Convs[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -75,7 +75,7 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 }
 
 // fold fills in one convolution, with the normalisation after it.
-func (s *state) fold(conv resnet.FloatConv) error {
+func (s *state) fold(conv *resnet.FloatConv) error {
 	w, err := s.values(conv.Name + ".weight")
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (s *state) fold(conv resnet.FloatConv) error {
 		}
 	}
 	if hasNorm {
-		if err := s.normalise(conv.Conv, w, bias); err != nil {
+		if err := s.normalise(conv, w, bias); err != nil {
 			return err
 		}
 	}
@@ -98,8 +98,8 @@ func (s *state) fold(conv resnet.FloatConv) error {
 	return round(conv.Name, bias, conv.B)
 }
 
-// normalise folds the normalisation after conv into its weights and bias.
-func (s *state) normalise(conv resnet.Conv, w, bias []float64) (err error) {
+// normalise folds the normalisation after conv into its weights and bias, and keeps what it says of the outputs.
+func (s *state) normalise(conv *resnet.FloatConv, w, bias []float64) (err error) {
 	var p [4][]float64 // scale, shift, mean, variance
 	for i, part := range normParts {
 		if p[i], err = s.values(conv.Norm + part); err != nil {
@@ -110,6 +110,7 @@ func (s *state) normalise(conv resnet.Conv, w, bias []float64) (err error) {
 	if s.c.wiring != nil {
 		eps = s.c.wiring.epsilons[conv.Norm]
 	}
+	conv.Mean, conv.Std = make([]float32, conv.Out), make([]float32, conv.Out)
 	row := len(w) / conv.Out
 	for o := range conv.Out {
 		if p[3][o] < 0 || p[3][o]+eps <= 0 {
@@ -117,6 +118,7 @@ func (s *state) normalise(conv resnet.Conv, w, bias []float64) (err error) {
 		}
 		scale := p[0][o] / math.Sqrt(p[3][o]+eps)
 		bias[o] = p[1][o] + (bias[o]-p[2][o])*scale
+		conv.Mean[o], conv.Std[o] = float32(p[1][o]), float32(math.Abs(scale)*math.Sqrt(p[3][o]))
 		for i := range w[o*row : (o+1)*row] {
 			w[o*row+i] *= scale
 		}

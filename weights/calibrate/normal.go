@@ -1,0 +1,154 @@
+package calibrate
+
+import (
+	"math"
+
+	"resnet-web/resnet"
+)
+
+// moments describe one channel: its mean and variance.
+type moments struct{ mean, variance float64 }
+
+// known reports whether every convolution with a normalisation tells its statistics.
+func known(f *resnet.Float) bool {
+	for i := range f.Convs {
+		if c := &f.Convs[i]; c.Norm != "" && (len(c.Mean) != c.Out || len(c.Std) != c.Out) {
+			return false
+		}
+	}
+	return true
+}
+
+// predict makes the statistics without any image. A batch normalisation set each channel's mean and deviation over the
+// training images; taken as normally distributed, a channel after its ReLU follows a rectified normal distribution. In a
+// block's sum the two sides are taken as independent. Means stand for every tap alike: borders are not counted.
+func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
+	s := &stats{hists: map[string]*histogram{}, scale: map[string]float64{"image": 1.0 / 127}}
+	list := wires(f.Network)
+	after := map[string][]moments{} // by activation, after its ReLU
+	for i := range list {
+		c := &f.Convs[i]
+		if i > 0 && list[i].out == list[i-1].out { // a shortcut: its block's sum takes it in, below
+			continue
+		}
+		before := normal(c)
+		if at := block(f.Network, i); at != nil && at.Shortcut != resnet.NoShortcut {
+			skip := after[list[i-len(at.Convs)+1].in]
+			switch {
+			case at.Shortcut == resnet.Projection:
+				skip = normal(&f.Convs[i+1])
+			case at.HasProj():
+				skip = through(&f.Convs[i+1], skip)
+			}
+			for k := range before {
+				before[k].mean += skip[k].mean
+				before[k].variance += skip[k].variance
+			}
+		}
+		draws := 1.0
+		if i == 0 && f.MaxPool {
+			draws = poolDraws
+		}
+		h := newHistogram()
+		rectified := make([]moments, len(before))
+		for k, m := range before {
+			rectified[k] = rectify(h, m, draws)
+		}
+		s.hists[list[i].out], after[list[i].out] = h, rectified
+	}
+	if err := finished(s.hists); err != nil {
+		return nil, err
+	}
+	for name, h := range s.hists {
+		s.scale[name] = float64(float32(h.scale()))
+	}
+
+	readers := append(list, wire{in: f.Blocks[len(f.Blocks)-1].Name})
+	for i, w := range readers {
+		taps := 1
+		if i < len(f.Convs) {
+			taps = f.Convs[i].Kernel * f.Convs[i].Kernel
+		}
+		float, quant, power := means{count: 1}, means{count: 1}, means{count: 1}
+		if i == 0 { // the float network's input has mean 0 and deviation 1
+			for c := range 3 {
+				mean, std := float64(p.Mean[c]), float64(p.Std[c])
+				float.sum = append(float.sum, make([]float64, taps)...)
+				for range taps {
+					quant.sum = append(quant.sum, mean)
+				}
+				power.sum = append(power.sum, mean*mean+std*std)
+			}
+		} else {
+			for _, m := range after[w.in] {
+				for range taps {
+					float.sum, quant.sum = append(float.sum, m.mean), append(quant.sum, m.mean)
+				}
+				power.sum = append(power.sum, m.mean*m.mean+m.variance)
+			}
+		}
+		s.float, s.quant, s.power = append(s.float, float), append(s.quant, quant), append(s.power, power)
+	}
+	return s, nil
+}
+
+// block returns the block whose last convolution has index i, or nil.
+func block(n resnet.Network, i int) *resnet.Block {
+	at := 0
+	for k := range n.Blocks {
+		b := &n.Blocks[k]
+		at += len(b.Convs)
+		if at == i {
+			return b
+		}
+		if b.HasProj() {
+			at++
+		}
+	}
+	return nil
+}
+
+// normal is what the normalisation says of a convolution's outputs.
+func normal(c *resnet.FloatConv) []moments {
+	m := make([]moments, c.Out)
+	for o := range m {
+		m[o] = moments{float64(c.Mean[o]), float64(c.Std[o]) * float64(c.Std[o])}
+	}
+	return m
+}
+
+// through carries moments through a 1×1 convolution, inputs taken as independent: exact for a pad shortcut, which copies.
+func through(c *resnet.FloatConv, in []moments) []moments {
+	m := make([]moments, c.Out)
+	for o := range m {
+		m[o].mean = float64(c.B[o])
+		for i, w := range c.W[o*c.In : (o+1)*c.In] {
+			m[o].mean += float64(w) * in[i].mean
+			m[o].variance += float64(w) * float64(w) * in[i].variance
+		}
+	}
+	return m
+}
+
+// poolDraws is the number of independent values that the nine neighbours in a pooling window count as: they overlap in
+// most of what they see.
+const poolDraws = 3
+
+// rectify adds max(x, 0) to h, where x is the largest of draws normally distributed values, at points up to four
+// deviations from the mean with the weight of their density; and returns the moments. Beyond lie 63 of a million values.
+func rectify(h *histogram, m moments, draws float64) moments {
+	const parts, weight = 256, 1 << 20
+	std := math.Sqrt(m.variance)
+	var sum, squares, all float64
+	for k := range parts {
+		z := (float64(k)+0.5)/parts*8 - 4
+		p := math.Exp(-z*z/2) * math.Pow((1+math.Erf(z/math.Sqrt2))/2, draws-1)
+		x := max(0, m.mean+z*std)
+		h.add(x, uint64(p*weight))
+		sum += p * x
+		squares += p * x * x
+		all += p
+	}
+	mean := sum / all
+	return moments{mean, max(0, squares/all-mean*mean)}
+}
