@@ -22,6 +22,10 @@ func random(r *rand.Rand, out, in, kernel int, rows bool) (w []int8, m, b []floa
 		m[i] = float32(1.5+r.Float64()) / float32(math.Sqrt(float64(in*kernel*kernel))*73)
 		b[i] = float32(r.NormFloat64()*30 + 30)
 	}
+	if wild := r.IntN(3); wild > 0 {
+		// Values beyond what bounded kernels allow; with 3e38, infinities and sums of opposite ones.
+		m[0] *= []float32{1, 1e6, -3e38}[wild]
+	}
 	return w, m, b
 }
 
@@ -49,7 +53,11 @@ func (s shape) program(seed uint64) *Program {
 			c = s.in
 		}
 		w, m, bias := random(r, out, c, k, rows)
-		return b.Conv(ConvSpec{Name: name, In: in, Channels: out, Kernel: k, Stride: stride, Pad: pad, Rows: rows, W: w, M: m, B: bias, Residual: res, RS: float32(r.Float64()) / 32, Out: u7, Skip: i16})
+		rs := float32(r.Float64()) / 32
+		if name == "conv" && seed%4 == 3 {
+			rs *= 1e38
+		}
+		return b.Conv(ConvSpec{Name: name, In: in, Channels: out, Kernel: k, Stride: stride, Pad: pad, Rows: rows, W: w, M: m, B: bias, Residual: res, RS: rs, Out: u7, Skip: i16})
 	}
 	pad := s.kernel / 2
 	if s.rows {
@@ -190,6 +198,21 @@ func TestQuantise7(t *testing.T) {
 		if got := Quantise7(p); got != want {
 			t.Errorf("q(%d) = %d, want %d", p, got, want)
 		}
+	}
+}
+
+// TestShapesReachEveryKernel guards the other tests: bounded and clamped kernels, and NaN, must all occur.
+func TestShapesReachEveryKernel(t *testing.T) {
+	seen := map[bool]int{}
+	for i, s := range shapes() {
+		for _, o := range s.program(uint64(i)).Ops {
+			if o.Kind == Conv {
+				seen[bounded(&o)]++
+			}
+		}
+	}
+	if seen[true] < 40 || seen[false] < 40 {
+		t.Errorf("%d bounded convolutions, %d others", seen[true], seen[false])
 	}
 }
 

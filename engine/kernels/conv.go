@@ -30,21 +30,32 @@ type Kernel struct {
 	Unroll   int // groups per trip of the inner loop; must divide the groups of a tap (relaxed; fixed always takes one)
 	Residual Residual
 	Output   Output
+	Bounded  bool // |t| < MaxBounded whatever the image, so that rounding needs no clamp before it
 }
+
+// MaxBounded is the limit of a Bounded kernel's values t, in units of the output's scale.
+const MaxBounded = 1 << 16
 
 // String is the kernel's name: type, tile, unrolling, residual, output.
 func (k Kernel) String() string {
-	return fmt.Sprintf("conv_%dx8_u%d_%s_%s", k.Pixels, k.Unroll, [...]string{"none", "i16", "u7"}[k.Residual], [...]string{"u7", "both", "i16"}[k.Output])
+	clamp := "_clamped"
+	if k.Bounded {
+		clamp = ""
+	}
+	return fmt.Sprintf("conv_%dx8_u%d_%s_%s%s", k.Pixels, k.Unroll, [...]string{"none", "i16", "u7"}[k.Residual], [...]string{"u7", "both", "i16"}[k.Output], clamp)
 }
 
 // convParams are those of every conv kernel: record, block, first tile, end tile, packed activations (fixed).
 var convParams = []Type{I32, I32, I32, I32, I32}
 
 // magic is 1.5·2²³: adding it to a float32 of magnitude below 2²² leaves the nearest integer, ties to even, in the low
-// bits, because the unit in the last place of the sum is 1.
+// bits, because the unit in the last place of the sum is 1. Adding magic64, a 64th of it, to one of magnitude below 2¹⁶
+// does the same with 64 times the number.
 const (
-	magic     = 12582912
-	magicBits = 0x4b400000
+	magic       = 12582912
+	magicBits   = 0x4b400000
+	magic64     = 196608
+	magic64Bits = 0x48400000
 )
 
 // tile holds what the parts of a conv kernel share.
@@ -173,27 +184,43 @@ func (v *tile) store() {
 			v.Get(v.skip)
 			for _, l := range a {
 				v.Get(l)
-				v.V128F32(64)
-				v.Op(F32x4Mul)
-				lo := float32(0)
-				if v.k.Output == OutI16 {
-					lo = -32768
+				switch {
+				case v.k.Bounded:
+					v.integer(magic64, magic64Bits)
+				case v.k.Output == OutI16:
+					v.times64()
+					v.clamp(-32768, 32767)
+					v.integer(magic, magicBits)
+				default:
+					v.times64()
+					v.clamp(0, 32767)
+					v.integer(magic, magicBits)
 				}
-				v.round(lo, 32767)
 			}
-			v.Op(I16x8NarrowI32x4S)
+			v.Op(I16x8NarrowI32x4S) // saturates, as the contract does
+			if v.k.Bounded && v.k.Output == OutBoth {
+				v.V128I32(0)
+				v.Op(I16x8MaxS)
+			}
 			v.Mem(V128Store, 0)
 		}
 		if v.k.Output != OutI16 {
 			v.Get(v.out)
 			for _, l := range a {
 				v.Get(l)
-				v.round(0, 127)
+				if !v.k.Bounded {
+					v.clamp(0, 127)
+				}
+				v.integer(magic, magicBits)
 			}
 			v.Op(I16x8NarrowI32x4S)
 			v.Tee(v.x)
 			v.Get(v.x)
-			v.Op(I8x16NarrowI16x8U)
+			v.Op(I8x16NarrowI16x8U) // negative to 0
+			if v.k.Bounded {
+				v.V128I32(0x7f7f7f7f)
+				v.Op(I8x16MinU)
+			}
 			v.MemLane(V128Store64Lane, 0, 0)
 		}
 		if p == len(v.acc)-1 {
@@ -211,19 +238,28 @@ func (v *tile) store() {
 	}
 }
 
-// round clamps the float32 lanes on the stack to lo…hi, NaN to lo, and rounds to the nearest integer, ties to even.
-// pmax(lo, t) is lo < t ? t : lo, one instruction on every CPU, and gives lo for a NaN. (With lo = −32768 there is no
-// residual, and acc·m + b with finite m and b is never a NaN.)
-func (v *tile) round(lo, hi float32) {
+// clamp limits the float32 lanes on the stack to lo…hi, NaN to lo: pmax(lo, t) is lo < t ? t : lo, one instruction on
+// every CPU. (With lo = −32768 there is no residual, and acc·m + b with finite m and b is never a NaN.)
+func (v *tile) clamp(lo, hi float32) {
 	v.Set(v.y)
 	v.V128F32(lo)
 	v.Get(v.y)
 	v.Op(F32x4PMax)
 	v.V128F32(hi)
 	v.Op(F32x4PMin)
+}
+
+// times64 moves from the 7-bit to the 16-bit scale: exact.
+func (v *tile) times64() {
+	v.V128F32(64)
+	v.Op(F32x4Mul)
+}
+
+// integer rounds the float32 lanes on the stack to integers, ties to even, by one of the magic numbers.
+func (v *tile) integer(magic float32, bits uint32) {
 	v.V128F32(magic)
 	v.Op(F32x4Add)
-	v.V128I32(magicBits)
+	v.V128I32(bits)
 	v.Op(I32x4Sub)
 }
 

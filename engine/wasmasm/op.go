@@ -91,6 +91,7 @@ const (
 	I16x8ExtendLowI8x16U  Op = simd | 137
 	I16x8ExtendHighI8x16U Op = simd | 138
 	I16x8Add              Op = simd | 142
+	I16x8MaxS             Op = simd | 152
 
 	I32x4ExtendLowI16x8S  Op = simd | 167
 	I32x4ExtendHighI16x8S Op = simd | 168
