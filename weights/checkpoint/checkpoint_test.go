@@ -115,7 +115,10 @@ func TestFormats(t *testing.T) {
 	for _, test := range []struct {
 		file string
 		pad  resnet.Shortcut
-	}{{"cifar-append.onnx", resnet.PadAppend}, {"cifar-split.onnx", resnet.PadSplit}} {
+	}{
+		{"cifar-append.onnx", resnet.PadAppend}, {"cifar-split.onnx", resnet.PadSplit},
+		{"cifar-mean.onnx", resnet.PadAppend}, {"cifar-pool.onnx", resnet.PadAppend}, {"cifar-data.onnx", resnet.PadAppend},
+	} {
 		if err := different(load(t, "testdata/"+test.file, ""), load(t, "testdata/cifar.pth", "", test.pad), 1e-6); err != nil {
 			t.Errorf("%s: %v", test.file, err)
 		}

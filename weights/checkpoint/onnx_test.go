@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"resnet-web/resnet"
@@ -33,6 +34,35 @@ func export(t *testing.T) map[string]*resnet.Float {
 		nets[name] = f
 	}
 	return nets
+}
+
+// TestONNXVariants changes one operation of a graph for another: each is missed where it should be.
+func TestONNXVariants(t *testing.T) {
+	cfg, err := resnet.Lookup("resnet18x0.125")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := WriteONNX(&b, resnet.Random(cfg.Network(3), 1), 64); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ from, to, want string }{
+		{"Relu", "Silu", "want Relu after \"conv1\""},
+		{"MaxPool", "AvgPool", "AvgPool"},
+		{"Add", "Mul", "Mul"},
+		{"GlobalAveragePool", "GlobalLargestPool", "GlobalLargestPool"},
+		{"Flatten", "Scatter", "Scatter"},
+		{"Gemm", "Gemv", "Gemv"},
+		{"transB", "transA", "transA"},
+		{"pads", "qads", "conv1: want a plain convolution padded by half its kernel"},
+		{"strides", "ztrides", "want 3×3, stride 2, padding 1"},
+		{"logits", "digits", ""}, // in all places: nothing is wrong
+	} {
+		_, err := open(bytes.ReplaceAll(b.Bytes(), []byte(test.from), []byte(test.to)))
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s for %s: got %v, want %q in it", test.to, test.from, err, test.want)
+		}
+	}
 }
 
 // TestONNXRuntime compares onnxruntime-web with Forward. It needs node and the npm package onnxruntime-web, in a

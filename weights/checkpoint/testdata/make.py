@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Writes the fixtures beside this file: small seeded ResNets in every format that package checkpoint reads.
 
-Needs torch and numpy (and onnx, for the last); run it as python3 make.py. Values are rounded to bfloat16 and float16 first, so that
+Needs torch and onnx; run it as python3 make.py. Values are rounded to bfloat16 and float16 first, so that
 every element type holds the same numbers. golden.json has torch's logits for the picture rgb[i] = sin(0.37·i).
 """
 import collections, json, os, struct
 
+import onnx
+import onnx.numpy_helper
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -43,10 +45,11 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """A ResNet with torchvision's names; pad is "", "append" or "split"."""
+    """A ResNet with torchvision's names; pad is "", "append" or "split", tail another way to write the same ending."""
 
-    def __init__(self, width, blocks, bottleneck=False, v1=False, pad=""):
+    def __init__(self, width, blocks, bottleneck=False, v1=False, pad="", tail=""):
         super().__init__()
+        self.tail = tail
         cifar = len(blocks) == 3
         self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False) if cifar else nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -65,6 +68,10 @@ class Net(nn.Module):
         x = self.pool(F.relu(self.bn1(self.conv1(x))))
         for s in range(self.stages):
             x = getattr(self, f"layer{s + 1}")(x)
+        if self.tail == "mean":
+            return x.mean((2, 3)) @ self.fc.weight.t() + self.fc.bias
+        if self.tail == "pool":
+            return F.softmax(self.fc(F.avg_pool2d(x, int(x.shape[-1])).view(x.shape[0], -1)), 1)
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
@@ -157,6 +164,16 @@ export(bottleneck, "bottleneck.onnx", 64, False)
 export(v1, "bottleneck-v1.onnx", 64, False)
 export(append, "cifar-append.onnx", 32, False)
 export(split, "cifar-split.onnx", 32, True)
+
+for tail in ("mean", "pool"):
+    export(seeded(Net(4, [1, 1, 1], pad="append", tail=tail), 3), f"cifar-{tail}.onnx", 32, False)
+
+# The same again with every second initialiser in float16, and none as raw bytes.
+model = onnx.load(path("cifar-append.onnx"))
+for i, t in enumerate(model.graph.initializer):
+    kind = onnx.TensorProto.FLOAT16 if i % 2 else onnx.TensorProto.FLOAT
+    t.CopyFrom(onnx.helper.make_tensor(t.name, kind, t.dims, onnx.numpy_helper.to_array(t).flatten().tolist()))
+onnx.save(model, path("cifar-data.onnx"))
 
 golden = {}
 for name, net, size in (("basic", basic, 64), ("bottleneck", bottleneck, 64), ("bottleneck-v1", v1, 64), ("cifar-append", append, 32), ("cifar-split", split, 32)):
