@@ -39,7 +39,7 @@ func Decode(r io.Reader) (image.Image, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("decode: %w: want a file of at most %d MB", resnet.ErrTooLarge, MaxBytes>>20)
 	}
-	c, format, err := image.DecodeConfig(bytes.NewReader(data))
+	c, format, err := image.DecodeConfig(newFile(data))
 	if errors.Is(err, image.ErrFormat) {
 		return nil, fmt.Errorf("decode: %w: want PNG, JPEG, GIF, WebP, BMP or TIFF, got %s; convert it first", resnet.ErrDecode, sniff(data))
 	}
@@ -49,7 +49,7 @@ func Decode(r io.Reader) (image.Image, error) {
 	if err := resnet.CheckSize(c.Width, c.Height); err != nil {
 		return nil, err
 	}
-	img, _, err := image.Decode(bytes.NewReader(data))
+	img, _, err := image.Decode(newFile(data))
 	if err != nil {
 		return nil, fmt.Errorf("decode: %w: the %s is broken or cut off: %w", resnet.ErrDecode, format, err)
 	}
@@ -104,6 +104,24 @@ func studio(img image.Image) image.Image {
 }
 
 func level(v int32) byte { return byte(max(0, min(255, v>>16))) }
+
+// file is what package image takes without wrapping it in a bufio.Reader, behind which the TIFF decoder no longer sees an
+// io.ReaderAt and sets 10 MB aside for whatever a broken header asks for.
+type file struct {
+	*bytes.Reader
+	data []byte
+}
+
+func newFile(data []byte) file { return file{bytes.NewReader(data), data} }
+
+// Peek is bufio.Reader's.
+func (f file) Peek(n int) ([]byte, error) {
+	rest := f.data[len(f.data)-f.Len():]
+	if n > len(rest) {
+		return rest, io.EOF
+	}
+	return rest[:n], nil
+}
 
 // sniff names what else a file may be.
 func sniff(data []byte) string {

@@ -131,7 +131,7 @@ func TestGIFOffset(t *testing.T) {
 	}
 }
 
-// Every prefix of every file is refused with a sentinel, or is a whole picture already.
+// Every prefix of every file is refused with a sentinel, or is a whole picture already, and allocates little.
 func TestTruncated(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.*")
 	for _, name := range files {
@@ -141,7 +141,13 @@ func TestTruncated(t *testing.T) {
 		data := read(t, filepath.Base(name))
 		refused := 0
 		for n := range data {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			img, err := Decode(bytes.NewReader(data[:n]))
+			runtime.ReadMemStats(&after)
+			if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+				t.Errorf("%s cut to %d bytes: allocates %d", name, n, got)
+			}
 			if err != nil && !errors.Is(err, resnet.ErrDecode) {
 				t.Errorf("%s cut to %d of %d bytes: want ErrDecode, got %v", name, n, len(data), err)
 			}
