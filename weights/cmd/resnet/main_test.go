@@ -1,0 +1,341 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"resnet-web/resnet"
+	"resnet-web/weights"
+	"resnet-web/weights/calibrate"
+)
+
+// try runs the tool and returns what it printed.
+func try(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// must runs the tool, which must succeed, and returns what it printed.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errs := try(args...)
+	if code != 0 {
+		t.Fatalf("resnet %s: exit code %d: %s", strings.Join(args, " "), code, errs)
+	}
+	return out
+}
+
+// draw writes a picture of a gradient that depends on seed.
+func draw(t *testing.T, path string, seed int) {
+	t.Helper()
+	img := image.NewNRGBA(image.Rect(0, 0, 128, 128))
+	for y := range 128 {
+		for x := range 128 {
+			img.SetNRGBA(x, y, color.NRGBA{uint8(x*seed + y), uint8(2*x + 31*seed), uint8(x * y / (seed + 1)), 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	os.MkdirAll(filepath.Dir(path), 0o755)
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.png"), filepath.Join(dir, "b.png")
+	draw(t, a, 1)
+	draw(t, b, 2)
+	out := must(t, "classify", "-json", "-k", "3", a, b)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("want a line for each of two images, got %q", out)
+	}
+	m, err := loadModel("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range lines {
+		d := json.NewDecoder(strings.NewReader(line))
+		d.DisallowUnknownFields()
+		var got classified
+		if err := d.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		if got.File != []string{a, b}[i] || len(got.Predictions) != 3 || got.MS <= 0 {
+			t.Errorf("image %d: %+v", i, got)
+		}
+		for k, p := range got.Predictions {
+			if p.ID != m.Classes[p.Index].ID || p.Label != m.Classes[p.Index].Label("en") || p.Probability <= 0 || p.Probability > 1 ||
+				k > 0 && p.Probability > got.Predictions[k-1].Probability {
+				t.Errorf("image %d, prediction %d: %+v", i, k, p)
+			}
+		}
+		// The keys, in order, are the outside interface.
+		if !regexp.MustCompile(`^\{"file":".*","predictions":\[\{"index":\d+,"id":"n\d{8}","label":".*","probability":[0-9.e-]+\},.*\],"ms":[0-9.]+\}$`).MatchString(line) {
+			t.Errorf("keys of %s", line)
+		}
+	}
+	if text := must(t, "classify", "-lang", "zh", a); strings.Count(text, "\n") != 6 || !strings.Contains(text, " %  ") {
+		t.Errorf("want the file and five classes, got %q", text)
+	}
+}
+
+// TestClassifyGoesOn gives every kind of bad file between two good ones: each has its line, the good ones their answer.
+func TestClassifyGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.png")
+	draw(t, good, 3)
+	write := func(name, data string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	whole, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := []string{write("empty.png", ""), write("page.jpg", "<!doctype html>"), write("cut.png", string(whole[:200])), filepath.Join(dir, "none.png"), dir}
+	code, out, errs := try(append(append([]string{"classify", "-json", good}, bad...), good)...)
+	if code != 1 || strings.Count(out, "\n") != 2 || strings.Count(errs, "\n") != len(bad) {
+		t.Errorf("want two answers, %d lines of errors and exit code 1, got %d:\n%s%s", len(bad), code, out, errs)
+	}
+	for _, name := range bad {
+		if !strings.Contains(errs, "resnet: "+name+": ") {
+			t.Errorf("no line for %s in:\n%s", name, errs)
+		}
+	}
+}
+
+// fixture is a small checkpoint of another package's tests.
+const fixture = "../../checkpoint/testdata/basic.pth"
+
+// TestConvert takes a checkpoint all the way: import, info, classify both ways, eval, export.
+func TestConvert(t *testing.T) {
+	f, err := loadFloat(fixture, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	images := filepath.Join(dir, "images")
+	var list []string
+	for i := range 6 {
+		// Named by number: the labels of a network that brings none are "class 0" and so on.
+		path := filepath.Join(images, fmt.Sprint(i%f.Classes), fmt.Sprintf("%d.png", i))
+		draw(t, path, i)
+		list = append(list, path)
+	}
+	model := filepath.Join(dir, "model.msgpack")
+	text := must(t, "import", "-resize", "40", "-crop", "32", "-calib", images, "-source", "a fixture", "-licence", "MIT", "-o", model, fixture)
+	if !strings.Contains(text, "layer1.0.conv1") || !strings.Contains(text, "6 calibration images") || !strings.Contains(text, model) {
+		t.Errorf("import printed\n%s", text)
+	}
+	m, err := loadModel(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Prep.Resize != 40 || m.Prep.Crop != 32 || !strings.HasPrefix(m.Source, "a fixture, SHA-256 ") || m.Licence != "MIT" || len(m.Classes) != f.Classes {
+		t.Errorf("model: %+v %q %q", m.Prep, m.Source, m.Licence)
+	}
+	if text := must(t, "info", model); !strings.Contains(text, m.Name) || !strings.Contains(text, "a fixture") {
+		t.Errorf("info printed\n%s", text)
+	}
+
+	line := must(t, "eval", "-json", "-model", model, "-checkpoint", fixture, images)
+	if !regexp.MustCompile(`^\{"images":6,"int8":\{"top1":[0-9.]+,"top5":[0-9.]+\},"float":\{"top1":[0-9.]+,"top5":[0-9.]+\},"agreement":[0-9.]+,"images_per_second":[0-9.]+\}\n$`).MatchString(line) {
+		t.Errorf("eval -json printed %s", line)
+	}
+	line = must(t, "eval", "-json", "-n", "4", "-model", model, images)
+	if !strings.HasPrefix(line, `{"images":4,`) || !strings.Contains(line, `"float":null,"agreement":null`) {
+		t.Errorf("eval without a checkpoint printed %s", line)
+	}
+	if text := must(t, "eval", "-model", model, images); !strings.HasPrefix(text, "6 images\nint8    top-1 ") {
+		t.Errorf("eval printed\n%s", text)
+	}
+
+	out := filepath.Join(dir, "model.onnx")
+	must(t, "export", "-format", "onnx", "-o", out, model)
+	back, err := loadFloat(out, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The exported network has rounded weights and unrounded activations.
+	crop, _, err := loadImages(images, 1, m.Prep, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := f.Forward(calibrate.Normalise(crop[0], m.Prep), m.Prep.Crop, nil)
+	got := back.Forward(calibrate.Normalise(crop[0], m.Prep), m.Prep.Crop, nil)
+	var signal, noise float64
+	for i := range want {
+		signal += float64(want[i]) * float64(want[i])
+		noise += float64(want[i]-got[i]) * float64(want[i]-got[i])
+	}
+	if db := 10 * math.Log10(signal/noise); db < 20 {
+		t.Errorf("logits of the exported network: want 20 dB against the checkpoint's, got %.1f", db)
+	}
+
+	// Without images there is a warning, and the file has a default name.
+	t.Chdir(dir)
+	data, err := os.ReadFile(filepath.Join(cwd, fixture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("mine.pth", data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := try("import", "-crop", "32", "mine.pth")
+	if code != 0 || !strings.HasPrefix(errs, "resnet: warning: ") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if m, err := loadModel("mine.msgpack"); err != nil || m.Prep.Crop != 32 || m.Licence != "unknown" {
+		t.Errorf("mine.msgpack: %v, %v", m, err)
+	}
+	must(t, "classify", "-checkpoint", "mine.pth", list[0])
+}
+
+var cwd, _ = os.Getwd()
+
+// TestSeed compares the built-in model with the checkpoint it was made from, on a few validation images.
+func TestSeed(t *testing.T) {
+	const seed, val = "../../../../shared/seed/resnet18-tiny200.pth", "../../../../shared/data/tiny-imagenet/val.zip"
+	for _, path := range []string{seed, val} {
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("%s is not here: %v", path, err)
+		}
+	}
+	var e evaluation
+	if err := json.Unmarshal([]byte(must(t, "eval", "-json", "-n", "100", "-checkpoint", seed, val)), &e); err != nil {
+		t.Fatal(err)
+	}
+	// The whole set is in weights/README.md; 100 images leave room for chance.
+	if e.Images != 100 || e.Int8.Top1 < 0.35 || e.Float.Top1 < 0.35 || *e.Agreement < 0.9 {
+		t.Errorf("eval: %+v, float %+v, agreement %v", e, *e.Float, *e.Agreement)
+	}
+}
+
+// TestBuiltin holds the committed file to what the page expects of it.
+func TestBuiltin(t *testing.T) {
+	m, err := weights.Read(weights.Builtin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Name != "resnet18" || len(m.Classes) != 200 || m.Licence == "" || m.Source == "" {
+		t.Errorf("built-in model: %s, %d classes, licence %q, source %q", m.Name, len(m.Classes), m.Licence, m.Source)
+	}
+	for i, c := range m.Classes {
+		if c.ID == "" || c.Labels["en"] == "" || c.Labels["zh"] == "" {
+			t.Errorf("class %d: want an id and labels in en and zh, got %+v", i, c)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	text := must(t, "summary", "resnet50")
+	for _, want := range []string{"25,557,032", "4,089,184,256", "layer3.0.downsample.0", "projection", "identity"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("summary of resnet50 lacks %s", want)
+		}
+	}
+	var s resnet.Summary
+	if err := json.Unmarshal([]byte(must(t, "summary", "-json", "resnet50v1")), &s); err != nil || s.MACs != 3857973248 {
+		t.Errorf("summary -json resnet50v1: %d multiply-adds, %v", s.MACs, err)
+	}
+}
+
+// TestFetch is about what the tool adds; the download itself is tested in package catalogue.
+func TestFetch(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	dir := t.TempDir()
+	code, _, errs := try("fetch", "-url", server.URL, "-dir", dir, "resnet18")
+	if code != 1 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "resnet18-f37072fd.pth") || !strings.Contains(errs, dir) {
+		t.Errorf("want one line that names the file and where to put it, got %d: %s", code, errs)
+	}
+	if code, _, errs := try("fetch", "resnet99"); code != 1 || !strings.Contains(errs, "resnet18") {
+		t.Errorf("want the names of the catalogue, got %d: %s", code, errs)
+	}
+}
+
+// TestMistakes wants one line and the right exit code for each wrong call.
+func TestMistakes(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cut := write("cut.msgpack", weights.Builtin[:len(weights.Builtin)/2])
+	page := write("page.msgpack", []byte("<!DOCTYPE html><title>404</title>"))
+	flipped := bytes.Clone(weights.Builtin)
+	flipped[len(flipped)/3] ^= 4
+	damaged := write("damaged.msgpack", flipped)
+	odd := filepath.Join(dir, "set", "no class", "1.png")
+	draw(t, odd, 1)
+	labels := write("labels.txt", []byte("one\ntwo\n"))
+	for _, c := range []struct {
+		want string
+		code int
+		args []string
+	}{
+		{"no command", 2, []string{"clasify"}},
+		{"flag provided but not defined: -x", 2, []string{"classify", "-x", "a.png"}},
+		{"want at least 1 argument, got 0", 2, []string{"classify"}},
+		{"flags go before", 2, []string{"summary", "resnet18", "-json"}},
+		{"want 1 or more", 1, []string{"classify", "-k", "0", "a.png"}},
+		{"want -model or -checkpoint", 1, []string{"classify", "-model", "m", "-checkpoint", "c", "a.png"}},
+		{"-arch goes with -checkpoint", 1, []string{"classify", "-arch", "resnet18", "a.png"}},
+		{"download the model again", 1, []string{"info", cut}},
+		{"web page", 1, []string{"info", page}},
+		{"checksum", 1, []string{"classify", "-model", damaged, odd}},
+		{"no such file", 1, []string{"info", filepath.Join(dir, "none")}},
+		{"unknown architecture", 1, []string{"summary", "resnet19"}},
+		{"want 1 to 1000000 classes", 1, []string{"summary", "-size", "16", "resnet18"}},
+		{`found "no class"`, 1, []string{"eval", filepath.Join(dir, "set")}},
+		{"found none", 1, []string{"eval", t.TempDir()}},
+		{"make its own model with resnet import", 1, []string{"eval", "-checkpoint", fixture, filepath.Join(dir, "set")}},
+		{"labels, one for each output", 1, []string{"import", "-labels", labels, "-o", filepath.Join(dir, "x"), fixture}},
+		{"want three numbers", 1, []string{"import", "-mean", "1,2", fixture}},
+		{"-pad: want append or split", 1, []string{"import", "-pad", "both", fixture}},
+		{"web page", 1, []string{"export", "-format", "onnx", page}},
+		{"want -format onnx", 1, []string{"export", cut}},
+		{"checkpoint", 1, []string{"import", page}},
+	} {
+		code, out, errs := try(c.args...)
+		if code != c.code || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "resnet: ") || !strings.Contains(errs, c.want) {
+			t.Errorf("resnet %s: want exit code %d and one line with %q, got %d\n%s%s", strings.Join(c.args, " "), c.code, c.want, code, out, errs)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	whole := must(t, "help")
+	for _, c := range commands {
+		if !strings.Contains(whole, "resnet "+c.name+" "+c.args) {
+			t.Errorf("help lacks %s", c.name)
+		}
+		if text := must(t, c.name, "-h"); !strings.HasPrefix(text, "usage: resnet "+c.name+" "+c.args+"\n") {
+			t.Errorf("help of %s begins %.60q", c.name, text)
+		}
+	}
+}
