@@ -30,7 +30,7 @@ type Checkpoint struct {
 	Format string // "pth", "legacy pth", "safetensors" or "onnx"
 
 	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels, which no .pth or .safetensors
-	// tells: PadAppend (the paper, also for 0) or PadSplit.
+	// tells: PadAppend (the paper, also for 0) or PadSplit. An ONNX graph tells, and goes first.
 	Pad resnet.Shortcut
 
 	r       io.ReaderAt
@@ -45,6 +45,7 @@ type wiring struct {
 	epsilons map[string]float64 // by normalisation
 	plain    bool               // no shortcuts
 	pool     bool               // a max-pool after the stem
+	pad      resnet.Shortcut    // PadAppend or PadSplit where there are such shortcuts
 }
 
 // Open opens the checkpoint at path, whose format its first bytes tell. The file stays open until Close.

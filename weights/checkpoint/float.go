@@ -49,8 +49,12 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Pad == resnet.PadSplit {
-		cfg.Pad = resnet.PadSplit
+	pad := c.Pad
+	if c.wiring != nil {
+		pad = c.wiring.pad
+	}
+	if pad == resnet.PadSplit {
+		cfg.Pad = pad
 	}
 	net := cfg.Network(fc.shape[0])
 	if err := s.check(net); err != nil {

@@ -25,7 +25,6 @@ type graph struct {
 	bytes   int64 // of the constants so far: a tensor's place among them is its at
 	side    int64 // of the input
 	stride  int   // of all layers so far
-	pad     resnet.Shortcut
 }
 
 // link resolves constants and nodes that change nothing, finds the readers of each value, and makes sure that values
@@ -364,10 +363,11 @@ func (g *graph) padding(n *node) (*node, error) {
 	if p[1] != 0 {
 		pad = resnet.PadSplit
 	}
-	if g.pad != 0 && g.pad != pad {
+	w := g.c.wiring
+	if w.pad != 0 && w.pad != pad {
 		return nil, bad("ONNX: %v pads channels on other sides than the one before", n)
 	}
-	g.pad = pad
+	w.pad = pad
 	return g.only(n.outputs[0], "Add")
 }
 

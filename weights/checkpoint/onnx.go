@@ -150,11 +150,7 @@ func (c *Checkpoint) readONNX(size int64) error {
 	if err := g.link(); err != nil {
 		return err
 	}
-	if err := g.follow(); err != nil {
-		return err
-	}
-	c.Pad = g.pad
-	return nil
+	return g.follow()
 }
 
 func (g *graph) read(data []byte) error {
