@@ -129,9 +129,9 @@ func newSpan(n, m, crop, factor int) span {
 	best, bestCost, bestLen := span{}, math.Inf(1), 0
 	for o0 := max(0, at-margin-search); o0 <= max(0, at-margin); o0++ {
 		s0 := int(math.Round(float64(o0) * scale))
-		off0 := math.Abs(float64(s0) - float64(o0)*scale)
+		off0 := math.Abs(float64(s0) - float64(float64(o0)*scale)) // converted, so that no CPU fuses it
 		for o1 := min(m, at+crop+margin); o1 <= min(m, at+crop+margin+search); o1++ {
-			end := float64(o1) * scale
+			end := float64(float64(o1) * scale)
 			count := int(math.Round((end - float64(s0)) / float64(factor)))
 			if s0+count*factor > n {
 				count--
