@@ -73,17 +73,16 @@ func (o settings) fastest() string {
 		return "relaxed"
 	}
 	defer fixed.Close()
-	// The best of several windows, in turns: browsers optimise while the code runs, and their clocks are coarse.
-	var speed [2]float64
+	// Browsers optimise while the code runs, so the first windows do not count. A busy machine may slow down either one
+	// for a while: fixed must be clearly faster every time.
+	runsPerMillisecond(relaxed, p)
+	runsPerMillisecond(fixed, p)
 	for range 3 {
-		for i, e := range []engine.Executor{relaxed, fixed} {
-			speed[i] = max(speed[i], runsPerMillisecond(e, p, 4))
+		if runsPerMillisecond(fixed, p) < 1.15*runsPerMillisecond(relaxed, p) {
+			return "relaxed"
 		}
 	}
-	if speed[1] > 1.15*speed[0] {
-		return "fixed"
-	}
-	return "relaxed"
+	return "fixed"
 }
 
 // probe is a small network of the convolutions that take most of the time.
@@ -102,8 +101,9 @@ func probe() *engine.Program {
 	return b.Program(x, f, b.Linear("fc", f, make([]int8, classes*channels), classes, channels, scales[:classes], scales[:classes]))
 }
 
-// runsPerMillisecond repeats p for a window of some milliseconds.
-func runsPerMillisecond(e engine.Executor, p *engine.Program, window float64) float64 {
+// runsPerMillisecond repeats p for a window of time that coarse clocks can tell.
+func runsPerMillisecond(e engine.Executor, p *engine.Program) float64 {
+	const window = 4
 	picture := make([]byte, p.Input.Bytes())
 	start := now()
 	for n := 1; ; n++ {

@@ -174,7 +174,6 @@ export function inBrowsers(title, body) {
         w.browser = await launch(name);
         w.open = async (address = '/blank/') => {
           const page = await w.browser.newPage();
-          page.on('pageerror', (e) => console.error(`${name}: ${e.message}`));
           await page.goto(new URL(address, w.origin).href);
           return page;
         };
