@@ -5,16 +5,16 @@ import { strings } from './strings.js';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [
-  { file: 'orange', id: 'n07747607', en: 'orange', zh: '橙子' },
+  { file: 'monarch', id: 'n02279972', en: 'monarch butterfly', zh: '帝王蝶' },
   { file: 'espresso', id: 'n07920052', en: 'espresso', zh: '浓缩咖啡' },
+  { file: 'lighthouse', id: 'n02814860', en: 'lighthouse', zh: '灯塔' },
+  { file: 'orange', id: 'n07747607', en: 'orange', zh: '橙子' },
   { file: 'school-bus', id: 'n04146614', en: 'school bus', zh: '校车' },
-  { file: 'bell-pepper', id: 'n07720875', en: 'bell pepper', zh: '甜椒' },
   { file: 'hourglass', id: 'n03544143', en: 'hourglass', zh: '沙漏' },
-  { file: 'mushroom', id: 'n07734744', en: 'mushroom', zh: '蘑菇' },
-  { file: 'umbrella', id: 'n04507155', en: 'umbrella', zh: '雨伞' },
+  { file: 'bell-pepper', id: 'n07720875', en: 'bell pepper', zh: '甜椒' },
+  { file: 'candle', id: 'n02948072', en: 'candle', zh: '蜡烛' },
   { file: 'lemon', id: 'n07749582', en: 'lemon', zh: '柠檬' },
-  { file: 'sunglasses', id: 'n04356056', en: 'sunglasses', zh: '太阳镜' },
-  { file: 'ladybug', id: 'n02165456', en: 'ladybug', zh: '瓢虫' },
+  { file: 'keyboard', id: 'n03085013', en: 'computer keyboard', zh: '电脑键盘' },
 ];
 const SAMPLE_SIDE = 512; // pixels at which a drawing becomes a picture
 const PREVIEW_PIXELS = 100e6; // larger pictures are not decoded here before the classifier has checked them

@@ -1,0 +1,358 @@
+// The page as a person uses it, on dist/ behind the real server, in both browsers.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { inBrowsers } from './harness.mjs';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
+const manifest = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
+
+// web/serve, and before it a proxy that notes what is asked for and can fail. Below /some/where/ it leaves out all headers
+// that a plain static host would not send.
+async function site() {
+  const dir = mkdtempSync(path.join(tmpdir(), 'resnet-serve-'));
+  const binary = path.join(dir, 'serve');
+  execFileSync('go', ['build', '-o', binary, './web/serve'], { cwd: root, stdio: 'inherit' });
+  const server = spawn(binary, ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const upstream = await new Promise((resolve, reject) => {
+    server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
+    server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
+  });
+  const s = { asked: [], fails: () => false, dir };
+  const proxy = http.createServer((request, response) => {
+    const bare = request.url.startsWith('/some/where/');
+    const url = bare ? request.url.slice('/some/where'.length) : request.url;
+    s.asked.push(`${request.method} ${url}`);
+    if (s.fails(url)) return response.destroy();
+    http.request(new URL(url, upstream), { method: request.method, headers: request.headers }, (r) => {
+      const headers = bare ? Object.fromEntries(['content-type', 'content-length', 'content-encoding'].filter((h) => r.headers[h]).map((h) => [h, r.headers[h]])) : r.headers;
+      response.writeHead(r.statusCode, headers);
+      r.pipe(response);
+    }).on('error', () => response.destroy()).end();
+  });
+  await new Promise((resolve) => proxy.listen(0, 'localhost', resolve));
+  s.origin = `http://localhost:${proxy.address().port}`;
+  s.stop = () => {
+    server.removeAllListeners('exit');
+    server.kill();
+    proxy.closeAllConnections();
+    proxy.close();
+    rmSync(dir, { recursive: true });
+  };
+  return s;
+}
+
+// In the page: a PNG of 640×480 with one of our drawings in its middle.
+async function png(name) {
+  const image = new Image();
+  image.src = `samples/${name}.svg`;
+  await image.decode();
+  const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
+  const g = canvas.getContext('2d');
+  g.fillStyle = '#c8cdc9';
+  g.fillRect(0, 0, 640, 480);
+  g.drawImage(image, 80, 0, 480, 480);
+  return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+}
+
+// In the page: what the system does when files are let go over it, or pasted.
+function give(kind, files) {
+  const transfer = new DataTransfer();
+  for (const file of files) transfer.items.add(file);
+  const init = { bubbles: true, cancelable: true };
+  const target = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+  if (kind === 'paste') {
+    const event = new ClipboardEvent('paste', init);
+    Object.defineProperty(event, 'clipboardData', { value: transfer }); // Firefox lets no script fill one
+    return document.activeElement.dispatchEvent(event);
+  }
+  for (const type of ['dragenter', 'dragover', 'drop']) target.dispatchEvent(new DragEvent(type, { ...init, dataTransfer: transfer }));
+}
+
+const HELPERS = `globalThis.png = ${png}; globalThis.give = ${give}; globalThis.violations = [];
+addEventListener('securitypolicyviolation', (e) => violations.push(e.effectiveDirective + ' ' + e.blockedURI));`;
+
+inBrowsers('page', (w) => {
+  let s;
+  let pages = [];
+  before(async () => { s = await site(); });
+  after(() => s.stop());
+
+  // A page in a profile of its own: nothing kept from other tests.
+  async function visit(address = '/', { ready = true, lang = 'en' } = {}) {
+    const context = await w.browser.createBrowserContext();
+    const page = await context.newPage();
+    page.setDefaultTimeout(60_000);
+    const seen = { page, context, errors: [], outside: [] };
+    pages.push(seen);
+    page.on('pageerror', (e) => seen.errors.push(e.message));
+    page.on('request', (r) => /^(blob|data):/.test(r.url()) || new URL(r.url()).origin === s.origin || seen.outside.push(r.url()));
+    await page.setViewport({ width: 1280, height: 800 });
+    await page.evaluateOnNewDocument(`try { localStorage.getItem('lang') ?? localStorage.setItem('lang', '${lang}') } catch {} ${HELPERS}`);
+    await page.goto(s.origin + address);
+    if (ready) await page.waitForSelector('#load[data-state="ready"]');
+    return page;
+  }
+
+  // Each test ends with this: no script error, nothing that the policy forbids, nothing asked of anybody else.
+  async function leave() {
+    for (const { page, context, errors, outside } of pages.splice(0)) {
+      assert.deepEqual(await page.evaluate(() => violations), []);
+      assert.deepEqual(errors, []);
+      assert.deepEqual(outside, []);
+      await context.close();
+    }
+    const known = new Set(['/', '/manifest.json', '/favicon.ico', ...Object.keys(manifest.files).map((f) => `/${f}`)]);
+    for (const request of s.asked.splice(0)) {
+      const [method, url] = request.split(' ');
+      assert.ok(method === 'GET' && known.has(url), `unexpected request ${request}`);
+    }
+  }
+
+  const read = (page) => page.evaluate(() => ({
+    best: document.getElementById('best').textContent,
+    bars: [...document.querySelectorAll('.bar')].map((b) => ({ id: b.dataset.id, label: b.querySelector('.bar-label').textContent, percent: parseFloat(b.querySelector('.bar-value').textContent), width: b.querySelector('.fill').getBoundingClientRect().width / b.querySelector('.track').getBoundingClientRect().width })),
+    sure: document.getElementById('answer').dataset.sure,
+    facts: document.getElementById('facts').innerText,
+    spoken: document.getElementById('announcer').textContent,
+    drawn: document.getElementById('crop').getContext('2d').getImageData(0, 0, 9, 9).data.some((x) => x > 0 && x < 255),
+  }));
+  async function result(page) {
+    await page.waitForSelector('body[data-state="result"]');
+    await page.waitForFunction(() => document.getElementById('announcer').textContent && document.getAnimations().length === 0);
+    return read(page);
+  }
+  const problem = async (page) => {
+    await page.waitForSelector('body[data-state="problem"]');
+    return page.$eval('#problem-title', (e) => e.textContent);
+  };
+  const drop = (page, name) => page.evaluate(async (n) => give('drop', [new File([await png(n)], `${n}.png`, { type: 'image/png' })]), name);
+
+  test('a dropped picture gets five classes with bars', async () => {
+    const page = await visit();
+    await drop(page, 'orange');
+    const r = await result(page);
+    assert.equal(r.bars[0].id, 'n07747607', `took an orange for: ${r.best}`);
+    assert.equal(r.best, r.bars[0].label);
+    assert.equal(r.bars.length, 5);
+    for (const [i, b] of r.bars.entries()) {
+      assert.ok(b.percent >= 0 && b.percent <= 100 && (i === 0 || b.percent <= r.bars[i - 1].percent), JSON.stringify(r.bars));
+      assert.ok(Math.abs(b.width - b.percent / 100) < 0.02, `bar ${i} of ${b.percent} % is ${b.width} wide`);
+    }
+    assert.ok(r.drawn, 'the crop is not drawn');
+    assert.match(r.facts, /\d ms/);
+    assert.ok(r.spoken.includes(r.best), `the announcer says "${r.spoken}"`);
+    await leave();
+  });
+
+  if (w.name === 'chromium') {
+    test('a file dragged in from outside, by the browser itself', async () => {
+      const page = await visit();
+      const file = path.join(s.dir, 'lemon.png');
+      writeFileSync(file, Buffer.from(await page.evaluate(async () => [...new Uint8Array(await (await png('lemon')).arrayBuffer())])));
+      const cdp = await page.createCDPSession();
+      const data = { items: [], files: [file], dragOperationsMask: 1 };
+      await cdp.send('Input.dispatchDragEvent', { type: 'dragEnter', x: 900, y: 300, data });
+      assert.ok(await page.$eval('body', (b) => b.classList.contains('dragging')), 'nothing shows that a picture may be let go');
+      await cdp.send('Input.dispatchDragEvent', { type: 'dragOver', x: 900, y: 300, data });
+      await cdp.send('Input.dispatchDragEvent', { type: 'drop', x: 900, y: 300, data });
+      assert.equal((await result(page)).bars[0].id, 'n07749582');
+      assert.ok(!await page.$eval('body', (b) => b.classList.contains('dragging')));
+      await leave();
+    });
+  }
+
+  test('a pasted picture, a chosen one, and one given before the model is there', async () => {
+    const page = await visit('/', { ready: false });
+    await page.evaluate(async () => give('paste', [new File([await png('orange')], 'image.png', { type: 'image/png' })]));
+    assert.equal((await result(page)).bars[0].id, 'n07747607');
+    const file = path.join(s.dir, 'chosen.png');
+    writeFileSync(file, Buffer.from(await page.evaluate(async () => [...new Uint8Array(await (await png('bell-pepper')).arrayBuffer())])));
+    await (await page.$('#file')).uploadFile(file);
+    await page.waitForFunction(() => document.querySelector('.bar')?.dataset.id === 'n07720875');
+    assert.ok(await page.$eval('#whole', (c) => !c.hidden), 'of a picture that is not square, the whole is shown too');
+    await leave();
+  });
+
+  test('every sample is named rightly', async () => {
+    const page = await visit();
+    const wrong = [];
+    for (const button of await page.$$('.sample')) {
+      const [wanted, name] = await button.evaluate((b) => {
+        document.getElementById('announcer').textContent = '';
+        b.click();
+        return [b.dataset.id, b.title];
+      });
+      await page.waitForSelector('body[data-state="result"]');
+      const r = await read(page);
+      if (r.bars[0].id !== wanted || r.sure !== 'true') wrong.push(`${name}: ${r.bars.map((b) => `${b.label} ${b.percent} %`)} sure ${r.sure}`);
+    }
+    assert.deepEqual(wrong, []);
+    await leave();
+  });
+
+  test('the newest picture wins', async () => {
+    const page = await visit();
+    await page.evaluate(async () => {
+      const files = await Promise.all(['orange', 'lemon', 'bell-pepper'].map(async (n) => new File([await png(n)], n, { type: 'image/png' })));
+      for (const f of files) give('drop', [f]);
+    });
+    const r = await result(page);
+    assert.equal(r.bars[0].id, 'n07720875');
+    assert.match(await page.$eval('#crop', (c) => c.getAttribute('aria-label')), /bell-pepper/);
+    await leave();
+  });
+
+  test('what is no picture is said, and the next picture works', async () => {
+    const page = await visit();
+    for (const [bytes, name, type] of [['hello', 'notes.txt', 'text/plain'], ['', 'empty.png', 'image/png'], ['\x89PNG\r\n\x1a\nxx', 'cut.png', 'image/png'], ['<svg', 'broken.svg', 'image/svg+xml']]) {
+      await page.evaluate((...file) => give('drop', [new File([file[0]], file[1], { type: file[2] })]), bytes, name, type);
+      assert.match(await problem(page), /cannot be read as a picture/, name);
+      assert.ok(await page.$eval('#retry', (b) => b.hidden), 'another try cannot help');
+      await drop(page, 'orange');
+      assert.equal((await result(page)).bars[0].id, 'n07747607');
+    }
+    await page.evaluate(() => give('drop', []));
+    assert.match(await problem(page), /no picture in that/);
+    await page.evaluate(() => give('paste', []));
+    assert.match(await problem(page), /no picture in that/);
+    await drop(page, 'orange');
+    assert.equal((await result(page)).bars[0].id, 'n07747607');
+    await leave();
+  });
+
+  test('a model that does not arrive: the picture is kept, and another try works', async () => {
+    s.fails = (url) => url.endsWith('.msgpack');
+    const page = await visit('/', { ready: false });
+    assert.match(await problem(page), /model could not be downloaded/);
+    await drop(page, 'orange');
+    assert.match(await problem(page), /model could not be downloaded/);
+    s.fails = () => false;
+    await page.click('#retry');
+    assert.equal((await result(page)).bars[0].id, 'n07747607');
+    await leave();
+  });
+
+  test('the keyboard does everything', async () => {
+    const page = await visit();
+    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.dataset.id || document.activeElement.className);
+    const tabTo = async (wanted) => {
+      const way = [];
+      for (let i = 0; i < 40; i++) {
+        await page.keyboard.press('Tab');
+        way.push(await focused());
+        if (way.at(-1) === wanted) return;
+      }
+      assert.fail(`Tab does not reach ${wanted}: ${way.join(', ')}`);
+    };
+    await tabTo('open-classes');
+    await page.keyboard.press('Enter');
+    assert.equal(await focused(), 'query');
+    const list = () => page.$$eval('#class-list li', (l) => l.map((e) => e.textContent));
+    const all = (await list()).length;
+    assert.match(await page.$eval('#classes-title', (e) => e.textContent), new RegExp(`^${all} `));
+    await page.keyboard.type('n07747607');
+    assert.equal((await list()).length, 1);
+    for (let i = 0; i < 9; i++) await page.keyboard.press('Backspace');
+    await page.keyboard.type('no such thing');
+    assert.equal((await list()).length, 0);
+    assert.match(await page.$eval('#none', (e) => e.innerText), /no such thing/);
+    await page.keyboard.press('Escape');
+    assert.equal(await focused(), 'open-classes');
+    await tabTo('choose');
+    await tabTo('n07747607');
+    await page.keyboard.press('Enter');
+    await result(page);
+    assert.equal(await focused(), 'n07747607');
+
+    await page.evaluate(() => document.getElementById('main').focus());
+    await tabTo('heat-toggle');
+    await page.keyboard.press('Space');
+    assert.equal(await page.$eval('#heat-toggle', (b) => b.getAttribute('aria-checked')), 'true');
+    const heat = () => page.$eval('#heat', (c) => [getComputedStyle(c).opacity > 0 || c.classList.contains('on'), c.toDataURL()]);
+    const [on, first] = await heat();
+    assert.ok(on, 'the heat map does not show');
+    await tabTo('another');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.bar')[1].getAttribute('aria-pressed') === 'true');
+    assert.notEqual((await heat())[1], first, 'another class has the same heat map');
+    await leave();
+  });
+
+  test('Chinese and English', async () => {
+    const page = await visit();
+    await drop(page, 'orange');
+    const english = (await result(page)).best;
+    await page.click('[data-lang="zh"]');
+    await page.waitForFunction((e) => document.body.dataset.state === 'result' && document.getElementById('best').textContent !== e, {}, english);
+    const chinese = await read(page);
+    assert.equal(chinese.bars[0].id, 'n07747607');
+    assert.match(chinese.best, /^\p{Script=Han}+$/u);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
+    assert.deepEqual(await page.$$eval('[data-t]', (l) => l.filter((e) => /undefined|^$/.test(e.textContent)).map((e) => e.dataset.t)), []);
+    await leave();
+  });
+
+  test('below a path, without any special header', async () => {
+    const page = await visit('/some/where/');
+    assert.equal(await page.evaluate(() => crossOriginIsolated), false);
+    await drop(page, 'orange');
+    const r = await result(page);
+    assert.equal(r.bars[0].id, 'n07747607');
+    assert.match(r.facts, /1 thread\b/);
+    await leave();
+  });
+
+  test('without a network, after a first visit', async () => {
+    const page = await visit();
+    assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+      // The model is put away after the page is ready.
+      for (let i = 0; i < 100 && !(await (await caches.open('resnet-web')).keys()).length; i++) await new Promise((r) => setTimeout(r, 100));
+    });
+    s.fails = () => true;
+    try {
+      await page.reload();
+      await page.waitForSelector('#load[data-state="ready"]');
+      await drop(page, 'orange');
+      assert.equal((await result(page)).bars[0].id, 'n07747607');
+      assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+    } finally {
+      s.fails = () => false;
+    }
+    await leave();
+  });
+
+  test('text stands out from its ground in both colour schemes', async () => {
+    const page = await visit();
+    for (const scheme of ['light', 'dark']) {
+      if (w.name === 'firefox' && scheme === 'dark') continue; // cannot be emulated there
+      if (w.name === 'chromium') await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+      const low = await page.evaluate(() => {
+        const g = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+        const style = getComputedStyle(document.documentElement);
+        const light = (name) => {
+          g.fillStyle = style.getPropertyValue(`--${name}`);
+          g.fillRect(0, 0, 1, 1);
+          const [r, gr, b] = [...g.getImageData(0, 0, 1, 1).data].map((x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4));
+          return 0.2126 * r + 0.7152 * gr + 0.0722 * b;
+        };
+        // WCAG 2.2, 1.4.3: 4.5 for text; 1.4.11: 3 for the outlines of controls.
+        return [['ink', 'paper', 4.5], ['ink', 'card', 4.5], ['soft', 'paper', 4.5], ['soft', 'card', 4.5], ['soft', 'accent-soft', 4.5], ['accent-ink', 'accent', 4.5], ['warn', 'warn-soft', 4.5], ['accent', 'paper', 3], ['line-strong', 'card', 3], ['line-strong', 'paper', 3]]
+          .map(([a, b, want]) => [a, b, want, (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05)])
+          .filter(([, , want, got]) => got < want);
+      });
+      assert.deepEqual(low, [], scheme);
+    }
+    await leave();
+  });
+});
