@@ -25,20 +25,20 @@ func (s *session) benchmark(args []js.Value) (any, error) {
 	if err := s.executor.Run(picture); err != nil { // not counted: caches are cold
 		return nil, err
 	}
+	var err error
 	times := make([]float64, args[0].Int())
 	for i := range times {
-		start := now()
-		if err := s.executor.Run(picture); err != nil {
+		if times[i], err = mean(10, func() error { return s.executor.Run(picture) }); err != nil {
 			return nil, err
 		}
-		times[i] = now() - start
 	}
 	slices.Sort(times)
 	n := len(times)
 
+	single := s.executor.(interface{ RunOp(i int) error })
 	perOp := make([]any, len(p.Ops))
 	for i, o := range p.Ops {
-		ms, err := s.timeOp(i)
+		ms, err := mean(4, func() error { return single.RunOp(i) })
 		if err != nil {
 			return nil, err
 		}
@@ -47,15 +47,14 @@ func (s *session) benchmark(args []js.Value) (any, error) {
 	return map[string]any{"median": (times[(n-1)/2] + times[n/2]) / 2, "min": times[0], "max": times[n-1], "perOp": perOp}, nil
 }
 
-// timeOp is the mean time of op i over a few milliseconds, since clocks are coarse.
-func (s *session) timeOp(i int) (float64, error) {
-	e := s.executor.(interface{ RunOp(i int) error })
+// mean is how many ms f takes, repeated over a window of at least so many: some browsers' clocks tick once in a ms.
+func mean(window float64, f func() error) (float64, error) {
 	start := now()
 	for n := 1; ; n++ {
-		if err := e.RunOp(i); err != nil {
+		if err := f(); err != nil {
 			return 0, err
 		}
-		if t := now() - start; t >= 4 {
+		if t := now() - start; t >= window {
 			return t / float64(n), nil
 		}
 	}

@@ -1,9 +1,12 @@
 // The API of resnet.js: sources, options, results, order, cancel and close, with a small random model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inBrowsers } from './harness.mjs';
+import { commandLine, inBrowsers } from './harness.mjs';
 
 const near = (a, b, tolerance, message) => assert.ok(Math.abs(a - b) <= tolerance, `${message ?? ''}: ${a} against ${b}`);
+
+const lossless = ['scene.png', 'scene.bmp', 'scene.webp', 'animated.gif', 'alpha.png', 'dot.png'];
+const expected = commandLine(lossless);
 
 inBrowsers('api', (w) => {
   let page;
@@ -75,6 +78,18 @@ inBrowsers('api', (w) => {
       return answers;
     });
     for (const [name, answer] of Object.entries(all)) assert.deepEqual(answer, all.blob, name);
+  });
+
+  test('the command line says the same', async () => {
+    const r = await run(async (names) => {
+      const r = {};
+      for (const name of names) r[name] = (await c.classify(await picture(name), { topK: 10 })).predictions;
+      return r;
+    }, lossless);
+    for (const name of lossless) {
+      assert.deepEqual(r[name].map((p) => [p.index, p.id, p.label]), expected[name].map((p) => [p.index, p.id, p.label]), name);
+      r[name].forEach((p, i) => near(p.probability, expected[name][i].probability, 1e-6, name));
+    }
   });
 
   test('a video frame is a source', async () => {

@@ -23,16 +23,20 @@ const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript'
 export const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
 
 // The model of web/test/model.
-const model = (() => {
-  const dir = mkdtempSync(path.join(tmpdir(), 'resnet-model-'));
-  try {
-    const file = process.env.SMALL_MODEL ?? path.join(dir, 'small.msgpack');
-    if (!process.env.SMALL_MODEL) execFileSync('go', ['run', './web/test/model', file], { cwd: root, stdio: 'inherit' });
-    return readFileSync(file);
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-})();
+const made = process.env.SMALL_MODEL ? undefined : mkdtempSync(path.join(tmpdir(), 'resnet-model-'));
+const modelFile = process.env.SMALL_MODEL ?? path.join(made, 'small.msgpack');
+if (made) {
+  process.on('exit', () => rmSync(made, { recursive: true }));
+  execFileSync('go', ['run', './web/test/model', modelFile], { cwd: root, stdio: 'inherit' });
+}
+const model = readFileSync(modelFile);
+
+/** What the command line says about pictures of this folder with the same model, by name. */
+export function commandLine(names) {
+  const out = execFileSync('go', ['run', './weights/cmd/resnet', 'classify', '-model', modelFile, '-k', '10', '-json',
+    ...names.map((n) => path.join(here, 'pictures', n))], { cwd: root, encoding: 'utf8' });
+  return Object.fromEntries(out.trim().split('\n').map(JSON.parse).map((r) => [path.basename(r.file), r.predictions]));
+}
 
 function flipped(bytes) {
   bytes = Buffer.from(bytes);
