@@ -2,6 +2,7 @@
 
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
+import { bar, drawCrop, drawHeat, load as element, make, percent, pictureOf, receive } from './view.js';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [
@@ -112,15 +113,6 @@ function takeDrawing(url, name, ours) {
   take({ name, source: canvas, drawable: canvas, url: ours ? url : undefined });
 }
 
-function element(url) {
-  return new Promise((resolve, reject) => {
-    const image = new Image();
-    image.onload = () => resolve(image);
-    image.onerror = () => reject(Object.assign(new Error(`the browser cannot decode ${current?.name ?? url}`), { code: 'image-decode' }));
-    image.src = url;
-  });
-}
-
 function take(picture) {
   picture.drawable.catch(() => {}); // the classifier says what is wrong with it
   if (current?.url) URL.revokeObjectURL(current.url);
@@ -160,7 +152,7 @@ async function preview(picture) {
   if (width * height > PREVIEW_PIXELS) return;
   const side = Math.min(width, height);
   await image.decode?.().catch(() => {});
-  if (picture === current && !answer && !failure) drawCrop(image, { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side });
+  if (picture === current && !answer && !failure) drawCrop($('crop'), image, { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side });
 }
 
 // ---- States of the page: empty, busy, result, problem
@@ -208,7 +200,6 @@ function showProblem() {
   $('problem-choose').classList.toggle('secondary', !$('retry').hidden);
 }
 
-const percent = (p) => new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(p);
 const tenths = (ms) => ms.toLocaleString(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 function showAnswer(fresh) {
@@ -219,8 +210,8 @@ function showAnswer(fresh) {
   $('best').textContent = best.label;
   $('unsure-note').hidden = sure;
   $('crop').setAttribute('aria-label', t.crop(current.name));
-  const bars = predictions.map((p, i) => bar(p, i, fresh));
-  $('bars').replaceChildren(...bars);
+  $('bars').replaceChildren(...predictions.map((p, i) => bar(p, i, lang)));
+  $('bars').classList.toggle('fresh', fresh);
   $('bars-hint').hidden = false;
   const ms = { inference: tenths(timings.inference), total: tenths(timings.total) };
   $('facts').replaceChildren(
@@ -228,26 +219,13 @@ function showAnswer(fresh) {
     ...fact(t.runs, t.runsValue(simd, info.threads)),
     ...fact(t.model, t.modelValue(modelName(), info.classes.length, info.bytes)),
   );
-  drawCrop(drawn, heatmap.box);
+  drawCrop($('crop'), drawn, heatmap.box);
   drawWhole(drawn, heatmap.box);
   showHeat();
   if (fresh) {
-    announce(t.announce(best.label, percent(best.probability), sure));
+    announce(t.announce(best.label, percent(best.probability, lang), sure));
     reveal($('stage'));
   }
-}
-
-function bar({ index, id, label, probability }, rank, fresh) {
-  const li = document.createElement('li');
-  const button = make('button', 'bar', { type: 'button', title: id });
-  Object.assign(button.dataset, { index, id });
-  button.append(make('span', 'bar-label', {}, label), make('span', 'bar-value', {}, percent(probability)), make('span', 'track', {}, make('span', 'fill')));
-  button.style.setProperty('--p', probability);
-  button.style.setProperty('--rank', rank);
-  if (fresh) button.classList.add('fresh');
-  button.addEventListener('click', () => pickHeat(index));
-  li.append(button);
-  return li;
 }
 
 function fact(name, [strong, rest]) {
@@ -272,18 +250,6 @@ const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 // ---- The crop and its heat map
 
 const heatOn = () => $('heat-toggle').getAttribute('aria-checked') === 'true';
-
-// At most one canvas pixel per device pixel, and no enlarging beyond what the picture has.
-function drawCrop(image, box) {
-  const canvas = $('crop');
-  const most = Math.round(canvas.clientWidth * devicePixelRatio) || 512;
-  canvas.width = canvas.height = Math.min(most, 1024);
-  const g = canvas.getContext('2d');
-  g.fillStyle = '#fff';
-  g.fillRect(0, 0, canvas.width, canvas.height);
-  g.imageSmoothingQuality = 'high';
-  g.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);
-}
 
 // A small view of a picture that is not square, with the crop marked on it.
 function drawWhole(image, box) {
@@ -311,36 +277,10 @@ function drawWhole(image, box) {
   g.strokeRect(box.x * sx + 1.5, box.y * sy + 1.5, box.width * sx - 3, box.height * sy - 3);
 }
 
-// Dark violet, red, orange, pale yellow: lightness rises all along, so it reads without colour too.
-const RAMP = [[30, 12, 60], [120, 28, 109], [207, 68, 70], [251, 155, 30], [252, 255, 190]];
-
-function drawHeat({ width, height, data }) {
-  const side = 96;
-  const canvas = $('heat');
-  canvas.width = canvas.height = side;
-  const most = Math.max(1e-6, ...data);
-  const at = (x, y) => Math.max(0, data[Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x))]) / most;
-  const g = canvas.getContext('2d');
-  const pixels = g.createImageData(side, side);
-  for (let i = 0; i < side * side; i++) {
-    // Cell centres of the map lie at half cells of the crop; between them, bilinear.
-    const x = ((i % side) + 0.5) / side * width - 0.5;
-    const y = (Math.floor(i / side) + 0.5) / side * height - 0.5;
-    const [x0, y0] = [Math.floor(x), Math.floor(y)];
-    const [fx, fy] = [x - x0, y - y0];
-    const v = (at(x0, y0) * (1 - fx) + at(x0 + 1, y0) * fx) * (1 - fy) + (at(x0, y0 + 1) * (1 - fx) + at(x0 + 1, y0 + 1) * fx) * fy;
-    const p = v * (RAMP.length - 1);
-    const k = Math.min(RAMP.length - 2, Math.floor(p));
-    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = RAMP[k][c] + (RAMP[k + 1][c] - RAMP[k][c]) * (p - k);
-    pixels.data[4 * i + 3] = 165 - 60 * v;
-  }
-  g.putImageData(pixels, 0, 0);
-}
-
 function showHeat() {
   const on = heatOn();
   $('heat').classList.toggle('on', on);
-  drawHeat(answer.heatmap);
+  drawHeat($('heat'), answer.heatmap);
   for (const b of $('bars').querySelectorAll('button')) b.setAttribute('aria-pressed', on && Number(b.dataset.index) === shownClass);
   const label = answer.predictions.find((p) => p.index === shownClass)?.label ?? '';
   $('caption').textContent = on ? t.heatCaption(label) : t.saw(info.inputSize);
@@ -391,6 +331,10 @@ for (const id of ['file', 'camera']) {
   });
 }
 $('heat-toggle').addEventListener('click', () => setHeat(!heatOn()));
+$('bars').addEventListener('click', ({ target }) => {
+  const button = target.closest('.bar');
+  if (button) pickHeat(Number(button.dataset.index));
+});
 $('retry').addEventListener('click', () => {
   if (!info) reload();
   if (current) classify();
@@ -401,34 +345,11 @@ $('retry').addEventListener('click', () => {
   }
 });
 
-let depth = 0; // of drag events; they come for every element entered and left
-const drag = (on) => body.classList.toggle('dragging', on);
-addEventListener('dragenter', (e) => {
-  e.preventDefault();
-  if (++depth === 1) drag(true);
-});
-addEventListener('dragleave', () => {
-  if (--depth <= 0) drag(depth = 0);
-});
-addEventListener('dragover', (e) => {
-  e.preventDefault();
-  e.dataTransfer.dropEffect = 'copy';
-});
-addEventListener('drop', (e) => {
-  e.preventDefault();
-  drag(depth = 0);
-  takeTransfer(e.dataTransfer);
-});
-addEventListener('paste', (e) => {
-  if (e.target.matches?.('input') && !e.clipboardData.files.length) return;
-  e.preventDefault();
-  takeTransfer(e.clipboardData);
-});
+receive(takeTransfer);
 
 function takeTransfer(transfer) {
   $('classes').close();
-  const files = [...transfer.files];
-  const file = files.find((f) => f.type.startsWith('image/')) ?? files[0];
+  const file = pictureOf(transfer);
   if (file) return takeFile(file);
   run?.abort();
   fail({ code: 'no-picture', message: '' });
@@ -437,7 +358,8 @@ function takeTransfer(transfer) {
 // ---- Samples
 
 for (const sample of SAMPLES) {
-  const url = `samples/${sample.file}.svg`;
+  const file = `samples/${sample.file}.svg`;
+  const url = globalThis.inlined?.[file] ?? file; // the offline page carries its files inside
   const button = make('button', 'sample', { type: 'button' }, make('img', '', { src: url, alt: '', width: 96, height: 96, decoding: 'async' }));
   button.addEventListener('click', () => takeDrawing(url, sample[lang], false));
   button.dataset.id = sample.id;
@@ -523,14 +445,6 @@ function remembered() {
 }
 
 // ---- Small things
-
-function make(tag, className, attributes = {}, ...children) {
-  const e = document.createElement(tag);
-  if (className) e.className = className;
-  for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
-  e.append(...children);
-  return e;
-}
 
 function announce(text) {
   $('announcer').textContent = '';

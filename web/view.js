@@ -1,0 +1,103 @@
+// What the page and the embedded frame share: how pictures come in, the bars, the crop and its heat map.
+
+export function make(tag, className, attributes = {}, ...children) {
+  const e = document.createElement(tag);
+  if (className) e.className = className;
+  for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
+  e.append(...children);
+  return e;
+}
+
+/** Calls take with the DataTransfer of whatever is let go over the document or pasted into it. */
+export function receive(take) {
+  let depth = 0; // of drag events; they come for every element entered and left
+  const drag = (on) => document.body.classList.toggle('dragging', on);
+  addEventListener('dragenter', (e) => {
+    e.preventDefault();
+    if (++depth === 1) drag(true);
+  });
+  addEventListener('dragleave', () => {
+    if (--depth <= 0) drag(depth = 0);
+  });
+  addEventListener('dragover', (e) => {
+    e.preventDefault();
+    e.dataTransfer.dropEffect = 'copy';
+  });
+  addEventListener('drop', (e) => {
+    e.preventDefault();
+    drag(depth = 0);
+    take(e.dataTransfer);
+  });
+  addEventListener('paste', (e) => {
+    if (e.target.matches?.('input') && !e.clipboardData.files.length) return;
+    e.preventDefault();
+    take(e.clipboardData);
+  });
+}
+
+/** The picture among the files of a DataTransfer, or else the first file; undefined if there is none. */
+export function pictureOf(transfer) {
+  const files = [...transfer.files];
+  return files.find((f) => f.type.startsWith('image/')) ?? files[0];
+}
+
+/** Resolves with a decoded image element. */
+export function load(url) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(Object.assign(new Error('the browser cannot decode this picture'), { code: 'image-decode' }));
+    image.src = url;
+  });
+}
+
+export function percent(p, lang) {
+  return new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(p);
+}
+
+/** A list item with a button that shows one prediction as a bar. */
+export function bar({ index, id, label, probability }, rank, lang) {
+  const button = make('button', 'bar', { type: 'button', title: id });
+  Object.assign(button.dataset, { index, id });
+  button.append(make('span', 'bar-label', {}, label), make('span', 'bar-value', {}, percent(probability, lang)), make('span', 'track', {}, make('span', 'fill')));
+  button.style.setProperty('--p', probability);
+  button.style.setProperty('--rank', rank);
+  return make('li', '', {}, button);
+}
+
+/** Draws the box of an image: at most one canvas pixel per device pixel, and no more than 1024 a side. */
+export function drawCrop(canvas, image, box) {
+  const most = Math.round(canvas.clientWidth * devicePixelRatio) || 512;
+  canvas.width = canvas.height = Math.min(most, 1024);
+  const g = canvas.getContext('2d');
+  g.fillStyle = '#fff';
+  g.fillRect(0, 0, canvas.width, canvas.height);
+  g.imageSmoothingQuality = 'high';
+  g.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);
+}
+
+// Dark violet, red, orange, pale yellow: lightness rises all along, so it reads without colour too.
+const RAMP = [[30, 12, 60], [120, 28, 109], [207, 68, 70], [251, 155, 30], [252, 255, 190]];
+
+/** Draws a heat map, to be laid over the crop. */
+export function drawHeat(canvas, { width, height, data }) {
+  const side = 96;
+  canvas.width = canvas.height = side;
+  const most = Math.max(1e-6, ...data);
+  const at = (x, y) => Math.max(0, data[Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x))]) / most;
+  const g = canvas.getContext('2d');
+  const pixels = g.createImageData(side, side);
+  for (let i = 0; i < side * side; i++) {
+    // Cell centres of the map lie at half cells of the crop; between them, bilinear.
+    const x = ((i % side) + 0.5) / side * width - 0.5;
+    const y = (Math.floor(i / side) + 0.5) / side * height - 0.5;
+    const [x0, y0] = [Math.floor(x), Math.floor(y)];
+    const [fx, fy] = [x - x0, y - y0];
+    const v = (at(x0, y0) * (1 - fx) + at(x0 + 1, y0) * fx) * (1 - fy) + (at(x0, y0 + 1) * (1 - fx) + at(x0 + 1, y0 + 1) * fx) * fy;
+    const p = v * (RAMP.length - 1);
+    const k = Math.min(RAMP.length - 2, Math.floor(p));
+    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = RAMP[k][c] + (RAMP[k + 1][c] - RAMP[k][c]) * (p - k);
+    pixels.data[4 * i + 3] = 165 - 60 * v;
+  }
+  g.putImageData(pixels, 0, 0);
+}
