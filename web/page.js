@@ -2,7 +2,7 @@
 
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
-import { bar, drawCrop, drawHeat, load as element, make, percent, pictureOf, receive } from './view.js';
+import { bar, drawCrop, drawHeat, drawing, load as element, make, middle, percent, pictureOf, receive } from './view.js';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [
@@ -17,8 +17,6 @@ const SAMPLES = [
   { file: 'lemon', id: 'n07749582', en: 'lemon', zh: '柠檬' },
   { file: 'keyboard', id: 'n03085013', en: 'computer keyboard', zh: '电脑键盘' },
 ];
-const SAMPLE_SIDE = 512; // pixels at which a drawing becomes a picture
-const PREVIEW_PIXELS = 100e6; // larger pictures are not decoded here before the classifier has checked them
 
 const $ = (id) => document.getElementById(id);
 const body = document.body;
@@ -95,21 +93,8 @@ function takeFile(file) {
   take({ name: file.name || t.picture, source: file, url, drawable: element(url) });
 }
 
-// A drawing has no pixels until somebody says how many.
 function takeDrawing(url, name, ours) {
-  const canvas = element(url).then((image) => {
-    const w = image.naturalWidth || 1;
-    const h = image.naturalHeight || 1;
-    const scale = SAMPLE_SIDE / Math.min(w, h);
-    const c = document.createElement('canvas');
-    c.width = Math.min(4 * SAMPLE_SIDE, Math.round(w * scale));
-    c.height = Math.min(4 * SAMPLE_SIDE, Math.round(h * scale));
-    const g = c.getContext('2d');
-    g.fillStyle = '#fff';
-    g.fillRect(0, 0, c.width, c.height);
-    g.drawImage(image, 0, 0, c.width, c.height);
-    return c;
-  });
+  const canvas = drawing(url);
   take({ name, source: canvas, drawable: canvas, url: ours ? url : undefined });
 }
 
@@ -147,12 +132,10 @@ async function classify() {
 async function preview(picture) {
   const image = await picture.drawable.catch(() => null);
   if (!image || picture !== current || answer || failure) return;
-  const width = image.naturalWidth ?? image.width;
-  const height = image.naturalHeight ?? image.height;
-  if (width * height > PREVIEW_PIXELS) return;
-  const side = Math.min(width, height);
+  const box = middle(image);
+  if (!box) return;
   await image.decode?.().catch(() => {});
-  if (picture === current && !answer && !failure) drawCrop($('crop'), image, { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side });
+  if (picture === current && !answer && !failure) drawCrop($('crop'), image, box);
 }
 
 // ---- States of the page: empty, busy, result, problem

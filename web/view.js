@@ -51,6 +51,35 @@ export function load(url) {
   });
 }
 
+const SIDE = 512; // pixels at which a drawing becomes a picture
+
+/** Resolves with a canvas that shows a drawing (SVG), which has no pixels until somebody says how many. */
+export async function drawing(url) {
+  const image = await load(url);
+  const w = image.naturalWidth || 1;
+  const h = image.naturalHeight || 1;
+  const scale = SIDE / Math.min(w, h);
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.min(4 * SIDE, Math.round(w * scale));
+  canvas.height = Math.min(4 * SIDE, Math.round(h * scale));
+  const g = canvas.getContext('2d');
+  g.fillStyle = '#fff';
+  g.fillRect(0, 0, canvas.width, canvas.height);
+  g.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+const PREVIEW_PIXELS = 100e6; // larger pictures are not decoded here before the classifier has checked them
+
+/** The square in the middle, to show before the classifier says what it saw; null for a picture too large to show. */
+export function middle(image) {
+  const width = image.naturalWidth ?? image.width;
+  const height = image.naturalHeight ?? image.height;
+  if (width * height > PREVIEW_PIXELS) return null;
+  const side = Math.min(width, height);
+  return { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side };
+}
+
 export function percent(p, lang) {
   return new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(p);
 }
