@@ -22,8 +22,11 @@ type BrowserOptions struct {
 	SIMD    SIMD
 	Threads int // wanted; 1 without cross-origin isolation
 
-	// Spawn makes a Worker that runs web/kernel.js. It is called Threads−1 times.
-	Spawn func() js.Value
+	// Spawn has a Worker started that runs web/kernel.js and is sent { module, memory }. It is called Threads−1 times
+	// and may return before the Worker runs.
+	Spawn func(module, memory js.Value)
+
+	choose func(o *Op, relaxed bool, threads int) choice // nil: choose
 }
 
 // BrowserExecutor runs the emitted machine in the page's own engine.
@@ -34,11 +37,12 @@ type BrowserExecutor struct {
 	run, op js.Value
 	words   js.Value // Int32Array, for the control area
 	epoch   int
-	workers []js.Value
+	threads int
+	shared  bool
 	broken  bool
 }
 
-// startTimeout is how long kernel workers may take to report ready; the others work without those that do not.
+// startTimeout is how long kernel workers may take to begin to serve; the others work without those that do not.
 const startTimeout = 3 * time.Second
 
 // Browser returns an executor on the machine for o.SIMD. It must run in a worker: it compiles synchronously, and with
@@ -46,7 +50,7 @@ const startTimeout = 3 * time.Second
 //
 // # Notes
 //
-// Only workers that report ready in time are counted: see Threads.
+// Only workers that begin to serve in time are counted: see Threads.
 //
 // # Errors
 //
@@ -57,7 +61,10 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	if !shared {
 		o.Threads = 1
 	}
-	m, err := lower(p, o.SIMD == Relaxed, o.Threads)
+	if o.choose == nil {
+		o.choose = choose
+	}
+	m, err := lower(p, o.SIMD == Relaxed, o.Threads, o.choose)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +80,7 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	js.CopyBytesToJS(source, code)
 	module := wasm.Get("Module").New(source)
 	exports := wasm.Get("Instance").New(module, map[string]any{"env": map[string]any{"memory": memory}}).Get("exports")
-	e = &BrowserExecutor{p: p, m: m, run: exports.Get("run"), op: exports.Get("op"),
+	e = &BrowserExecutor{p: p, m: m, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
 		view: js.Global().Get("Uint8Array").New(memory.Get("buffer")), words: js.Global().Get("Int32Array").New(memory.Get("buffer"))}
 	for _, part := range m.parts {
 		js.CopyBytesToJS(e.bytes(part.at, len(part.data)), part.data)
@@ -86,73 +93,29 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 }
 
 // Threads is the number of threads that share every op.
-func (e *BrowserExecutor) Threads() int { return 1 + len(e.workers) }
+func (e *BrowserExecutor) Threads() int { return e.threads }
 
 // Bytes is the size of the machine's memory.
 func (e *BrowserExecutor) Bytes() int { return e.m.pages() * wasmPage }
 
-// spawn starts the kernel workers, waits until they are ready or the time is up, and numbers those that are.
+// spawn starts the kernel workers and waits until all serve or the time is up. They say so in the memory, not by
+// messages, which another thread would have to pass on while this one may block.
 func (e *BrowserExecutor) spawn(o BrowserOptions, module, memory js.Value) {
-	ready := make(chan js.Value, o.Threads)
-	failed := make(chan js.Value, o.Threads)
-	pending := 0
-	var all []js.Value
-	var funcs []js.Func
 	for range o.Threads - 1 {
-		w := o.Spawn()
-		on := func(c chan js.Value) js.Func {
-			f := js.FuncOf(func(js.Value, []js.Value) any { c <- w; return nil })
-			funcs = append(funcs, f)
-			return f
-		}
-		w.Set("onmessage", on(ready))
-		w.Set("onerror", on(failed))
-		w.Call("postMessage", map[string]any{"module": module, "memory": memory})
-		all = append(all, w)
-		pending++
+		o.Spawn(module, memory)
 	}
-	timeout := time.After(startTimeout)
-	for ; pending > 0; pending-- {
-		select {
-		case w := <-ready:
-			e.workers = append(e.workers, w)
-			continue
-		case <-failed:
-			continue
-		case <-timeout:
-		}
-		break
+	load := func() int { return js.Global().Get("Atomics").Call("load", e.words, kernels.CtlReady/4).Int() }
+	ready := load()
+	for end := time.Now().Add(startTimeout); ready < o.Threads-1 && time.Now().Before(end); ready = load() {
+		time.Sleep(time.Millisecond)
 	}
-	for _, w := range all {
-		w.Set("onmessage", nil)
-		w.Set("onerror", nil)
-	}
-	for _, f := range funcs {
-		f.Release()
-	}
-	e.words.SetIndex(kernels.CtlThreads/4, e.Threads())
-	for i, w := range e.workers {
-		w.Call("postMessage", i+1)
-	}
-	for _, w := range all {
-		if !contains(e.workers, w) {
-			w.Call("terminate")
-		}
-	}
-}
-
-func contains(list []js.Value, v js.Value) bool {
-	for _, x := range list {
-		if x.Equal(v) {
-			return true
-		}
-	}
-	return false
+	e.threads = 1 + ready
+	e.words.SetIndex(kernels.CtlThreads/4, e.threads)
 }
 
 // wake starts the workers on the program at an address; 0 ends them.
 func (e *BrowserExecutor) wake(program int) {
-	if len(e.workers) == 0 {
+	if !e.shared {
 		return
 	}
 	e.words.SetIndex(kernels.CtlProgram/4, program)
@@ -195,13 +158,10 @@ func (e *BrowserExecutor) Read(t Tensor, dst []byte) (err error) {
 	return nil
 }
 
-// Close ends the kernel workers and lets go of the memory.
+// Close tells the kernel workers to end and lets go of the memory.
 func (e *BrowserExecutor) Close() (err error) {
 	defer catch(&err)
 	e.wake(0)
-	for _, w := range e.workers {
-		w.Call("terminate")
-	}
 	*e = BrowserExecutor{p: e.p, m: e.m, broken: true}
 	return nil
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"syscall/js"
 	"testing"
+	"time"
+
+	"resnet-web/engine/kernels"
 )
 
 // These tests run in a worker of a real browser: web/test/engine.test.mjs compiles and starts them there, with
@@ -20,7 +23,7 @@ func browserExecutors(t *testing.T) (list []BrowserOptions) {
 			continue
 		}
 		for _, threads := range []int{1, 2, 3} {
-			list = append(list, BrowserOptions{SIMD: simd, Threads: threads, Spawn: func() js.Value { return spawn.Invoke() }})
+			list = append(list, BrowserOptions{SIMD: simd, Threads: threads, Spawn: func(module, memory js.Value) { spawn.Invoke(module, memory) }})
 		}
 	}
 	return list
@@ -47,6 +50,38 @@ func TestBrowserEqualsReference(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Kernel workers that come too late to be counted must leave the others alone.
+func TestBrowserLateWorkers(t *testing.T) {
+	list := browserExecutors(t)
+	if !js.Global().Get("crossOriginIsolated").Truthy() {
+		t.Skip("no threads without isolation")
+	}
+	o := list[1]
+	start, spawned := o.Spawn, 0
+	var module, memory js.Value
+	o.Threads, o.Spawn = 3, func(mod, mem js.Value) {
+		if module, memory = mod, mem; spawned == 0 {
+			start(mod, mem)
+		}
+		spawned++
+	}
+	s := shapes()[0]
+	p := s.program(0)
+	e, err := Browser(p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if e.Threads() != 2 || spawned != 2 {
+		t.Fatalf("want 2 threads of 3, have %d; %d spawned", e.Threads(), spawned)
+	}
+	start(module, memory)
+	for e.words.Index(kernels.CtlReady/4).Int() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	runBoth(t, p, e)
 }
 
 func TestFastest(t *testing.T) {

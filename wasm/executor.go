@@ -10,10 +10,10 @@ import (
 
 // settings are what open is given to choose an executor by.
 type settings struct {
-	simd           string // auto, relaxed, fixed, none
-	relaxed, fixed bool   // what the browser has
-	threads        int    // 0: auto
-	spawn          js.Value
+	simd           string   // auto, relaxed, fixed, none
+	relaxed, fixed bool     // what the browser has
+	threads        int      // 0: auto
+	spawn          js.Value // see engine.BrowserOptions; undefined without kernel.js
 }
 
 func readSettings(v js.Value) settings {
@@ -42,7 +42,11 @@ func (o settings) open(p *engine.Program) (e engine.Executor, simd string, threa
 		cores := js.Global().Get("navigator").Get("hardwareConcurrency").Int()
 		threads = min(cores, max(4, cores/2), 8)
 	}
-	b, err := engine.Browser(p, engine.BrowserOptions{SIMD: engine.SIMD(simd), Threads: threads, Spawn: func() js.Value { return o.spawn.Invoke() }})
+	options := engine.BrowserOptions{SIMD: engine.SIMD(simd), Threads: threads}
+	if o.spawn.Truthy() {
+		options.Spawn = func(module, memory js.Value) { o.spawn.Invoke(module, memory) }
+	}
+	b, err := engine.Browser(p, options)
 	if err != nil {
 		return nil, "", 0, err
 	}

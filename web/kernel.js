@@ -1,7 +1,5 @@
-// A kernel thread: runs the machine that engine.Browser emitted, over its shared memory, until it is terminated.
-let machine;
-onmessage = ({ data }) => {
-  if (machine) return machine.exports.serve(data);
-  machine = new WebAssembly.Instance(data.module, { env: { memory: data.memory } });
-  postMessage('ready');
+// A kernel thread: runs the machine that engine.Browser emitted, over its shared memory, until the executor is closed.
+onmessage = ({ data: { module, memory } }) => {
+  new WebAssembly.Instance(module, { env: { memory } }).exports.serve();
+  close();
 };

@@ -62,6 +62,7 @@ class Classifier {
   #parts;
   #settings;
   #worker = null; // started by the first job that needs it
+  #kernels = []; // the worker's further threads
   #request = null; // what the worker is busy with: { id, resolve, reject, onProgress }
   #serial = 0;
   #jobs = []; // calls that wait for their turn, the current one included
@@ -117,7 +118,7 @@ class Classifier {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.#worker?.terminate();
+    this.#terminate();
     this.#request?.reject(closed());
     clearTimeout(this.#request?.timer);
     this.#worker = this.#request = null;
@@ -223,6 +224,7 @@ class Classifier {
   #receive(worker, data) {
     if (worker !== this.#worker) return;
     if (data?.crash) return this.#lose(worker, data.crash.message, data.crash.code);
+    if (data?.kernel) return this.#startKernel(data.kernel);
     const request = this.#request;
     if (!request || data?.id !== request.id) return;
     if (data.progress) {
@@ -246,10 +248,25 @@ class Classifier {
     this.#request.timer = setTimeout(() => this.#lose(worker, 'it did not come back after a cancel'), GRACE);
   }
 
+  // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver listen
+  // for workers, a worker that starts another often blocks for good. It waits on the same condition variable as the new
+  // worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a thread less.
+  #startKernel(message) {
+    const kernel = startWorker(this.#parts.kernel);
+    kernel.onerror = (e) => e.preventDefault();
+    kernel.postMessage(message);
+    this.#kernels.push(kernel);
+  }
+
+  #terminate() {
+    this.#worker?.terminate();
+    for (const kernel of this.#kernels.splice(0)) kernel.terminate();
+  }
+
   // Drops a worker; the next job starts another.
   #lose(worker, why, code = 'worker-crashed') {
     if (worker !== this.#worker) return;
-    worker.terminate();
+    this.#terminate();
     const request = this.#request;
     this.#worker = this.#request = null;
     clearTimeout(request?.timer);

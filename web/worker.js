@@ -1,6 +1,6 @@
 // The worker behind resnet.js: it loads the Go runtime and a model, decodes pictures, and passes pixels to Go.
 // One request runs at a time. Messages in: { id, op, … }, { op: 'cancel', id }; out: { id, value }, { id, error },
-// { id, progress }, or { crash } when the runtime is beyond use.
+// { id, progress }, { kernel } to have a kernel thread started, or { crash } when the runtime is beyond use.
 'use strict';
 
 let go; // the functions that Go has set, see wasm/main.go
@@ -37,7 +37,8 @@ const ops = {
     await startGo(m.exec, module);
     report(m.id, 'warmup', 0, 1);
     const { name, blob, verified = false } = model;
-    const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, { ...simd, threads: m.threads, spawn: () => spawn(m.kernel) }, m.lang), name);
+    const spawn = m.kernel && ((module, memory) => postMessage({ kernel: { module, memory } }));
+    const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, { ...simd, threads: m.threads, spawn }, m.lang), name);
     report(m.id, 'warmup', 1, 1);
     if (model.keep) setTimeout(model.keep);
     return { info: { model: name, ...info, bytes: blob.size, ...(isNoisy() && { noise: true }) }, module, model: { model: blob, name, verified } };
@@ -221,12 +222,6 @@ async function download(url, code, see, progress) {
 function describe(bytes) {
   const head = String.fromCharCode(...bytes.subarray(0, 40)).replace(/[^ -~]+/g, '.');
   return bytes.length ? `${bytes.length} bytes that begin with "${head}"` : 'an empty file';
-}
-
-// A worker may not start another from another origin's script by URL, but a blob may import that script.
-function spawn(url) {
-  if (new URL(url).origin === location.origin) return new Worker(url);
-  return new Worker(URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' })));
 }
 
 async function startGo(exec, module) {

@@ -10,7 +10,8 @@
 //
 //	run(program, thread, threads) → 0, or 1 when a barrier timed out
 //	op(record, thread, threads)     one record, no barrier
-//	serve(thread)                   shared memory only: waits for work and runs it until told to stop
+//	serve()                         shared memory only: takes the next thread number, then waits for work and runs it until
+//	                                told to stop, or at once if the calls have fewer threads
 //
 // # Memory
 //
@@ -27,9 +28,10 @@ const (
 	CtlPhase   = 4  // barriers passed
 	CtlEpoch   = 8  // calls begun: workers wait for it to change
 	CtlProgram = 12 // address of the program of this call; 0 tells workers to stop
-	CtlThreads = 16 // threads of every call
+	CtlThreads = 16 // threads of every call, set before the first
+	CtlReady   = 20 // workers that have begun to serve; the first is thread 1
 
-	ControlSize = 64
+	ControlSize = kEnd
 )
 
 // BarrierTimeout is how long a thread waits for the others, in nanoseconds, before the call fails.
@@ -224,12 +226,18 @@ func barrier(f *Func, threads, phase, spin Local) {
 	})
 }
 
-// serve emits the life of a worker: wait for the epoch to move on, run, and again. Epochs start at 0, so a worker that
-// comes late still finds its first call.
+// serve emits the life of a worker: take a number, wait for the epoch to move on, run, and again. Epochs start at 0, so a
+// worker that is slow to wait still finds its first call; one that took its number too late to be counted leaves.
 func serve(m *Module, run *Func) {
-	f := m.Func("serve", []Type{I32}, nil)
-	thread := f.Param(0)
+	f := m.Func("serve", nil, nil)
+	thread := f.Local(I32)
 	epoch := f.Local(I32)
+	f.I32(0)
+	f.I32(1)
+	f.Mem(I32AtomicRmwAdd, CtlReady)
+	f.I32(1)
+	f.Op(I32Add)
+	f.Set(thread)
 	f.Loop(func(next Label) {
 		f.Block(func(work Label) {
 			f.Loop(func(again Label) {
@@ -250,6 +258,11 @@ func serve(m *Module, run *Func) {
 		f.I32(0)
 		f.Mem(I32AtomicLoad, CtlProgram)
 		f.Op(I32Eqz)
+		f.If(func() { f.Return() })
+		f.Get(thread)
+		f.I32(0)
+		f.Mem(I32AtomicLoad, CtlThreads)
+		f.Op(I32GeU)
 		f.If(func() { f.Return() })
 		f.I32(0)
 		f.Mem(I32AtomicLoad, CtlProgram)

@@ -18,7 +18,7 @@ const WORKER = `
 importScripts('wasm_exec.js');
 const relaxed = new Uint8Array([0,97,115,109,1,0,0,0,1,5,1,96,0,1,123,3,2,1,0,10,15,1,13,0,65,1,253,15,65,2,253,15,253,128,2,11]);
 self.hasRelaxed = WebAssembly.validate(relaxed);
-self.spawnKernel = () => new Worker('kernel.js');
+self.spawnKernel = (module, memory) => postMessage({ kernel: { module, memory } });
 let text = '';
 globalThis.fs.writeSync = (fd, b) => { text += new TextDecoder().decode(b); return b.length; };
 onmessage = async ({ data: args }) => {
@@ -66,7 +66,13 @@ for (const [name, launch] of Object.entries(BROWSERS))
         await page.goto(`http://127.0.0.1:${server.address().port}/`);
         const r = await page.evaluate(args => new Promise(done => {
           const w = globalThis.worker = new Worker('worker.js'); // kept: Firefox collects an idle worker that nothing refers to
-          w.onmessage = e => done(e.data);
+          const kernels = globalThis.kernels = [];
+          w.onmessage = ({ data }) => {
+            if (!data.kernel) return done(data);
+            const k = new Worker('kernel.js'); // by the page, as in resnet.js, which says why
+            k.postMessage(data.kernel);
+            kernels.push(k);
+          };
           w.onerror = e => done({ code: 1, text: e.message });
           w.postMessage(args);
         }), ['-test.run', 'Browser', '-test.v']);
