@@ -9,9 +9,6 @@
 // x̂ and ŵ for what is quantised, b·s_out = bias + Σ w·E[x] − Σ ŵ·E[x̂], the means taken for each tap, so that borders
 // count as often as they occur. A block's convolutions and its projection share the block's scale.
 //
-// Before that, channels of one activation are equalised: the quantised network has each divided by a gain, which the
-// weights before and after absorb.
-//
 // conv1 reads image bytes as q/127 without a mean or deviation: its weights are divided by the deviation, and since
 // E[x̂] is then the mean of q/127, the rule above moves the image's mean into b.
 package calibrate

@@ -79,12 +79,12 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 	for i := range f.Convs {
 		c := &f.Convs[i]
 		in, out := s.scale[list[i].in], s.scale[list[i].out]
-		times := s.gain[list[i].in]
+		div := []float64{1}
 		if i == 0 {
-			times = []float64{1 / float64(p.Std[0]), 1 / float64(p.Std[1]), 1 / float64(p.Std[2])}
+			div = []float64{float64(p.Std[0]), float64(p.Std[1]), float64(p.Std[2])}
 		}
 		taps := c.Kernel * c.Kernel
-		q := round(c.W, c.B, c.Out, c.In, taps, times, s.gain[list[i].out], s.float[i].mean(), s.quant[i].mean(), s.power[i].mean())
+		q := round(c.W, c.B, c.Out, c.In, taps, div, s.float[i].mean(), s.quant[i].mean(), s.power[i].mean())
 		out8 := (c.Out + 7) &^ 7
 		conv := resnet.QuantConv{Name: c.Name, W: engine.PackConv(q.w, c.Out, c.In, c.Kernel, i == 0), M: make([]float32, out8), B: make([]float32, out8), Scale: float32(out)}
 		for o := range c.Out {
@@ -101,7 +101,7 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 		r.Layers = append(r.Layers, l)
 	}
 	last := len(f.Convs)
-	q := round(f.FCW, f.FCB, f.Classes, f.Features, 1, nil, nil, s.float[last].mean(), s.quant[last].mean(), s.power[last].mean())
+	q := round(f.FCW, f.FCB, f.Classes, f.Features, 1, []float64{1}, s.float[last].mean(), s.quant[last].mean(), s.power[last].mean())
 	m.FC = resnet.QuantLinear{W: q.w, Scale: narrow(q.scale), B: narrow(q.bias)}
 	r.Layers = append(r.Layers, Layer{Name: "fc", Weights: q.snr})
 	if r.Samples == 0 {
@@ -213,29 +213,23 @@ type rows struct {
 	snr, shift  float64   // of the weights in dB; root mean square of the correction
 }
 
-// round quantises out rows of in × taps weights, multiplied by their input's times and divided by their output's gain,
-// either of which may be nil. float and quant are the mean inputs of the float and the quantised network per input and
-// tap, power the quantised one's mean square per input.
-func round(w, b []float32, out, in, taps int, times, gain, float, quant, power []float64) rows {
+// round quantises out rows of in × taps weights, each divided by its input's div. float and quant are the mean inputs of
+// the float and the quantised network per input and tap, power the quantised one's mean square per input.
+func round(w, b []float32, out, in, taps int, div, float, quant, power []float64) rows {
 	n := in * taps
 	r := rows{w: make([]int8, len(w)), scale: make([]float64, out), bias: make([]float64, out)}
 	var signal, noise, shift = make([]float64, out), make([]float64, out), make([]float64, out)
 	parallel(out, func(o int) {
 		row, q := w[o*n:(o+1)*n], r.w[o*n:(o+1)*n]
 		exact := make([]float64, n)
-		bias, g := float64(b[o]), 1.0
-		if gain != nil {
-			g = gain[o]
-		}
-		for i, x := range row {
-			bias += float64(x) * float[i]
-			exact[i] = float64(x) / g
-			if times != nil {
-				exact[i] *= times[i/taps]
+		for i := range row {
+			exact[i] = float64(row[i])
+			if len(div) > 1 {
+				exact[i] /= div[i/taps]
 			}
 		}
-		bias /= g
 		s := rowScale(exact, taps, power)
+		bias := float64(b[o])
 		for i, x := range exact {
 			v := 0.0
 			if s > 0 {
@@ -244,7 +238,7 @@ func round(w, b []float32, out, in, taps int, times, gain, float, quant, power [
 			q[i] = int8(v)
 			signal[o] += x * x
 			noise[o] += (x - s*v) * (x - s*v)
-			bias -= s * v * quant[i]
+			bias += float64(row[i])*float[i] - s*v*quant[i]
 			shift[o] += x*quant[i] - s*v*quant[i]
 		}
 		r.scale[o], r.bias[o] = s, bias

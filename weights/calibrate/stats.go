@@ -151,8 +151,8 @@ type means struct {
 	count float64
 }
 
-// add adds one image's activation, in planes of n×n; value maps what stands in a channel to what counts.
-func (m *means) add(c resnet.Conv, n int, t []float32, value func(channel int, v float32) float64) {
+// add adds one image's activation, in planes of n×n; value maps what stands there to what counts.
+func (m *means) add(c resnet.Conv, n int, t []float32, value func(float32) float64) {
 	side := c.OutSize(n)
 	if m.sum == nil {
 		m.sum = make([]float64, c.In*c.Kernel*c.Kernel)
@@ -161,7 +161,7 @@ func (m *means) add(c resnet.Conv, n int, t []float32, value func(channel int, v
 	plane := make([]float64, n*n)
 	for i := range c.In {
 		for j, v := range t[i*n*n : (i+1)*n*n] {
-			plane[j] = value(i, v)
+			plane[j] = value(v)
 		}
 		for ky := range c.Kernel {
 			for kx := range c.Kernel {
@@ -261,22 +261,13 @@ func wires(n resnet.Network) []wire {
 
 // stats is what quantisation needs to know of the activations.
 type stats struct {
-	gain  map[string][]float64  // by name of the activation, per channel, nil for none: what the quantised network has less
-	hists map[string]*histogram // of the activation divided by its gain
+	hists map[string]*histogram // by name of the activation
 	scale map[string]float64    // "image" included
 	float []means               // by convolution: what it reads in the float network,
-	quant []means               // and in the quantised one; the last entry is the linear layer's
+	quant []means               // and in the quantised one; the last entry of both is the linear layer's
 	power []means               // mean squares of quant, one tap
 
 	features, logits [][]float32 // of the float network, by image
-}
-
-// less divides a value of a channel by its gain.
-func less(gain []float64, channel int, v float32) float64 {
-	if gain == nil {
-		return float64(v)
-	}
-	return float64(v) / gain[channel]
 }
 
 func finished(hists map[string]*histogram) error {
@@ -290,7 +281,6 @@ func finished(hists map[string]*histogram) error {
 
 // measure takes the statistics from samples, in two passes: scales first, then means of what the scales make of it.
 func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func()) (*stats, error) {
-	s := &stats{gain: equalise(f, p, samples), scale: map[string]float64{"image": 1.0 / 127}}
 	list := wires(f.Network)
 	var parts [shards]map[string]*histogram
 	for i := range parts {
@@ -299,15 +289,14 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			parts[i][w.out] = newHistogram()
 		}
 	}
-	visit(f, p, samples, done, func(i int, name string, n int, t []float32) {
+	visit(f, p, samples, done, func(i int, name string, _ int, t []float32) {
 		if h := parts[i%shards][name]; h != nil {
-			gain := s.gain[name]
-			for i, v := range t {
-				h.add(less(gain, i/(n*n), v), 1)
+			for _, v := range t {
+				h.add(float64(v), 1)
 			}
 		}
 	})
-	s.hists = parts[0]
+	s := &stats{hists: parts[0], scale: map[string]float64{"image": 1.0 / 127}}
 	for _, part := range parts[1:] {
 		for name, h := range part {
 			s.hists[name].merge(h)
@@ -326,7 +315,7 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 	for i := range shards {
 		float[i], quant[i], power[i] = make([]means, len(readers)), make([]means, len(readers)), make([]means, len(readers))
 	}
-	identity := func(_ int, v float32) float64 { return float64(v) }
+	identity := func(v float32) float64 { return float64(v) }
 	s.features, s.logits = make([][]float32, len(samples)), make([][]float32, len(samples))
 	visit(f, p, samples, done, func(image int, name string, n int, t []float32) {
 		shard := image % shards
@@ -336,9 +325,9 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 		case "logits":
 			s.logits[image] = slices.Clone(t)
 		}
-		step, gain := s.scale[name], s.gain[name]
-		round := func(c int, v float32) float64 { return step * min(math.RoundToEven(less(gain, c, v)/step), 127) }
-		square := func(c int, v float32) float64 { return round(c, v) * round(c, v) }
+		step := s.scale[name]
+		round := func(v float32) float64 { return step * min(math.RoundToEven(float64(v)/step), 127) }
+		square := func(v float32) float64 { return round(v) * round(v) }
 		for i, w := range readers {
 			if w.in != name {
 				continue
@@ -352,7 +341,7 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			float[shard][i].add(c, n, t, identity)
 			if i == 0 {
 				t, n, round = unit(samples[image], p, c.Pad), n+2*c.Pad, identity
-				square = func(_ int, v float32) float64 { return float64(v) * float64(v) }
+				square = func(v float32) float64 { return float64(v) * float64(v) }
 				c.Pad = 0
 			}
 			quant[shard][i].add(c, n, t, round)
