@@ -42,7 +42,7 @@ func NativeWith(p *Program, o NativeOptions) (Executor, error) {
 		return nil, fmt.Errorf("engine: want at least 1 thread, have %d", o.Threads)
 	}
 	o.Shared = o.Shared || o.Threads > 1
-	m, err := lower(p, false, o.Threads)
+	m, err := lower(p, false, o.Threads, choose)
 	if err != nil {
 		return nil, err
 	}

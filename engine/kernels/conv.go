@@ -1,7 +1,9 @@
 package kernels
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	. "resnet-web/engine/wasmasm"
 )
@@ -52,11 +54,48 @@ var convParams = []Type{I32, I32, I32, I32, I32}
 // bits, because the unit in the last place of the sum is 1. Adding magic64, a 64th of it, to one of magnitude below 2¹⁶
 // does the same with 64 times the number.
 const (
-	magic       = 12582912
-	magicBits   = 0x4b400000
-	magic64     = 196608
-	magic64Bits = 0x48400000
+	magic   = 12582912
+	magic64 = 196608
 )
+
+// Constants are kept in memory behind the control area, where a load costs less than building them: V8 puts a v128.const
+// together in general registers, each time around a loop.
+var constants = []struct {
+	at    uint32
+	value uint32 // of each of the four lanes
+}{
+	{kMagic, math.Float32bits(magic)}, {kMagic64, math.Float32bits(magic64)}, {k64, math.Float32bits(64)}, {k127, math.Float32bits(127)},
+	{k32767, math.Float32bits(32767)}, {kMinus32768, math.Float32bits(-32768)}, {kSeven, 0x7f7f7f7f},
+}
+
+// Addresses of the constants.
+const (
+	kMagic      = 64
+	kMagic64    = 80
+	k64         = 96
+	k127        = 112
+	k32767      = 128
+	kMinus32768 = 144
+	kSeven      = 160 // bytes of 127
+	kEnd        = 192
+)
+
+// Control is the first content of the control area.
+func Control() []byte {
+	b := make([]byte, ControlSize)
+	for _, c := range constants {
+		for lane := range uint32(4) {
+			binary.LittleEndian.PutUint32(b[c.at+4*lane:], c.value)
+		}
+	}
+	return b
+}
+
+// constant pushes one of the constants.
+func (v *tile) constant(at uint32) {
+	v.I32(0)
+	v.Mem(V128Load, at)
+}
 
 // tile holds what the parts of a conv kernel share.
 type tile struct {
@@ -184,18 +223,18 @@ func (v *tile) store() {
 			v.Get(v.skip)
 			for _, l := range a {
 				v.Get(l)
-				switch {
-				case v.k.Bounded:
-					v.integer(magic64, magic64Bits)
-				case v.k.Output == OutI16:
-					v.times64()
-					v.clamp(-32768, 32767)
-					v.integer(magic, magicBits)
-				default:
-					v.times64()
-					v.clamp(0, 32767)
-					v.integer(magic, magicBits)
+				if v.k.Bounded {
+					v.integer(kMagic64)
+					continue
 				}
+				v.constant(k64)
+				v.Op(F32x4Mul)
+				if v.k.Output == OutI16 {
+					v.clamp(kMinus32768, k32767)
+				} else {
+					v.clamp(0, k32767)
+				}
+				v.integer(kMagic)
 			}
 			v.Op(I16x8NarrowI32x4S) // saturates, as the contract does
 			if v.k.Bounded && v.k.Output == OutBoth {
@@ -209,16 +248,16 @@ func (v *tile) store() {
 			for _, l := range a {
 				v.Get(l)
 				if !v.k.Bounded {
-					v.clamp(0, 127)
+					v.clamp(0, k127)
 				}
-				v.integer(magic, magicBits)
+				v.integer(kMagic)
 			}
 			v.Op(I16x8NarrowI32x4S)
 			v.Tee(v.x)
 			v.Get(v.x)
 			v.Op(I8x16NarrowI16x8U) // negative to 0
 			if v.k.Bounded {
-				v.V128I32(0x7f7f7f7f)
+				v.constant(kSeven)
 				v.Op(I8x16MinU)
 			}
 			v.MemLane(V128Store64Lane, 0, 0)
@@ -238,28 +277,28 @@ func (v *tile) store() {
 	}
 }
 
-// clamp limits the float32 lanes on the stack to lo…hi, NaN to lo: pmax(lo, t) is lo < t ? t : lo, one instruction on
-// every CPU. (With lo = −32768 there is no residual, and acc·m + b with finite m and b is never a NaN.)
-func (v *tile) clamp(lo, hi float32) {
+// clamp limits the float32 lanes on the stack to the constants lo (0 for zero) and hi, NaN to lo: pmax(lo, t) is
+// lo < t ? t : lo, one instruction on every CPU. (With −32768 there is no residual, and acc·m + b with finite m and b is
+// never a NaN.)
+func (v *tile) clamp(lo, hi uint32) {
 	v.Set(v.y)
-	v.V128F32(lo)
+	if lo == 0 {
+		v.V128I32(0)
+	} else {
+		v.constant(lo)
+	}
 	v.Get(v.y)
 	v.Op(F32x4PMax)
-	v.V128F32(hi)
+	v.constant(hi)
 	v.Op(F32x4PMin)
 }
 
-// times64 moves from the 7-bit to the 16-bit scale: exact.
-func (v *tile) times64() {
-	v.V128F32(64)
-	v.Op(F32x4Mul)
-}
-
-// integer rounds the float32 lanes on the stack to integers, ties to even, by one of the magic numbers.
-func (v *tile) integer(magic float32, bits uint32) {
-	v.V128F32(magic)
+// integer rounds the float32 lanes on the stack to integers, ties to even, by a magic number, whose own bits it takes
+// off again.
+func (v *tile) integer(magic uint32) {
+	v.constant(magic)
 	v.Op(F32x4Add)
-	v.V128I32(bits)
+	v.constant(magic)
 	v.Op(I32x4Sub)
 }
 
@@ -454,13 +493,16 @@ func pack(m *Module, pixels int) *Func {
 	return f
 }
 
-// conv emits the walk over a convolution: blocks outside, tiles inside, so that a block's weights stay in the first
-// cache. The fixed machine packs as many tiles as the scratch holds, then runs all blocks over them.
+// conv emits the walk over a convolution: a chunk of tiles at a time, and for each chunk all blocks of channels. So a
+// block's weights stay in the first cache while it runs over the chunk, and the chunk's lines of output and residual,
+// of which a block touches only a part, stay in the second until the other blocks have been there. The fixed machine
+// packs each chunk first.
 func conv(m *Module, mc Machine, like, packLike *Func) *Func {
 	f := m.Func("", i32x3, nil)
 	rec, thread, threads := f.Param(0), f.Param(1), f.Param(2)
-	tiles, blocks := load(f, rec, fTiles), load(f, rec, fBlocks)
+	tiles, blocks, chunk := load(f, rec, fTiles), load(f, rec, fBlocks), load(f, rec, fChunk)
 	t0, t1, b0, b1, b := f.Local(I32), f.Local(I32), f.Local(I32), f.Local(I32), f.Local(I32)
+	end, scratch := f.Local(I32), f.Local(I32)
 	word(f, rec, fByBlocks)
 	f.IfElse(func() {
 		share(f, blocks, thread, threads, b0, b1)
@@ -471,43 +513,41 @@ func conv(m *Module, mc Machine, like, packLike *Func) *Func {
 		f.Get(blocks)
 		f.Set(b1)
 	})
-	kernel := func(from, to Local, scratch func()) {
-		f.Get(b0)
-		f.Set(b)
-		each(f, b, b1, 1, func() {
-			f.Get(rec, b, from, to)
-			scratch()
-			word(f, rec, fKernel)
-			f.CallIndirect(like)
+	if !mc.Relaxed {
+		word(f, rec, fScratch)
+		word(f, rec, fScratchSize)
+		f.Get(thread)
+		f.Op(I32Mul, I32Add)
+		f.Set(scratch)
+	}
+	f.Block(func(done Label) {
+		f.Loop(func(next Label) {
+			f.Get(t0, t1)
+			f.Op(I32GeU)
+			f.BrIf(done)
+			f.Get(t0, chunk)
+			f.Op(I32Add)
+			f.Tee(end)
+			f.Get(t1)
+			f.Get(end, t1)
+			f.Op(I32LtU, Select)
+			f.Set(end)
+			if !mc.Relaxed {
+				f.Get(rec, t0, end, scratch)
+				word(f, rec, fPack)
+				f.CallIndirect(packLike)
+			}
+			f.Get(b0)
+			f.Set(b)
+			each(f, b, b1, 1, func() {
+				f.Get(rec, b, t0, end, scratch)
+				word(f, rec, fKernel)
+				f.CallIndirect(like)
+			})
+			f.Get(end)
+			f.Set(t0)
+			f.Br(next)
 		})
-	}
-	if mc.Relaxed {
-		kernel(t0, t1, func() { f.I32(0) })
-		return f
-	}
-	chunk, scratch, end := load(f, rec, fChunk), load(f, rec, fScratch), f.Local(I32)
-	f.Get(scratch)
-	word(f, rec, fScratchSize)
-	f.Get(thread)
-	f.Op(I32Mul, I32Add)
-	f.Set(scratch)
-	f.Loop(func(next Label) {
-		f.Get(t0, chunk)
-		f.Op(I32Add)
-		f.Tee(end)
-		f.Get(t1)
-		f.Get(end, t1)
-		f.Op(I32LtU, Select)
-		f.Set(end)
-		f.Get(rec, t0, end, scratch)
-		word(f, rec, fPack)
-		f.CallIndirect(packLike)
-		kernel(t0, end, func() { f.Get(scratch) })
-		f.Get(end)
-		f.Tee(t0)
-		f.Get(t1)
-		f.Op(I32LtU)
-		f.BrIf(next)
 	})
 	return f
 }

@@ -28,6 +28,7 @@ func Limit(relaxed bool) (wasm, memory []byte, macs int) {
 	c.Weights = c.Out + 8*k.Pixels
 	rows := c.Weights + weights
 	memory = make([]byte, page*2)
+	copy(memory, Control())
 	copy(memory[ControlSize:], c.Append(nil, 1))
 	for p := range k.Pixels {
 		binary.LittleEndian.PutUint32(memory[c.Table+4*p:], uint32(rows+p*reduction))

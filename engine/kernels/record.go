@@ -74,7 +74,7 @@ type Conv struct {
 	Pixels   int     // output pixels, at least the tile
 	RS       float32 // residual scale
 
-	Chunk       int // fixed: tiles packed at a time
+	Chunk       int // tiles that all blocks run over before the next tiles
 	Scratch     int // fixed: packed activations, Chunk·Taps·Groups·tile × 16 bytes, per thread
 	ScratchSize int // bytes from one thread's scratch to the next
 }
