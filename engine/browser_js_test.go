@@ -88,9 +88,9 @@ func TestFastest(t *testing.T) {
 	if browserExecutors(t); !js.Global().Get("hasRelaxed").Bool() {
 		t.Skip("no relaxed SIMD to choose")
 	}
-	start := js.Global().Get("performance").Call("now").Float()
+	start := now()
 	s := Fastest()
-	t.Logf("%s, after %.0f ms", s, js.Global().Get("performance").Call("now").Float()-start)
+	t.Logf("%s, after %.0f ms", s, now()-start)
 	if s != Relaxed && s != Fixed {
 		t.Errorf("chose %q", s)
 	}

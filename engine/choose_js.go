@@ -1,67 +1,72 @@
 package engine
 
-import (
-	"math"
-	"syscall/js"
-)
+import "syscall/js"
 
-// Limits of Fastest: both machines together are timed for at most chooseTime milliseconds, and fixed must be worth its
-// twice as large weights.
-const (
-	chooseTime = 30.0
-	advantage  = 1.2
-)
-
-// Fastest times the dot products of both machines on a small convolution and returns the one to use where both are
-// supported. Relaxed wins on CPUs with a dot product of bytes (VNNI, Arm's SDOT); elsewhere browsers put it together
-// from several instructions, and fixed may be faster: it is chosen where it is at least 1.2 times as fast.
+// Fastest times the dot products of both machines on a small convolution and returns the one to use where the browser
+// supports both. Relaxed wins by far on CPUs that have the instruction (VNNI, Arm's SDOT); elsewhere browsers put it
+// together from several, and fixed may be faster. Fixed is chosen only where it is at least 1.2 times as fast: its
+// weights take twice the memory.
 //
 // # Notes
 //
-// It takes at most about 30 ms. Engines start a function unoptimised and replace it between calls, so each machine runs
-// many short calls and its best one counts.
+// It takes at most about 30 ms. Engines start a function unoptimised and replace it between calls, so both machines take
+// turns until both have become much faster than they began, or time is up; both in the end or neither, or else relaxed
+// is taken. Fixed must win three rounds in a row, because a busy machine may slow down either for a while. Clocks may be
+// as coarse as 1 ms (Firefox), so a turn is several.
 func Fastest() SIMD {
-	machines := map[SIMD]*BrowserExecutor{}
-	best := map[SIMD]float64{}
+	const advantage, optimised, turn, limit = 1.2, 2.0, 3.0, 27.0
 	p := probe()
-	image := make([]byte, p.Input.Bytes())
-	for _, s := range []SIMD{Relaxed, Fixed} {
+	var first, best [2]float64 // calls per millisecond
+	var machines [2]*BrowserExecutor
+	for i, s := range []SIMD{Relaxed, Fixed} {
 		e, err := Browser(p, BrowserOptions{SIMD: s, Threads: 1})
 		if err != nil {
-			return map[SIMD]SIMD{Relaxed: Fixed, Fixed: Relaxed}[s]
+			return []SIMD{Fixed, Relaxed}[i]
 		}
 		defer e.Close()
-		if err := e.Run(image); err != nil {
-			return map[SIMD]SIMD{Relaxed: Fixed, Fixed: Relaxed}[s]
-		}
-		machines[s], best[s] = e, math.Inf(1)
+		machines[i] = e
 	}
-	now := func() float64 { return js.Global().Get("performance").Call("now").Float() }
-	for start, rounds := now(), 0; now()-start < chooseTime; rounds++ {
-		for s, e := range machines {
-			// Clocks may be as coarse as 1 ms (Firefox) or 0.1 ms: time a run of calls, not one.
-			t, n := now(), 0
-			for now()-t < 2 {
-				e.RunOp(1)
+	grown := func(i int) bool { return best[i] > optimised*first[i] }
+	settled, won := 0, 0
+	for begin := now(); now()-begin < limit && settled < 3; {
+		var speed [2]float64
+		for i, e := range machines {
+			start, n := now(), 0
+			for now()-start < turn {
+				if e.RunOp(1) != nil {
+					return Relaxed
+				}
 				n++
 			}
-			best[s] = min(best[s], (now()-t)/float64(n))
+			speed[i] = float64(n) / (now() - start)
+			if first[i] == 0 {
+				first[i] = speed[i]
+			}
+			best[i] = max(best[i], speed[i])
+		}
+		if won++; speed[1] < advantage*speed[0] {
+			won = 0
+		}
+		if grown(0) && grown(1) {
+			settled++
 		}
 	}
-	if best[Relaxed] >= advantage*best[Fixed] {
+	if won >= 3 && grown(0) == grown(1) {
 		return Fixed
 	}
 	return Relaxed
 }
 
-// probe is a program with one 3×3 convolution of 64 channels on 7×7 pixels, the inner loop of every ResNet: 1.8 million
-// multiply-adds, long enough to drown the call and short enough to be called hundreds of times.
+func now() float64 { return js.Global().Get("performance").Call("now").Float() }
+
+// probe is a program whose op 1 is a 3×3 convolution of 64 channels on 7×7 pixels, the inner loop of every ResNet:
+// 1.8 million multiply-adds, long enough to drown the call and short enough to be called a hundred times.
 func probe() *Program {
 	var b Builder
 	conv := func(in Tensor, channels, kernel int) Tensor {
-		c := in.C
-		out, _ := b.Conv(ConvSpec{Name: "probe", In: in, Channels: channels, Kernel: kernel, Stride: 1, Pad: kernel / 2,
-			Rows: c == 4, W: make([]int8, PackedSize(channels, c, kernel, c == 4)), M: make([]float32, channels), B: make([]float32, channels), Out: true})
+		c, image := in.C, in.C == 4
+		out, _ := b.Conv(ConvSpec{Name: "probe", In: in, Channels: channels, Kernel: kernel, Stride: 1, Pad: kernel / 2, Rows: image,
+			W: make([]int8, PackedSize(channels, c, kernel, image)), M: make([]float32, channels), B: make([]float32, channels), Out: true})
 		return out
 	}
 	x := conv(conv(b.Image(7, 0, [3]byte{}), 64, 1), 64, 3)

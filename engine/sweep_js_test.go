@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"syscall/js"
 	"testing"
 
 	"resnet-web/engine/kernels"
@@ -32,7 +31,6 @@ func TestSweep(t *testing.T) {
 	if !*sweep {
 		t.Skip("needs -sweep")
 	}
-	now := func() float64 { return js.Global().Get("performance").Call("now").Float() }
 	for _, simd := range []SIMD{Relaxed, Fixed} {
 		for _, s := range sweepShapes {
 			if !strings.Contains(s.String(), *sweepOnly) {

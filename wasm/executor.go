@@ -57,8 +57,7 @@ func (o settings) open(p *engine.Program) (e engine.Executor, simd string, threa
 	return b, simd, b.Threads(), nil
 }
 
-// fastest is the SIMD to use. The relaxed dot product is the faster one by far where the CPU has it (AVX-VNNI, ARM's
-// dot product), and the slower one where the browser must put it together, so both are timed.
+// fastest is the SIMD to use of those the browser has.
 func (o settings) fastest() string {
 	switch {
 	case !o.fixed:
@@ -66,56 +65,5 @@ func (o settings) fastest() string {
 	case !o.relaxed:
 		return "fixed"
 	}
-	p := probe()
-	relaxed, err := engine.Browser(p, engine.BrowserOptions{SIMD: engine.Relaxed, Threads: 1})
-	if err != nil {
-		return "fixed"
-	}
-	defer relaxed.Close()
-	fixed, err := engine.Browser(p, engine.BrowserOptions{SIMD: engine.Fixed, Threads: 1})
-	if err != nil {
-		return "relaxed"
-	}
-	defer fixed.Close()
-	// Browsers optimise while the code runs, so the first windows do not count. A busy machine may slow down either one
-	// for a while: fixed must be clearly faster every time.
-	runsPerMillisecond(relaxed, p)
-	runsPerMillisecond(fixed, p)
-	for range 3 {
-		if runsPerMillisecond(fixed, p) < 1.15*runsPerMillisecond(relaxed, p) {
-			return "relaxed"
-		}
-	}
-	return "fixed"
-}
-
-// probe is a small network of the convolutions that take most of the time.
-func probe() *engine.Program {
-	const channels, classes = 64, 8
-	var b engine.Builder
-	scales := make([]float32, channels)
-	x := b.Image(32, 3, [3]byte{})
-	x, _ = b.Conv(engine.ConvSpec{Name: "stem", In: x, Channels: channels, Kernel: 7, Stride: 2, Rows: true, Out: true,
-		W: make([]int8, channels*7*7*4), M: scales, B: scales})
-	for range 2 {
-		x, _ = b.Conv(engine.ConvSpec{Name: "conv", In: x, Channels: channels, Kernel: 3, Stride: 1, Pad: 1, Out: true,
-			W: make([]int8, channels*9*channels), M: scales, B: scales})
-	}
-	f := b.AvgPool("avgpool", x, 1)
-	return b.Program(x, f, b.Linear("fc", f, make([]int8, classes*channels), classes, channels, scales[:classes], scales[:classes]))
-}
-
-// runsPerMillisecond repeats p for a window of time that coarse clocks can tell.
-func runsPerMillisecond(e engine.Executor, p *engine.Program) float64 {
-	const window = 4
-	picture := make([]byte, p.Input.Bytes())
-	start := now()
-	for n := 1; ; n++ {
-		if e.Run(picture) != nil {
-			return 0
-		}
-		if t := now() - start; t >= window {
-			return float64(n) / t
-		}
-	}
+	return string(engine.Fastest())
 }
