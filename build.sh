@@ -10,13 +10,14 @@ usage() {
 ./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing and soaks
 ./build.sh bench            speed of this machine
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
+PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any)
 END
 }
 
 say() { printf '\n== %s\n' "$*"; }
 
 build() {
-  go run ./web/build -out dist -model "${MODEL:-weights/resnet18-tiny200.msgpack}"
+  go run ./web/build -out dist -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
 }
 
 serve() {

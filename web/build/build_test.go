@@ -3,14 +3,19 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/andybalholm/brotli"
+
+	"resnet-web/web/headers"
 )
 
 func write(t *testing.T, file, text string) {
@@ -137,8 +142,144 @@ func TestBudget(t *testing.T) {
 	if err := report(&b, m, sizes); err != nil {
 		t.Errorf("at the budget: %v\n%s", err, &b)
 	}
-	sizes["worker.js"] = size{1, 1, 1}
+	sizes["resnet.wasm"] = size{4e6, runtimeBudget - 10 - embedBudget - 1, 8e5}
+	sizes[embedScript] = size{9000, embedBudget + 1, 1}
+	if err := report(&b, m, sizes); err == nil || !strings.Contains(err.Error(), embedScript) {
+		t.Errorf("an embed.js over its budget: %v", err)
+	}
+	sizes[embedScript] = size{10, embedBudget, 9}
+	sizes["worker.js"] = size{2, 2, 2}
 	if err := report(&b, m, sizes); err == nil {
 		t.Error("over the budget, and no error")
+	}
+}
+
+// shipment is a folder with a small page and all that offline asks for.
+func shipment(t *testing.T) (string, Manifest) {
+	t.Helper()
+	dir := t.TempDir()
+	m := Manifest{Version: "0123", Model: "m.msgpack", Files: map[string]File{"samples/a.svg": {}}}
+	for name, text := range map[string]string{
+		"index.html": `<head><meta http-equiv="Content-Security-Policy" content="default-src 'self'">
+<link rel="icon" href="icons/icon.svg"><link rel="manifest" href="manifest.webmanifest">
+<link rel="stylesheet" href="page.css"><script type="module" src="page.js"></script></head>
+<body><a href="LICENSE.txt">licence</a></body>`,
+		"page.css":       "p { color: red }",
+		"page.js":        "import { createClassifier } from './resnet.js';\nimport { one as uno } from './view.js';\ncreateClassifier(uno);\n",
+		"view.js":        "export const one = 1;\n",
+		"resnet.js":      "export async function createClassifierFrom() {}\nexport class ResnetError {}\n",
+		"worker.js":      "let go;\n",
+		"wasm_exec.js":   "globalThis.Go = 1;\n",
+		"resnet.wasm":    "\x00asm",
+		"m.msgpack":      "model",
+		"icons/icon.svg": "<svg/>",
+		"samples/a.svg":  "<svg/>",
+		"LICENSE.txt":    "Do <what> you want",
+	} {
+		write(t, filepath.Join(dir, name), text)
+	}
+	return dir, m
+}
+
+func TestOfflinePageHoldsEverything(t *testing.T) {
+	dir, m := shipment(t)
+	if err := offline(dir, m); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, offlineFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+	find := func(pattern string) string {
+		t.Helper()
+		parts := regexp.MustCompile(pattern).FindStringSubmatch(page)
+		if parts == nil {
+			t.Fatalf("%s is not in %s", pattern, page)
+		}
+		return parts[1]
+	}
+	policy := find(`Content-Security-Policy" content="([^"]*)"`)
+	for _, block := range []string{find(`(?s)<script type="module">(.*?)</script>`), find(`(?s)<style>(.*?)</style>`)} {
+		if !strings.Contains(policy, hash(block)) {
+			t.Errorf("the policy %q does not allow %q", policy, block)
+		}
+	}
+	for id, want := range map[string]string{"wasm": "\x00asm", "model": "model"} {
+		packed, err := base64.StdEncoding.DecodeString(find(`id="` + id + `">([^<]*)<`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := io.ReadAll(r); string(got) != want {
+			t.Errorf("%s holds %q, want %q", id, got, want)
+		}
+	}
+	for _, want := range []string{"let go;\nglobalThis.Go = 1;\n</script>", `"samples/a.svg":"data:image/svg+xml;base64,`, "Do &lt;what&gt; you want</pre>", `<a href="#LICENSE.txt"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is not in %s", want, page)
+		}
+	}
+}
+
+func TestOfflinePageRefusesWhatItCannotHold(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, want string }{
+		"another reference": {"index.html", `<link rel="stylesheet" href="page.css"><script type="module" src="page.js"></script><body><img src="a.png"></body>`, "a.png"},
+		"no script":         {"index.html", `<link rel="stylesheet" href="page.css"><body></body>`, "module script"},
+		"a default export":  {"view.js", "export default 1;\n", "export default 1;"},
+		"an import of all":  {"view.js", "import * as x from './y.js';\n", "import * as x"},
+		"a script's end":    {"worker.js", "'</script>'", "would end early"},
+		"an end in a page":  {"page.js", "'</script>'", "would end early"},
+		"a missing module":  {"page.js", "import { a } from './none.js';\n", "none.js"},
+	} {
+		dir, m := shipment(t)
+		write(t, filepath.Join(dir, c.file), c.text)
+		if err := offline(dir, m); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want an error with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestPackageNamesFilesThatExist(t *testing.T) {
+	dir, m := shipment(t)
+	if err := npmPackage(dir, m.Model); err != nil {
+		t.Fatal(err)
+	}
+	var p struct {
+		Name, Version, Type string
+		Files               []string
+		Exports             map[string]json.RawMessage
+	}
+	data, _ := os.ReadFile(filepath.Join(dir, "package.json"))
+	if err := json.Unmarshal(data, &p); err != nil {
+		t.Fatal(err)
+	}
+	if p.Name != "resnet-web" || p.Type != "module" || p.Exports["."] == nil {
+		t.Errorf("package.json says %s", data)
+	}
+	for _, f := range []string{entryFile, m.Model, "resnet.wasm", "LICENSE.txt"} {
+		if !slices.Contains(p.Files, f) {
+			t.Errorf("%s is not published", f)
+		}
+	}
+	entry, _ := os.ReadFile(filepath.Join(dir, entryFile))
+	if !strings.Contains(string(entry), "new URL('./"+m.Model+"', import.meta.url)") {
+		t.Errorf("bundlers do not find the model by %s", entry)
+	}
+}
+
+func TestRulesAreCheckedBeforeTheyAreShipped(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeRules(dir, headers.Rules{Parents: []string{"https://a.example/path"}}); err == nil {
+		t.Error("a path is taken for an origin")
+	}
+	if err := writeRules(dir, headers.Rules{Parents: []string{"https://a.example"}}); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, headers.RulesFile)); string(text) != `{"parents":["https://a.example"]}`+"\n" {
+		t.Errorf("%s holds %q", headers.RulesFile, text)
 	}
 }

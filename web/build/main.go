@@ -1,6 +1,6 @@
 // Command build makes dist/: the page, its files, the Go program as WebAssembly and a model, ready for any static host.
 //
-//	go run ./web/build [-out dist] [-model FILE]
+//	go run ./web/build [-out dist] [-parents ORIGINS] -model FILE
 //
 // It runs in the repository root and needs nothing but Go. Beside compressible files it puts .br and .gz; it writes
 // manifest.json (see [Manifest]), _headers and nginx.conf for hosts other than web/serve, and NOTICES.txt with the
@@ -39,8 +39,13 @@ type File struct {
 	SHA256 string `json:"sha256"` // hexadecimal
 }
 
-// runtimeBudget is the most that all JavaScript and WebAssembly may weigh, gzip -9.
-const runtimeBudget = 1_250_000
+// runtimeBudget is the most that all JavaScript and WebAssembly may weigh, gzip -9, and embedBudget what an embedding page
+// loads before anybody presses its button.
+const (
+	runtimeBudget = 1_250_000
+	embedBudget   = 5_000
+	embedScript   = "embed.js"
+)
 
 // stamp is what the service worker has in place of the version, so that a new build is a new service worker.
 const stamp = "__VERSION__"
@@ -50,18 +55,19 @@ func main() {
 	log.SetPrefix("build: ")
 	out := flag.String("out", "dist", "folder to make")
 	model := flag.String("model", "", "model file that the page starts with")
+	parents := flag.String("parents", "*", "origins that may frame embed.html, with spaces between: https://a.example https://b.example; * for any")
 	flag.Parse()
 	if flag.NArg() != 0 || *model == "" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := build(*out, *model); err != nil {
+	if err := build(*out, *model, headers.Rules{Parents: strings.Fields(*parents)}); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // build makes the new folder beside the old one and then swaps them, so that a failure leaves the old one whole.
-func build(out, model string) error {
+func build(out, model string, rules headers.Rules) error {
 	next := out + ".new"
 	if err := os.RemoveAll(next); err != nil {
 		return err
@@ -85,13 +91,25 @@ func build(out, model string) error {
 	if err := notices(filepath.Join(next, "NOTICES.txt")); err != nil {
 		return err
 	}
+	if err := writeRules(next, rules); err != nil {
+		return err
+	}
+	if err := npmPackage(next, m.Model); err != nil {
+		return err
+	}
 	if err := m.list(next); err != nil {
+		return err
+	}
+	if err := offline(next, m); err != nil {
+		return err
+	}
+	if err := m.add(next, offlineFile); err != nil {
 		return err
 	}
 	if err := m.write(next); err != nil {
 		return err
 	}
-	if err := hostFiles(next, m); err != nil {
+	if err := hostFiles(next, m, rules); err != nil {
 		return err
 	}
 	sizes, err := compress(next, out, m)
@@ -251,9 +269,21 @@ func (m *Manifest) list(dir string) error {
 		return fmt.Errorf("%s: want %s in it, to be replaced by the version", sw, stamp)
 	}
 	data = []byte(strings.ReplaceAll(string(data), stamp, m.Version))
+	if err := os.WriteFile(filepath.Join(dir, sw), data, 0o644); err != nil {
+		return err
+	}
+	return m.add(dir, sw)
+}
+
+// add hashes a file that follows from the others, and so has no part in the version.
+func (m *Manifest) add(dir, name string) error {
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
 	sum := sha256.Sum256(data)
-	m.Files[sw] = File{int64(len(data)), hex.EncodeToString(sum[:])}
-	return os.WriteFile(filepath.Join(dir, sw), data, 0o644)
+	m.Files[name] = File{int64(len(data)), hex.EncodeToString(sum[:])}
+	return nil
 }
 
 // walk lists the files below dir with slashes, sorted.
@@ -278,15 +308,27 @@ func (m *Manifest) write(dir string) error {
 
 const manifestFile = "manifest.json"
 
+// writeRules writes what embed.html and web/serve read.
+func writeRules(dir string, rules headers.Rules) error {
+	data, err := json.Marshal(rules)
+	if err != nil {
+		return err
+	}
+	if _, err := headers.ParseRules(data); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, headers.RulesFile), append(data, '\n'), 0o644)
+}
+
 // hostFiles writes the headers for hosts other than web/serve.
-func hostFiles(dir string, m Manifest) error {
+func hostFiles(dir string, m Manifest, rules headers.Rules) error {
 	paths := []string{"/" + manifestFile}
 	for p := range m.Files {
 		paths = append(paths, "/"+p)
 	}
 	slices.Sort(paths)
 	var hosted, nginx strings.Builder
-	if err := errors.Join(headers.Hosted(&hosted, paths), headers.Nginx(&nginx)); err != nil {
+	if err := errors.Join(rules.Hosted(&hosted, paths), rules.Nginx(&nginx)); err != nil {
 		return err
 	}
 	return errors.Join(

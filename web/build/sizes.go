@@ -96,9 +96,13 @@ func report(out io.Writer, m Manifest, sizes map[string]size) error {
 	fmt.Fprint(w, "kB\traw\tgzip\tbrotli\t\n")
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		switch s := sizes[name]; {
-		case name == m.Model:
+		case name == m.Model || name == offlineFile:
 		case path.Ext(name) == ".js" || path.Ext(name) == ".wasm":
-			row(name, s, "")
+			note := ""
+			if name == embedScript {
+				note = fmt.Sprintf("budget: gzip %s", kB(embedBudget))
+			}
+			row(name, s, note)
 			add(&runtime, s)
 		case path.Dir(name) == "samples":
 			add(&samples, s)
@@ -110,11 +114,17 @@ func report(out io.Writer, m Manifest, sizes map[string]size) error {
 	row("page: html, css, icons, notices", rest, "")
 	row("sample pictures", samples, "")
 	row(m.Model, sizes[m.Model], "model")
+	if s, ok := sizes[offlineFile]; ok {
+		row(offlineFile, s, "everything in one file")
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if runtime.gzip > runtimeBudget {
 		return fmt.Errorf("the runtime is %s kB gzipped, over its budget of %s kB by %s kB", kB(runtime.gzip), kB(runtimeBudget), kB(runtime.gzip-runtimeBudget))
+	}
+	if s := sizes[embedScript]; s.gzip > embedBudget {
+		return fmt.Errorf("%s is %s kB gzipped, over its budget of %s kB", embedScript, kB(s.gzip), kB(embedBudget))
 	}
 	return nil
 }

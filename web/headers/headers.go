@@ -1,14 +1,16 @@
 // Package headers says which HTTP headers each file of dist/ is served with.
 //
-// It is the only such place: the server in web/serve sends what [For] returns, and the build writes the same rules as
-// files for other hosts, [Hosted] for those that read a _headers file and [Nginx] for nginx. The page works without any
+// It is the only such place: the server in web/serve sends what [Rules.For] returns, and the build writes the same rules as
+// files for other hosts, [Rules.Hosted] for those that read a _headers file and [Rules.Nginx] for nginx. The page works without any
 // of them; with them it is cross-origin isolated, so the network runs on several threads.
 package headers
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -36,8 +38,57 @@ var common = []Field{
 	{"X-Content-Type-Options", "nosniff"},
 }
 
-// embed is made to be framed by other sites.
-const embed = "/embed.html"
+// embed is made to be framed by other sites. offline is a page to keep, not to open here, where its inline script is
+// forbidden.
+const (
+	embed   = "/embed.html"
+	offline = "/offline.html"
+)
+
+// Rules are what an owner may choose. They lie in dist/ as [RulesFile], which embed.html reads as well.
+type Rules struct {
+	// Parents are the origins that may frame embed.html beside its own: as browsers write them, https://example.org or
+	// http://localhost:8080, or "*" for any.
+	Parents []string `json:"parents"`
+}
+
+// RulesFile is the name of the JSON file of [Rules].
+const RulesFile = "embed.json"
+
+// ParseRules reads the text of a [RulesFile].
+func ParseRules(text []byte) (Rules, error) {
+	var r Rules
+	if err := json.Unmarshal(text, &r); err != nil {
+		return Rules{}, fmt.Errorf(`headers: %s: want {"parents": ["https://example.org"]}: %w`, RulesFile, err)
+	}
+	return r, r.check()
+}
+
+// check refuses what the comparison of origins in embed.html, or a browser, would read otherwise than meant.
+func (r Rules) check() error {
+	for _, p := range r.Parents {
+		if p == "*" {
+			continue
+		}
+		u, err := url.Parse(p)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || p != u.Scheme+"://"+u.Host || p != strings.ToLower(p) ||
+			!hostname.MatchString(u.Host) ||
+			(u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {
+			return fmt.Errorf("headers: %s: want origins such as https://example.org, in lower case, without a path or a default port, or *; got %q", RulesFile, p)
+		}
+	}
+	return nil
+}
+
+var hostname = regexp.MustCompile(`^([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?$`)
+
+// ancestors is the frame-ancestors directive of embed.html, "" where anybody may frame it.
+func (r Rules) ancestors() string {
+	if slices.Contains(r.Parents, "*") {
+		return ""
+	}
+	return strings.Join(append([]string{"; frame-ancestors 'self'"}, r.Parents...), " ")
+}
 
 // types are the files that dist/ may hold. A host that guesses differently breaks wasm streaming or module workers.
 var types = map[string]string{
@@ -73,19 +124,23 @@ func Type(name string) string {
 }
 
 // For returns the headers of the file at a URL path such as "/resnet.wasm", media type and caching included.
-func For(urlPath string) []Field {
+func (r Rules) For(urlPath string) []Field {
 	cache := revalidate
 	if hashed.MatchString(urlPath) {
 		cache = forever
 	}
-	return append([]Field{{"Content-Type", Type(urlPath)}, {"Cache-Control", cache}}, Common(urlPath)...)
+	fields := append([]Field{{"Content-Type", Type(urlPath)}, {"Cache-Control", cache}}, r.Common(urlPath)...)
+	if urlPath == offline {
+		fields = append(fields, Field{"Content-Disposition", "attachment; filename=resnet-web.html"})
+	}
+	return fields
 }
 
 // Common returns the headers that go with any answer for a URL path, an error too.
-func Common(urlPath string) []Field {
+func (r Rules) Common(urlPath string) []Field {
 	fields := append([]Field(nil), common...)
 	if urlPath == embed {
-		fields[0].Value = policy
+		fields[0].Value = policy + r.ancestors()
 	}
 	return fields
 }
@@ -94,16 +149,16 @@ func Common(urlPath string) []Field {
 //
 // Such hosts join the values of all matching rules, so each header stands under exactly one rule that matches a path;
 // files are the URL paths of dist/, in order.
-func Hosted(w io.Writer, files []string) error {
+func (r Rules) Hosted(w io.Writer, files []string) error {
 	var b strings.Builder
 	for _, f := range files {
 		fmt.Fprintf(&b, "%s\n", f)
-		for _, h := range For(f) {
+		for _, h := range r.For(f) {
 			fmt.Fprintf(&b, "  %s: %s\n", h.Name, h.Value)
 		}
 		if f == "/index.html" {
 			fmt.Fprintf(&b, "/\n")
-			for _, h := range For(f) {
+			for _, h := range r.For(f) {
 				fmt.Fprintf(&b, "  %s: %s\n", h.Name, h.Value)
 			}
 		}
@@ -113,7 +168,7 @@ func Hosted(w io.Writer, files []string) error {
 }
 
 // Nginx writes the rules as the inside of an nginx server block.
-func Nginx(w io.Writer) error {
+func (r Rules) Nginx(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Include this in a server block whose root is this folder.\n")
 	b.WriteString("types {\n")
@@ -124,7 +179,7 @@ func Nginx(w io.Writer) error {
 	b.WriteString("}\ncharset utf-8;\ncharset_types text/html text/css text/javascript text/plain;\ngzip_static on;\n")
 	location := func(match, urlPath string) {
 		fmt.Fprintf(&b, "location %s {\n", match)
-		for _, h := range For(urlPath) {
+		for _, h := range r.For(urlPath) {
 			if h.Name != "Content-Type" {
 				fmt.Fprintf(&b, "    add_header %s %q always;\n", h.Name, h.Value)
 			}
@@ -133,6 +188,7 @@ func Nginx(w io.Writer) error {
 	}
 	location("/", "/")
 	location("= "+embed, embed)
+	location("= "+offline, offline)
 	location(fmt.Sprintf("~ %q", hashed), "/model.00000000.msgpack")
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -19,7 +20,8 @@ import (
 
 // Handler serves the files below one folder.
 type Handler struct {
-	root *os.Root // refuses names and symbolic links that lead outside
+	root  *os.Root // refuses names and symbolic links that lead outside
+	rules headers.Rules
 
 	mu   sync.Mutex
 	tags map[string]tag // by file name
@@ -32,7 +34,8 @@ type tag struct {
 	text string
 }
 
-// NewHandler serves dir, which must hold an index.html.
+// NewHandler serves dir, which must hold an index.html, by the rules of its embed.json; without one, no other site may frame
+// embed.html.
 func NewHandler(dir string) (*Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -42,7 +45,16 @@ func NewHandler(dir string) (*Handler, error) {
 		root.Close()
 		return nil, fmt.Errorf("serve: %s has no index.html; run ./build.sh", dir)
 	}
-	return &Handler{root: root, tags: map[string]tag{}}, nil
+	var rules headers.Rules
+	text, err := root.ReadFile(headers.RulesFile)
+	if err == nil {
+		rules, err = headers.ParseRules(text)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		root.Close()
+		return nil, fmt.Errorf("serve: %s: %w", dir, err)
+	}
+	return &Handler{root: root, rules: rules, tags: map[string]tag{}}, nil
 }
 
 // Close lets go of the folder.
@@ -52,7 +64,7 @@ func (h *Handler) Close() error { return h.root.Close() }
 var encodings = []struct{ name, ext string }{{"br", ".br"}, {"gzip", ".gz"}}
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, f := range headers.Common(r.URL.Path) {
+	for _, f := range h.rules.Common(r.URL.Path) {
 		w.Header().Set(f.Name, f.Value)
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -95,10 +107,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the file cannot be read", http.StatusInternalServerError)
 		return
 	}
-	for _, f := range headers.For("/" + name) {
-		if f.Name == "Content-Type" || f.Name == "Cache-Control" {
-			w.Header().Set(f.Name, f.Value)
-		}
+	for _, f := range h.rules.For("/" + name) {
+		w.Header().Set(f.Name, f.Value)
 	}
 	if compressed {
 		w.Header().Set("Vary", "Accept-Encoding")

@@ -202,3 +202,34 @@ func TestPortTakenAndNothingBuilt(t *testing.T) {
 		}
 	}
 }
+
+func TestParentsComeFromTheFolder(t *testing.T) {
+	dir := site(t)
+	framed := func(text string) string {
+		if err := os.WriteFile(filepath.Join(dir, "embed.json"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		h, err := NewHandler(dir)
+		if err != nil {
+			return err.Error()
+		}
+		defer h.Close()
+		_, after, _ := strings.Cut(get(h, "GET", "/embed.html", nil).Header.Get("Content-Security-Policy"), "frame-ancestors ")
+		return after
+	}
+	for text, want := range map[string]string{
+		`{"parents": ["*"]}`:                 "",
+		`{"parents": ["https://a.example"]}`: "'self' https://a.example",
+		`{"parents": []}`:                    "'self'",
+	} {
+		if got := framed(text); got != want {
+			t.Errorf("%s: frame-ancestors %q, want %q", text, got, want)
+		}
+	}
+	if got := framed(`{"parents": ["a.example"]}`); !strings.Contains(got, "want origins such as") {
+		t.Errorf("a name without a scheme: %s", got)
+	}
+	if _, after, _ := strings.Cut(get(handler(t), "GET", "/embed.html", nil).Header.Get("Content-Security-Policy"), "frame-ancestors "); after != "'self'" {
+		t.Errorf("without the file: frame-ancestors %q, want 'self'", after)
+	}
+}
