@@ -219,7 +219,7 @@ const modelName = () => info.architecture.replace(/^resnet/, 'ResNet-').replace(
 
 function showFoot() {
   $('foot-model').textContent = `${modelName()} · ${info.inputSize} × ${info.inputSize}`;
-  fetch('manifest.json').then((r) => r.json()).then(({ version }) => { $('foot-version').textContent = t.version(version); }, () => {});
+  fetch(address('manifest.json')).then((r) => r.json()).then(({ version }) => { $('foot-version').textContent = t.version(version); }, () => {});
 }
 
 // On a phone the answer may lie outside the window.
@@ -341,8 +341,7 @@ function takeTransfer(transfer) {
 // ---- Samples
 
 for (const sample of SAMPLES) {
-  const file = `samples/${sample.file}.svg`;
-  const url = globalThis.inlined?.[file] ?? file; // the offline page carries its files inside
+  const url = address(`samples/${sample.file}.svg`);
   const button = make('button', 'sample', { type: 'button' }, make('img', '', { src: url, alt: '', width: 96, height: 96, decoding: 'async' }));
   button.addEventListener('click', () => takeDrawing(url, sample[lang], false));
   button.dataset.id = sample.id;
@@ -429,6 +428,11 @@ function remembered() {
 
 // ---- Small things
 
+// The offline page carries its files inside.
+function address(file) {
+  return globalThis.inlined?.[file] ?? file;
+}
+
 function announce(text) {
   $('announcer').textContent = '';
   requestAnimationFrame(() => { $('announcer').textContent = text; });
@@ -436,18 +440,20 @@ function announce(text) {
 
 // The shell for the next visit, also without a network. A page without it works all the same.
 async function keepOffline() {
-  if (!isSecureContext || !navigator.serviceWorker) return;
+  if (!isSecureContext || !navigator.serviceWorker || globalThis.inlined) return;
   const registration = await navigator.serviceWorker.register('sw.js');
   const offer = () => { $('update').hidden = !(registration.waiting && navigator.serviceWorker.controller); };
   offer();
   registration.addEventListener('updatefound', () => registration.installing.addEventListener('statechange', offer));
-  let asked = false;
-  $('update-now').addEventListener('click', () => {
-    asked = true;
-    registration.waiting?.postMessage('activate');
+  $('update-now').addEventListener('click', async () => {
+    const next = registration.waiting;
+    if (!next) return location.reload();
+    next.addEventListener('statechange', () => next.state === 'activated' && location.reload());
+    // The change of hands waits for workers, and kernel threads do not answer while they wait for work.
+    await classifier.then((c) => c.close(), () => {});
+    next.postMessage('activate');
   });
   $('update-later').addEventListener('click', () => { $('update').hidden = true; });
-  navigator.serviceWorker.addEventListener('controllerchange', () => asked && location.reload());
 }
 
 showLanguage();

@@ -11,15 +11,16 @@ async function install() {
   if (manifest.version !== version) throw new Error(`want version ${version}, the server has ${manifest.version}; the next visit tries again`);
   const cache = await caches.open(shell);
   await cache.put(scope + 'manifest.json', response);
-  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.(ts|txt)$/.test(f));
+  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.(ts|txt)$|^(embed|offline|npm|package)\b/.test(f));
   await cache.addAll(files.map((f) => new Request(scope + f, { cache: 'no-cache' })));
 }
 
+// It does not claim the pages that are open: in Firefox that waits for an answer of each of their workers, and a kernel
+// thread that waits for work gives none.
 async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith('shell-') && name !== shell) await caches.delete(name);
   }
-  await self.clients.claim();
 }
 
 async function answer(request) {

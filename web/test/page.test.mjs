@@ -24,16 +24,19 @@ async function site() {
     server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
   });
-  const s = { asked: [], fails: () => false, dir };
+  const s = { asked: [], fails: () => false, edit: null, dir };
   const proxy = http.createServer((request, response) => {
     const bare = request.url.startsWith('/some/where/');
     const url = bare ? request.url.slice('/some/where'.length) : request.url;
     s.asked.push(`${request.method} ${url}`);
     if (s.fails(url)) return response.destroy();
-    http.request(new URL(url, upstream), { method: request.method, headers: request.headers }, (r) => {
+    const sent = { ...request.headers };
+    if (s.edit) ['accept-encoding', 'if-none-match', 'range'].forEach((h) => delete sent[h]);
+    http.request(new URL(url, upstream), { method: request.method, headers: sent }, async (r) => {
       const headers = bare ? Object.fromEntries(['content-type', 'content-length', 'content-encoding'].filter((h) => r.headers[h]).map((h) => [h, r.headers[h]])) : r.headers;
-      response.writeHead(r.statusCode, headers);
-      r.pipe(response);
+      if (!s.edit || !/\.(js|json|css)$/.test(url)) return r.pipe(response.writeHead(r.statusCode, headers));
+      const text = s.edit(url, Buffer.concat(await r.toArray()).toString());
+      response.writeHead(r.statusCode, { ...headers, etag: '"edited"', 'content-length': Buffer.byteLength(text) }).end(text);
     }).on('error', () => response.destroy()).end();
   });
   await new Promise((resolve) => proxy.listen(0, 'localhost', resolve));
@@ -328,6 +331,26 @@ inBrowsers('page', (w) => {
       assert.equal(await page.evaluate(() => crossOriginIsolated), true);
     } finally {
       s.fails = () => false;
+    }
+    await leave();
+  });
+
+  test('a new version is offered, and taken when the visitor says so', async () => {
+    const page = await visit();
+    await page.evaluate(async () => { await navigator.serviceWorker.ready; });
+    await page.reload();
+    await page.waitForFunction(() => navigator.serviceWorker.controller);
+    s.edit = (url, text) => (/^\/(sw\.js|manifest\.json)$/.test(url) ? text.replaceAll(manifest.version, 'ffffffffffff') : url === '/page.css' ? `${text}\n:root { --new: 1 }` : text);
+    try {
+      await page.evaluate(async () => { await (await navigator.serviceWorker.getRegistration()).update(); });
+      await page.waitForSelector('#update:not([hidden])');
+      await page.waitForSelector('#load[data-state="ready"]');
+      await Promise.all([page.waitForNavigation(), page.click('#update-now')]);
+      await page.waitForFunction(() => getComputedStyle(document.documentElement).getPropertyValue('--new') === '1');
+      await page.waitForSelector('#load[data-state="ready"]');
+      assert.ok(await page.$eval('#update', (e) => e.hidden), 'it is offered again');
+    } finally {
+      s.edit = null;
     }
     await leave();
   });
