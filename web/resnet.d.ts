@@ -173,7 +173,7 @@ export interface Parts {
   /** Address of wasm_exec.js. */
   exec?: string;
   wasm: string | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
-  model?: ArrayBuffer | ArrayBufferView;
+  model?: Blob | ArrayBuffer | ArrayBufferView;
   /** Address of manifest.json, which names the model if neither parts nor options give one. */
   manifest?: string;
 }

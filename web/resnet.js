@@ -333,8 +333,9 @@ async function download(url, signal) {
 }
 
 // A page may not start a worker from another origin's script by URL, but its own blob may import that script.
+// A blob is always the page's own, though on file: its origin has another name.
 function startWorker(url) {
-  if (new URL(url, base()).origin === new URL(base()).origin) return new Worker(url);
+  if (/^blob:/.test(url) || new URL(url, base()).origin === new URL(base()).origin) return new Worker(url);
   const shim = URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' }));
   const worker = new Worker(shim);
   setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
