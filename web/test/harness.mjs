@@ -14,8 +14,8 @@ import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const root = path.resolve(here, '../..');
-const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
+export const root = path.resolve(here, '../..');
+export const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
 
 const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript', json: 'application/json', wasm: 'application/wasm',
   css: 'text/css', png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp', bmp: 'image/bmp', svg: 'image/svg+xml' };
@@ -29,7 +29,7 @@ if (made) {
   process.on('exit', () => rmSync(made, { recursive: true }));
   execFileSync('go', ['run', './web/test/model', modelFile], { cwd: root, stdio: 'inherit' });
 }
-const model = readFileSync(modelFile);
+export const model = readFileSync(modelFile);
 
 /** What the command line says about pictures of this folder with the same model, by name. */
 export function commandLine(names) {
@@ -156,7 +156,7 @@ async function launch(browser) {
   }
   return puppeteer.launch({ browser: 'chrome', protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
+      '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }
 
 /**
