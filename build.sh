@@ -8,7 +8,7 @@ usage() {
 ./build.sh                  build dist/ and print its sizes; needs nothing but Go
 ./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
 ./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing and soaks
-./build.sh bench            speed of this machine
+./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
 PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any)
 END
@@ -52,10 +52,15 @@ install() {
 
 test_tools() {
   install go=golang node=nodejs npm=npm chromium=chromium firefox-esr=firefox-esr qemu-aarch64=qemu-user
-  local lock=web/test/package-lock.json have=web/test/node_modules/.package-lock.json
+  npm_ci web/test
+}
+
+# npm_ci installs what the lock file of a folder names, unless that is there.
+npm_ci() {
+  local lock=$1/package-lock.json have=$1/node_modules/.package-lock.json
   if [[ ! -e $have || $lock -nt $have ]]; then
-    say "npm ci in web/test"
-    (cd web/test && npm ci --no-audit --no-fund)
+    say "npm ci in $1"
+    (cd "$1" && npm ci --no-audit --no-fund)
   fi
 }
 
@@ -111,7 +116,10 @@ run_tests() {
 }
 
 bench() {
-  go test -run '^$' -bench . ./engine/...
+  install go=golang node=nodejs npm=npm chromium=chromium
+  build
+  npm_ci web/bench
+  node web/bench/bench.mjs "$@"
 }
 
 case ${1:-build} in
@@ -122,7 +130,7 @@ case ${1:-build} in
       '' | --long) run_tests "${@:2}" ;;
       *) usage >&2; exit 2 ;;
     esac ;;
-  bench) bench ;;
+  bench) bench "${@:2}" ;;
   help | -h | --help) usage ;;
   *) usage >&2; exit 2 ;;
 esac
