@@ -276,7 +276,7 @@ inBrowsers('page', (w) => {
 
     await page.evaluate(() => document.getElementById('main').focus());
     await tabTo('heat-toggle');
-    await page.keyboard.press('Space');
+    await page.keyboard.press(' ');
     assert.equal(await page.$eval('#heat-toggle', (b) => b.getAttribute('aria-checked')), 'true');
     const heat = () => page.$eval('#heat', (c) => [getComputedStyle(c).opacity > 0 || c.classList.contains('on'), c.toDataURL()]);
     const [on, first] = await heat();
