@@ -208,8 +208,7 @@ var prep = resnet.Prep{Resize: 64, Crop: 64, Filter: "linear", Mean: resnet.Imag
 // TestQuantise holds the quantised network against the float one: at every kind of block the features keep their signal.
 // 7-bit activations alone leave about 40 dB a layer; 25 dB over a whole network is 5 % of noise.
 func TestQuantise(t *testing.T) {
-	samples := synthetic(prep, 12)
-	fresh := synthetic(prep, 20)[12:]
+	samples, fresh := synthetic(prep, 12, 2), synthetic(prep, 8, 3)
 	for _, name := range []string{"resnet18x0.25", "resnet50x0.125", "resnet50v1x0.125", "resnet20cifar", "plain18x0.25"} {
 		t.Run(name, func(t *testing.T) {
 			f := network(t, name)
@@ -221,20 +220,8 @@ func TestQuantise(t *testing.T) {
 			if err := weights.Write(&b, m); err != nil {
 				t.Fatalf("the model is not one that a file takes: %v", err)
 			}
-			features, _, err := outputs(m, fresh)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := make([][]float32, len(fresh))
-			for i, crop := range fresh {
-				f.Forward(Normalise(crop, prep), prep.Crop, func(name string, _, _, _ int, v []float32) {
-					if name == "features" {
-						want[i] = append([]float32(nil), v...)
-					}
-				})
-			}
-			if snr := ratio(want, features); snr < 25 {
-				t.Errorf("features of pictures not calibrated on: want 25 dB, got %.1f", snr)
+			if db := snr(t, f, m, fresh); db < 25 {
+				t.Errorf("features of pictures not calibrated on: want 25 dB, got %.1f", db)
 			}
 			if r.Samples != 12 || r.Warning != "" || len(r.Layers) != len(f.Convs)+1 || r.Features < 25 {
 				t.Errorf("report: %+v", r)
@@ -251,10 +238,53 @@ func TestQuantise(t *testing.T) {
 	}
 }
 
+// TestDepths shows that error does not pile up: however deep, the features keep their signal, with images and without.
+// Run with -v it prints the table of weights/README.md. Random weights have no meaningful best class.
+func TestDepths(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	samples, fresh := synthetic(prep, 16, 2), synthetic(prep, 8, 3)
+	for _, name := range []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet50v1", "resnet101v1", "resnet152v1"} {
+		f := network(t, name+"x0.25")
+		with, _, err := Quantise(f, prep, samples, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		without, _, err := Quantise(f, prep, nil, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := snr(t, f, with, fresh), snr(t, f, without, fresh)
+		t.Logf("| %s | %.1f | %.1f |", name, a, b)
+		if a < 25 || b < 25 {
+			t.Errorf("%s: want 25 dB, got %.1f with images and %.1f without", name, a, b)
+		}
+	}
+}
+
+// snr is the signal-to-noise ratio of m's features on crops, dB.
+func snr(t *testing.T, f *resnet.Float, m *resnet.Model, crops []*image.RGBA) float64 {
+	t.Helper()
+	got, _, err := outputs(m, crops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([][]float32, len(crops))
+	parallel(len(crops), func(i int) {
+		f.Forward(Normalise(crops[i], prep), prep.Crop, func(name string, _, _, _ int, v []float32) {
+			if name == "features" {
+				want[i] = append([]float32(nil), v...)
+			}
+		})
+	})
+	return ratio(want, got)
+}
+
 // TestCores asks for the same model whatever the number of cores.
 func TestCores(t *testing.T) {
 	f := network(t, "resnet18x0.125")
-	samples := synthetic(prep, 5)
+	samples := synthetic(prep, 5, 2)
 	file := func() []byte {
 		m, _, err := Quantise(f, prep, samples, Options{})
 		if err != nil {
@@ -276,7 +306,7 @@ func TestCores(t *testing.T) {
 // TestNoImages calibrates on synthetic pictures, and on statistics where the checkpoint has them.
 func TestNoImages(t *testing.T) {
 	f := network(t, "resnet18x0.25")
-	fresh := synthetic(resnet.Prep{Crop: 64}, 24)[16:]
+	fresh := synthetic(prep, 8, 3)
 	check := func(name string, least float64) {
 		m, r, err := Quantise(f, prep, nil, Options{})
 		if err != nil {
@@ -285,22 +315,8 @@ func TestNoImages(t *testing.T) {
 		if r.Warning == "" || r.Samples != 0 || r.Agreement != 0 {
 			t.Errorf("%s: want a warning and no agreement, got %+v", name, r)
 		}
-		features, _, err := outputs(m, fresh)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := make([][]float32, len(fresh))
-		for i, crop := range fresh {
-			f.Forward(Normalise(crop, prep), prep.Crop, func(name string, _, _, _ int, v []float32) {
-				if name == "features" {
-					want[i] = append([]float32(nil), v...)
-				}
-			})
-		}
-		snr := ratio(want, features)
-		t.Logf("%s: %.1f dB", name, snr)
-		if snr < least {
-			t.Errorf("%s: want %v dB, got %.1f", name, least, snr)
+		if db := snr(t, f, m, fresh); db < least {
+			t.Errorf("%s: want %v dB, got %.1f", name, least, db)
 		}
 	}
 	check("synthetic", 25)
@@ -309,7 +325,7 @@ func TestNoImages(t *testing.T) {
 	// What Forward shows is after both; a network without them, one convolution at a time, would be another Forward. A
 	// shift and deviation from the rectified values is near enough to see that nothing is mixed up.
 	sums := map[string][]moments{}
-	for _, crop := range synthetic(prep, 8) {
+	for _, crop := range synthetic(prep, 8, 2) {
 		f.Forward(Normalise(crop, prep), prep.Crop, func(name string, c, h, w int, v []float32) {
 			if sums[name] == nil {
 				sums[name] = make([]moments, c)
@@ -344,7 +360,7 @@ func TestOverflow(t *testing.T) {
 			f.Convs[i].W[k] *= 1e4
 		}
 	}
-	if _, _, err := Quantise(f, prep, synthetic(prep, 1), Options{}); err == nil || !strings.Contains(err.Error(), "overflow") {
+	if _, _, err := Quantise(f, prep, synthetic(prep, 1, 2), Options{}); err == nil || !strings.Contains(err.Error(), "overflow") {
 		t.Errorf("want an error about activations that overflow, got %v", err)
 	}
 	if _, _, err := Quantise(network(t, "resnet18x0.125"), prep, []*image.RGBA{image.NewRGBA(image.Rect(0, 0, 32, 32))}, Options{}); err == nil || !strings.Contains(err.Error(), "want samples of 64×64") {

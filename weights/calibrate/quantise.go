@@ -305,7 +305,7 @@ func gather(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, r *Report, o 
 		return predict(f, p)
 	}
 	if len(samples) == 0 {
-		samples = synthetic(p, syntheticCount)
+		samples = synthetic(p, syntheticCount, 1)
 		r.Warning = fmt.Sprintf("calibrated on %d synthetic pictures: accuracy is lower than with -calib and some images of your own", syntheticCount)
 	}
 	var count atomic.Int64

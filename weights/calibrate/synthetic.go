@@ -11,11 +11,11 @@ import (
 // syntheticCount pictures give ranges that more of them do not change by a tenth.
 const syntheticCount = 32
 
-// synthetic makes pictures with the statistics of natural ones, the same on every call: dead leaves, discs that cover
+// synthetic makes pictures with the statistics of natural ones, the same for the same seed: dead leaves, discs that cover
 // each other, of radii with density r⁻³, which gives edges and flat parts at every scale (Lee, Mumford, Huang, 2001,
 // "Occlusion models for natural images"). Each is lit from one side.
-func synthetic(p resnet.Prep, count int) []*image.RGBA {
-	rng := rand.New(rand.NewPCG(7, 11))
+func synthetic(p resnet.Prep, count int, seed uint64) []*image.RGBA {
+	rng := rand.New(rand.NewPCG(seed, 0))
 	n := p.Crop
 	const smallest, largest = 0.02, 1.0 // radius in sides
 	list := make([]*image.RGBA, count)
