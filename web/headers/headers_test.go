@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -113,5 +114,16 @@ func TestParentsThatWouldBeMisread(t *testing.T) {
 func TestOfflinePageIsKeptNotOpened(t *testing.T) {
 	if got := value(t, anybody.For("/offline.html"), "Content-Disposition"); !strings.HasPrefix(got, "attachment;") {
 		t.Errorf("Content-Disposition %q", got)
+	}
+}
+
+// A host that sends no headers still serves the page under the policy, by its meta element.
+func TestPageCarriesThePolicy(t *testing.T) {
+	page, err := os.ReadFile("../index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), `<meta http-equiv="Content-Security-Policy" content="`+policy+`">`) {
+		t.Errorf("index.html lacks a meta element with %q", policy)
 	}
 }
