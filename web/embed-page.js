@@ -326,7 +326,7 @@ function showLoad() {
   $('load').dataset.state = info ? 'ready' : progress ? 'loading' : problem ? 'failed' : 'asleep';
   const sized = progress && progress.phase !== 'warmup' && progress.total > 0;
   const bytes = sized ? ` · ${t.bytes(progress.loaded, progress.total)}` : '…';
-  $('load-text').textContent = info ? t.ready(info.classes.length) : progress ? t.loading[progress.phase] + bytes : t.private1;
+  $('load-text').textContent = info ? `${t.ready(info.classes.length)} ${t.private1}` : progress ? t.loading[progress.phase] + bytes : t.private1;
   $('load-bar').hidden = !progress;
   if (sized) $('load-bar').value = progress.loaded / progress.total;
   else $('load-bar').removeAttribute('value');

@@ -72,9 +72,13 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
     this.#stop(failure('closed', 'the element has left the document'));
   }
 
-  attributeChangedCallback() {
+  attributeChangedCallback(name) {
     if (!this.#frame) this.#say(1);
-    this.#port?.postMessage({ op: 'set', options: this.#options() });
+    if (this.#info && (name === 'model' || name === 'lang')) {
+      this.#info = null; // another classifier is made
+      this.#await();
+    }
+    this.#set();
   }
 
   /** What createClassifier's classifier says of itself; null until ready. */
@@ -139,6 +143,10 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
     };
   }
 
+  #set() {
+    this.#port?.postMessage({ op: 'set', options: this.#options() });
+  }
+
   #language() {
     return this.closest('[lang]')?.lang || 'en';
   }
@@ -161,11 +169,16 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
     frame.referrerPolicy = 'no-referrer';
     frame.sandbox = 'allow-scripts allow-same-origin'; // no pop-ups, no leaving this page, no forms, no downloads
     addEventListener('message', (e) => this.#meet(e), { signal });
-    frame.addEventListener('load', () => setTimeout(() => {
+    const unreachable = () => {
       if (this.#frame !== frame || this.#port) return;
-      this.#fail(failure('embed-unreachable', `${FRAME} does not answer; check the connection, and that the policy of this page allows it (frame-src ${FRAME.origin}) and that of the frame allows this page`));
-    }, PATIENCE), { signal });
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.attributeChangedCallback(), { signal });
+      this.#fail(failure('embed-unreachable', `${FRAME} does not answer; check the connection, that this page allows it (frame-src ${FRAME.origin}; in a sandbox allow-same-origin) and that it allows this page`));
+    };
+    frame.addEventListener('load', () => setTimeout(unreachable, PATIENCE), { signal });
+    // In Firefox a frame that the page's policy forbids has no load event.
+    document.addEventListener('securitypolicyviolation', (e) => {
+      if (e.blockedURI.startsWith(FRAME.origin) && e.effectiveDirective === 'frame-src' && e.disposition === 'enforce') unreachable();
+    }, { signal });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#set(), { signal });
     frame.src = FRAME;
     this.#frame = frame;
     this.#say(2);

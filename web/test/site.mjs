@@ -1,0 +1,92 @@
+// dist/ with the small model behind the real server, for tests that need its headers, and hosts that embed it.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { dist, model, root } from './harness.mjs';
+
+export const modelName = `small.${createHash('sha256').update(model).digest('hex').slice(0, 8)}.msgpack`;
+
+// dist/ but for the large model and the file that holds it.
+function copy(to) {
+  const manifest = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
+  for (const file of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+    const name = path.relative(dist, path.join(file.parentPath, file.name));
+    if (!file.isFile() || name === manifest.model || /^(offline|manifest\.json)/.test(name)) continue;
+    mkdirSync(path.dirname(path.join(to, name)), { recursive: true });
+    copyFileSync(path.join(dist, name), path.join(to, name));
+  }
+  manifest.model = modelName;
+  manifest.files[modelName] = { bytes: model.length, sha256: createHash('sha256').update(model).digest('hex') };
+  writeFileSync(path.join(to, 'manifest.json'), JSON.stringify(manifest));
+  writeFileSync(path.join(to, modelName), model);
+}
+
+/**
+ * Serves dist/ with the small model: { origin, asked, stop }. asked lists the paths of all requests, in order. parents are
+ * the origins that may embed it; bare leaves out all headers but the media type, as a static host might.
+ */
+export async function site({ parents = ['*'], bare = false } = {}) {
+  const dir = mkdtempSync(path.join(tmpdir(), 'resnet-site-'));
+  const folder = path.join(dir, 'dist');
+  mkdirSync(folder);
+  copy(folder);
+  writeFileSync(path.join(folder, 'embed.json'), JSON.stringify({ parents }));
+  rmSync(path.join(folder, 'embed.json.br'), { force: true });
+  const binary = path.join(tmpdir(), `resnet-serve-${process.pid}`);
+  if (!existsSync(binary)) {
+    execFileSync('go', ['build', '-o', binary, './web/serve'], { cwd: root, stdio: 'inherit' });
+    process.on('exit', () => rmSync(binary, { force: true }));
+  }
+  const server = spawn(binary, ['-dir', folder, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const upstream = await new Promise((resolve, reject) => {
+    server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
+    server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
+  });
+  const asked = [];
+  const proxy = http.createServer((request, response) => {
+    asked.push(request.url);
+    http.request(new URL(request.url, upstream), { method: request.method, headers: request.headers }, (r) => {
+      const kept = ['content-type', 'content-length', 'content-encoding', 'access-control-allow-origin'];
+      r.pipe(response.writeHead(r.statusCode, bare ? Object.fromEntries(kept.filter((h) => r.headers[h]).map((h) => [h, r.headers[h]])) : r.headers));
+    }).on('error', () => response.destroy()).end();
+  });
+  await new Promise((resolve) => proxy.listen(0, 'localhost', resolve));
+  return {
+    origin: `http://localhost:${proxy.address().port}`,
+    asked,
+    stop() {
+      server.removeAllListeners('exit');
+      server.kill();
+      proxy.closeAllConnections();
+      proxy.close();
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
+
+/**
+ * A web site of somebody else, on 127.0.0.1, which browsers take for another site than localhost: { origin, page, stop }.
+ * page(html, headers) returns the address of a page.
+ */
+export async function host() {
+  const pages = [];
+  const server = http.createServer((request, response) => {
+    const page = pages[Number(/^\/(\d+)$/.exec(request.url)?.[1])];
+    if (page) response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', ...page.headers }).end(`<!doctype html><meta charset="utf-8">${page.html}`);
+    else response.writeHead(404).end();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return {
+    origin,
+    page: (html, headers = {}) => `${origin}/${pages.push({ html, headers }) - 1}`,
+    stop() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
