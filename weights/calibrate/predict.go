@@ -20,8 +20,9 @@ func known(f *resnet.Float) bool {
 }
 
 // predict makes the statistics without any image. A batch normalisation set each channel's mean and deviation over the
-// training images; taken as normally distributed, a channel after its ReLU follows a rectified normal distribution. In a
-// block's sum the two sides are taken as independent. Means stand for every tap alike: borders are not counted.
+// training images. The distribution is taken as Laplace's: the largest activations of trained networks are about twice
+// those of a normal distribution. In a block's sum the two sides are taken as independent. Means stand for every tap
+// alike: borders are not counted.
 func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 	s := &stats{hists: map[string]*histogram{}, scale: map[string]float64{"image": 1.0 / 127}}
 	list := wires(f.Network)
@@ -31,12 +32,12 @@ func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 		if i > 0 && list[i].out == list[i-1].out { // a shortcut: its block's sum takes it in, below
 			continue
 		}
-		before := normal(c)
+		before := normalised(c)
 		if at := block(f.Network, i); at != nil && at.Shortcut != resnet.NoShortcut {
 			skip := after[list[i-len(at.Convs)+1].in]
 			switch {
 			case at.Shortcut == resnet.Projection:
-				skip = normal(&f.Convs[i+1])
+				skip = normalised(&f.Convs[i+1])
 			case at.HasProj():
 				skip = through(&f.Convs[i+1], skip)
 			}
@@ -108,8 +109,8 @@ func block(n resnet.Network, i int) *resnet.Block {
 	return nil
 }
 
-// normal is what the normalisation says of a convolution's outputs.
-func normal(c *resnet.FloatConv) []moments {
+// normalised is what the normalisation says of a convolution's outputs.
+func normalised(c *resnet.FloatConv) []moments {
 	m := make([]moments, c.Out)
 	for o := range m {
 		m[o] = moments{float64(c.Mean[o]), float64(c.Std[o]) * float64(c.Std[o])}
@@ -134,15 +135,21 @@ func through(c *resnet.FloatConv, in []moments) []moments {
 // most of what they see.
 const poolDraws = 3
 
-// rectify adds max(x, 0) to h, where x is the largest of draws normally distributed values, at points up to four
-// deviations from the mean with the weight of their density; and returns the moments. Beyond lie 63 of a million values.
+// rectify adds max(x, 0) to h, where x is the largest of draws values from a Laplace distribution with the moments m, at
+// points up to ten deviations from the mean with the weight of their density; and returns the moments of max(x, 0).
+// Beyond lie less than one of a million values.
 func rectify(h *histogram, m moments, draws float64) moments {
-	const parts, weight = 256, 1 << 20
+	const parts, weight, reach = 512, 1 << 24, 10
 	std := math.Sqrt(m.variance)
 	var sum, squares, all float64
 	for k := range parts {
-		z := (float64(k)+0.5)/parts*8 - 4
-		p := math.Exp(-z*z/2) * math.Pow((1+math.Erf(z/math.Sqrt2))/2, draws-1)
+		z := ((float64(k)+0.5)/parts*2 - 1) * reach
+		p := math.Exp(-math.Sqrt2 * math.Abs(z))
+		below := p / 2 // the probability of a smaller value
+		if z > 0 {
+			below = 1 - below
+		}
+		p *= math.Pow(below, draws-1)
 		x := max(0, m.mean+z*std)
 		h.add(x, uint64(p*weight))
 		sum += p * x
