@@ -82,12 +82,17 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	exports := wasm.Get("Instance").New(module, map[string]any{"env": map[string]any{"memory": memory}}).Get("exports")
 	e = &BrowserExecutor{p: p, m: m, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
 		view: js.Global().Get("Uint8Array").New(memory.Get("buffer")), words: js.Global().Get("Int32Array").New(memory.Get("buffer"))}
+	if shared { // first, so that they start while this thread copies
+		for range o.Threads - 1 {
+			o.Spawn(module, memory)
+		}
+	}
 	for _, part := range m.parts {
 		js.CopyBytesToJS(e.bytes(part.at, len(part.data)), part.data)
 	}
 	m.parts = nil
 	if shared {
-		e.spawn(o, module, memory)
+		e.await(o.Threads)
 	}
 	return e, nil
 }
@@ -98,15 +103,12 @@ func (e *BrowserExecutor) Threads() int { return e.threads }
 // Bytes is the size of the machine's memory.
 func (e *BrowserExecutor) Bytes() int { return e.m.pages() * wasmPage }
 
-// spawn starts the kernel workers and waits until all serve or the time is up. They say so in the memory, not by
-// messages, which another thread would have to pass on while this one may block.
-func (e *BrowserExecutor) spawn(o BrowserOptions, module, memory js.Value) {
-	for range o.Threads - 1 {
-		o.Spawn(module, memory)
-	}
+// await waits until all kernel workers serve or the time is up. They say so in the memory, not by messages, which
+// another thread would have to pass on while this one may block.
+func (e *BrowserExecutor) await(threads int) {
 	load := func() int { return js.Global().Get("Atomics").Call("load", e.words, kernels.CtlReady/4).Int() }
 	ready := load()
-	for end := time.Now().Add(startTimeout); ready < o.Threads-1 && time.Now().Before(end); ready = load() {
+	for end := time.Now().Add(startTimeout); ready < threads-1 && time.Now().Before(end); ready = load() {
 		time.Sleep(time.Millisecond)
 	}
 	e.threads = 1 + ready

@@ -27,34 +27,30 @@ func readSettings(v js.Value) settings {
 // maxThreads is more than a network of this size can use.
 const maxThreads = 32
 
-// open makes the executor and says which SIMD and how many threads it uses.
-func (o settings) open(p *engine.Program) (e engine.Executor, simd string, threads int, err error) {
-	simd = o.simd
-	if simd == "auto" {
-		simd = o.fastest()
-	}
-	if simd == "none" {
+// open makes the executor, after auto has become one of the others, and says how many threads it uses.
+func (o settings) open(p *engine.Program) (e engine.Executor, threads int, err error) {
+	if o.simd == "none" {
 		e, err := engine.Reference(p)
-		return e, simd, 1, err
+		return e, 1, err
 	}
 	if threads = min(o.threads, maxThreads); threads == 0 {
 		// Of many logical cores half are taken to be a second thread of the other half, which does not help here.
 		cores := js.Global().Get("navigator").Get("hardwareConcurrency").Int()
 		threads = min(cores, max(4, cores/2), 8)
 	}
-	options := engine.BrowserOptions{SIMD: engine.SIMD(simd), Threads: threads}
+	options := engine.BrowserOptions{SIMD: engine.SIMD(o.simd), Threads: threads}
 	if o.spawn.Truthy() {
 		options.Spawn = func(module, memory js.Value) { o.spawn.Invoke(module, memory) }
 	}
 	b, err := engine.Browser(p, options)
 	if err != nil {
-		return nil, "", 0, err
+		return nil, 0, err
 	}
 	// The machine has its own copy of the weights. Go's memory never shrinks, but what is free in it serves pictures.
 	for i := range p.Ops {
 		p.Ops[i].W = nil
 	}
-	return b, simd, b.Threads(), nil
+	return b, b.Threads(), nil
 }
 
 // fastest is the SIMD to use of those the browser has.

@@ -2,7 +2,8 @@
 
 // Command wasm is the classifier of web/worker.js: it sets the global object resnet, whose functions the worker calls.
 //
-//	open(bytes, verified, settings, lang)                loads a model; a Promise
+//	prepare(settings)                                    chooses the SIMD; takes some 30 ms where both are there
+//	open(bytes, verified, lang)                          loads a model; a Promise
 //	check(width, height)                                 may a picture be this large?
 //	fit(width, height)                                   begins a picture: { x, y, width, height, rows } of the part wanted
 //	write(imageData)                                     takes the next rows of that part
@@ -35,6 +36,7 @@ func main() {
 	var s session
 	api := object.New()
 	for name, f := range map[string]func(args []js.Value) (any, error){
+		"prepare":   s.prepare,
 		"check":     s.check,
 		"fit":       s.fit,
 		"write":     s.write,

@@ -4,6 +4,7 @@ package main
 
 import (
 	"image"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 
 // session is one model and the picture under way.
 type session struct {
+	settings   settings
 	model      *resnet.Model
 	classifier *resnet.Classifier
 	executor   engine.Executor // the classifier's
@@ -28,6 +30,14 @@ type session struct {
 	strip  []byte // rows on their way to the fitter
 	crop   *image.RGBA
 	box    image.Rectangle
+}
+
+func (s *session) prepare(args []js.Value) (any, error) {
+	s.settings = readSettings(args[0])
+	if s.settings.simd == "auto" {
+		s.settings.simd = s.settings.fastest()
+	}
+	return nil, nil
 }
 
 func (s *session) open(args []js.Value) (any, error) {
@@ -42,16 +52,15 @@ func (s *session) open(args []js.Value) (any, error) {
 		return nil, err
 	}
 	s.model = m
-	var simd string
-	var threads int
+	threads := 1
 	s.classifier, err = resnet.NewClassifier(m, func(p *engine.Program) (engine.Executor, error) {
-		s.executor, simd, threads, err = readSettings(args[2]).open(p)
+		s.executor, threads, err = s.settings.open(p)
 		return s.executor, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if simd != "none" {
+	if s.settings.simd != "none" {
 		// Of the file, only the last layer is still needed (for heat maps).
 		m.FC.W, m.Convs = slices.Clone(m.FC.W), nil
 		data = nil
@@ -63,16 +72,34 @@ func (s *session) open(args []js.Value) (any, error) {
 	return map[string]any{
 		"architecture": m.Name,
 		"inputSize":    m.Prep.Crop,
-		"classes":      classes(m, args[3].String()),
-		"simd":         simd,
+		"classes":      classes(m, args[2].String()),
+		"simd":         s.settings.simd,
 		"threads":      threads,
 	}, nil
 }
 
-// warm runs the machine until the browser has optimised it, so that the first picture does not wait for that.
+// Limits of warm.
+const (
+	warmRuns = 8
+	warmTime = 60 // ms
+)
+
+// warm runs the machine until it gets no faster, so that the first picture does not wait for the browser to optimise it.
 func (s *session) warm() error {
 	picture := make([]byte, s.classifier.Program().Input.Bytes())
-	return s.executor.Run(picture)
+	last, left := math.Inf(1), float64(warmTime)
+	for range warmRuns {
+		start := now()
+		if err := s.executor.Run(picture); err != nil {
+			return err
+		}
+		t := now() - start
+		if left -= t; left < 0 || t > 0.95*last {
+			break
+		}
+		last = t
+	}
+	return nil
 }
 
 // classes lists { index, id, label } in the language asked for.

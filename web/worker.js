@@ -33,12 +33,16 @@ const ops = {
     if (typeof WebAssembly !== 'object') throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
     const simd = simdFor(m.simd);
     const manifest = readManifest(m.manifest);
-    const [module, model] = await Promise.all([loadModule(m, manifest), loadModel(m, manifest)]);
+    const loading = loadModel(m, manifest);
+    loading.catch(() => {}); // looked at below, unless the runtime fails first
+    const module = await loadModule(m, manifest);
     await startGo(m.exec, module);
+    const spawn = m.kernel && ((module, memory) => postMessage({ kernel: { module, memory } }));
+    unwrap(go.prepare({ ...simd, threads: m.threads, spawn })); // while the model is on its way
+    const model = await loading;
     report(m.id, 'warmup', 0, 1);
     const { name, blob, verified = false } = model;
-    const spawn = m.kernel && ((module, memory) => postMessage({ kernel: { module, memory } }));
-    const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, { ...simd, threads: m.threads, spawn }, m.lang), name);
+    const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, m.lang), name);
     report(m.id, 'warmup', 1, 1);
     if (model.keep) setTimeout(model.keep);
     return { info: { model: name, ...info, bytes: blob.size, ...(isNoisy() && { noise: true }) }, module, model: { model: blob, name, verified } };
