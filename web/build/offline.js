@@ -3,22 +3,21 @@
 
 import { createClassifierFrom } from './resnet.js';
 
-const block = (id) => document.getElementById(id).textContent;
+const text = (id) => document.getElementById(id).textContent;
 
-globalThis.inlined = JSON.parse(block('inlined'));
+globalThis.inlined = JSON.parse(text('inlined'));
 
+// Takes the block out of the page as well, where it holds as much memory as it is long.
 function unpack(id) {
-  const text = block(id);
-  const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const base64 = text(id);
+  document.getElementById(id).remove();
+  const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip')));
 }
 
-const worker = URL.createObjectURL(new Blob([block('worker')], { type: 'text/javascript' }));
+const worker = URL.createObjectURL(new Blob([text('worker')], { type: 'text/javascript' }));
 const wasm = unpack('wasm').arrayBuffer();
 const model = unpack('model').blob();
-Promise.all([wasm, model]).then(() => {
-  for (const id of ['wasm', 'model']) document.getElementById(id).remove(); // as much memory as the file is long
-}, () => {}); // told below
 
 export async function createClassifier(options) {
   return createClassifierFrom({ worker, wasm: await wasm, model: await model }, options);
