@@ -61,6 +61,9 @@ func Decode(r io.Reader) (image.Image, error) {
 	}
 	switch format {
 	case "jpeg":
+		if planes, ok := img.(*image.YCbCr); ok {
+			img = upsample(planes)
+		}
 		img = Orient(img, Orientation(data))
 	case "webp":
 		img = studio(img)

@@ -292,3 +292,33 @@ func BenchmarkJPEG(b *testing.B) {
 		}
 	}
 }
+
+// Pillow decodes with libjpeg-turbo, as browsers do: only the inverse DCT may round differently.
+func TestChromaLikeLibjpeg(t *testing.T) {
+	for _, name := range []string{"444", "422", "420", "narrow"} {
+		got, err := Decode(bytes.NewReader(read(t, "chroma-"+name+".jpg")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := png.Decode(bytes.NewReader(read(t, "chroma-"+name+".png")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Bounds() != want.Bounds() {
+			t.Fatalf("%s: want %v, got %v", name, want.Bounds(), got.Bounds())
+		}
+		most, sum, n := 0, 0, 0
+		for y := range want.Bounds().Dy() {
+			for x := range want.Bounds().Dx() {
+				a, b := color.RGBAModel.Convert(got.At(x, y)).(color.RGBA), color.RGBAModel.Convert(want.At(x, y)).(color.RGBA)
+				for _, d := range []int{int(a.R) - int(b.R), int(a.G) - int(b.G), int(a.B) - int(b.B)} {
+					most, sum, n = max(most, d, -d), sum+max(d, -d), n+1
+				}
+			}
+		}
+		t.Logf("%s: at most %d levels, %.3f on average", name, most, float64(sum)/float64(n))
+		if most > 4 || float64(sum)/float64(n) > 0.5 {
+			t.Errorf("%s: %d levels, %.3f on average", name, most, float64(sum)/float64(n))
+		}
+	}
+}

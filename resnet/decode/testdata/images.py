@@ -45,3 +45,12 @@ from PIL import ImageOps
 for n in store:
     up = np.asarray(ImageOps.exif_transpose(Image.open(f'orient-{n}.jpg'))).astype(int)
     assert up.shape == a.shape and abs(up - a)[[3, 3, 12, 12], [5, 18, 5, 18]].max() < 8, n
+
+# JPEGs of all subsamplings, odd in size, with colours that change fast, and what libjpeg-turbo makes of them.
+y, x = np.mgrid[0:37, 0:45]
+waves = np.stack([127.5 + 127.5 * np.sin(x / 3 + y / 5), 127.5 + 127.5 * np.sin(x / 4 - y / 3), 127.5 + 127.5 * np.sin(y / 2)], -1).astype(np.uint8)
+for name, sampling in {"444": 0, "422": 1, "420": 2}.items():
+    Image.fromarray(waves).save(f"chroma-{name}.jpg", quality=90, subsampling=sampling)
+    Image.open(f"chroma-{name}.jpg").convert("RGB").save(f"chroma-{name}.png")
+Image.fromarray(waves[:5, :3]).save("chroma-narrow.jpg", quality=90, subsampling=2)
+Image.open("chroma-narrow.jpg").convert("RGB").save("chroma-narrow.png")
