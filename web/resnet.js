@@ -46,13 +46,12 @@ export async function createClassifierFrom(parts, options = {}) {
     const isBytes = kind(model) === 'ArrayBuffer' || ArrayBuffer.isView(model);
     check(isBytes || typeof model === 'string' || kind(model) === 'URL', 'model', 'a URL or an ArrayBuffer', model);
     try {
-      parts.model = isBytes ? model : absolute(model);
+      // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
+      parts.model = isBytes ? new Blob([model]) : absolute(model);
     } catch (cause) {
       throw new ResnetError('bad-option', `resnet: model: ${model} is no URL`, { cause });
     }
   }
-  // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
-  if (parts.model && typeof parts.model !== 'string') parts.model = new Blob([parts.model]);
   const classifier = new Classifier(parts, { threads, simd, lang });
   await classifier._open(onProgress, signal);
   return classifier;

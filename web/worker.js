@@ -45,7 +45,7 @@ const ops = {
     const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, m.lang), name);
     report(m.id, 'warmup', 1, 1);
     if (model.keep) setTimeout(model.keep);
-    return { info: { model: name, ...info, bytes: blob.size, ...(isNoisy() && { noise: true }) }, module, model: { model: blob, name, verified } };
+    return { info: { model: name, ...info, bytes: model.bytes.byteLength, ...(isNoisy() && { noise: true }) }, module, model: blob && { model: blob, name, verified } };
   },
 
   async classify(m) {
@@ -148,6 +148,7 @@ async function compile(bytes) {
 // the next visit.
 async function loadModel(m, manifest) {
   if (m.model instanceof Blob) return { name: m.name ?? '', blob: m.model, bytes: await m.model.arrayBuffer(), verified: m.verified };
+  if (typeof m.model === 'object') return { name: '', bytes: m.model };
   let name = m.model;
   let entry;
   if (!name) {

@@ -206,7 +206,7 @@ func TestOfflinePageHoldsEverything(t *testing.T) {
 		}
 	}
 	for id, want := range map[string]string{"wasm": "\x00asm", "model": "model"} {
-		packed, err := base64.StdEncoding.DecodeString(find(`id="` + id + `">([^<]*)<`))
+		packed, err := base64.StdEncoding.DecodeString(find(`class="` + id + `">([^<]*)<`))
 		if err != nil {
 			t.Fatal(err)
 		}

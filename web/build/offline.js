@@ -1,24 +1,51 @@
 // Stands in for resnet.js in the offline page: whatever that fetches lies in data blocks of the page itself. Addresses of
 // other files of dist/ are in globalThis.inlined.
 
-import { createClassifierFrom } from './resnet.js';
+import { createClassifierFrom, ResnetError } from './resnet.js';
 
 const text = (id) => document.getElementById(id).textContent;
 
 globalThis.inlined = JSON.parse(text('inlined'));
 
-// Takes the block out of the page as well, where it holds as much memory as it is long.
-function unpack(id) {
-  const base64 = text(id);
-  document.getElementById(id).remove();
-  const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip')));
+// Joins and unpacks the blocks of a class. It takes them out of the page, where they hold as much memory as they are long.
+function unpack(name) {
+  const pieces = [...document.getElementsByClassName(name)].map((block) => {
+    block.remove();
+    const base64 = block.textContent;
+    return Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  });
+  return new Response(new Blob(pieces).stream().pipeThrough(new DecompressionStream('gzip')));
 }
 
-const worker = URL.createObjectURL(new Blob([text('worker')], { type: 'text/javascript' }));
+const script = (source) => URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+
+// In WebKit no worker of a file: page can read a Blob: it gets bytes, and pictures that are decoded here.
+const readsBlobs = new Promise((resolve) => {
+  const probe = new Worker(script("new Blob(['x']).text().then(() => postMessage(true), () => postMessage(false))"));
+  probe.onmessage = ({ data }) => {
+    probe.terminate();
+    resolve(data);
+  };
+});
+
+async function decode(blob) {
+  try {
+    return await createImageBitmap(blob, { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+  } catch (cause) {
+    throw new ResnetError('image-decode', `resnet: want a picture, got ${blob.type || 'a file'} of ${blob.size} bytes that is none, is damaged or of a kind this browser does not read; use JPEG, PNG, WebP, GIF or BMP`, { cause });
+  }
+}
+
+const worker = script(text('worker'));
 const wasm = unpack('wasm').arrayBuffer();
 const model = unpack('model').blob();
 
 export async function createClassifier(options) {
-  return createClassifierFrom({ worker, wasm: await wasm, model: await model }, options);
+  const reads = await readsBlobs;
+  const classifier = await createClassifierFrom({ worker, wasm: await wasm, model: reads ? await model : await (await model).arrayBuffer() }, options);
+  if (!reads) {
+    const { classify } = classifier;
+    classifier.classify = async (source, o) => classify.call(classifier, source instanceof Blob ? await decode(source) : source, o);
+  }
+  return classifier;
 }
