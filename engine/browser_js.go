@@ -57,7 +57,8 @@ const startTimeout = 3 * time.Second
 // An engine that refuses the module or the memory.
 func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	defer catch(&err)
-	shared := o.Threads > 1 && js.Global().Get("crossOriginIsolated").Truthy() && o.Spawn != nil
+	// WebKitGTK says it is isolated and yet has no SharedArrayBuffer: its shared memories go to no worker.
+	shared := o.Threads > 1 && js.Global().Get("crossOriginIsolated").Truthy() && js.Global().Get("SharedArrayBuffer").Truthy() && o.Spawn != nil
 	if !shared {
 		o.Threads = 1
 	}
