@@ -35,6 +35,10 @@ func site(t *testing.T) string {
 		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		// One time for all: a variant older than its file is not served.
+		if err := os.Chtimes(p, time.Time{}, time.Unix(1_800_000_000, 0)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Symlink("../secret.txt", filepath.Join(dir, "link.txt")); err != nil {
 		t.Fatal(err)
