@@ -256,7 +256,7 @@ func (f *Func) V128(v [16]byte) {
 	f.code = append(f.code, v[:]...)
 }
 
-// V128I32 and V128F32 emit v128.const with the value in all four lanes.
+// V128I32 emits v128.const with the value in all four lanes.
 func (f *Func) V128I32(v uint32) {
 	var b [16]byte
 	for i := 0; i < 16; i += 4 {
@@ -264,7 +264,6 @@ func (f *Func) V128I32(v uint32) {
 	}
 	f.V128(b)
 }
-func (f *Func) V128F32(v float32) { f.V128I32(math.Float32bits(v)) }
 
 // Block emits block … end; a branch to its label leaves it.
 func (f *Func) Block(body func(Label)) { f.block(0x02, body) }
