@@ -52,6 +52,7 @@ install() {
 
 test_tools() {
   install go=golang node=nodejs npm=npm chromium=chromium firefox-esr=firefox-esr qemu-aarch64=qemu-user
+  install WebKitWebDriver=webkit2gtk-driver xvfb-run=xvfb xauth=xauth || echo "build.sh: going on without WebKit; its tests are skipped" >&2
   npm_ci web/test
 }
 
