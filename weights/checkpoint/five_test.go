@@ -2,17 +2,23 @@ package checkpoint
 
 import (
 	"encoding/json"
+	"image"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"resnet-web/resnet"
+	"resnet-web/weights/calibrate"
 )
 
-// TestFive compares all five depths with torchvision, logits at 224×224, and measures the import. It takes minutes:
+// TestFive compares all five depths and the v1 variants with torchvision: logits at 224×224, to a thousandth of the
+// largest; the packed weights of four formats of the same network; and the memory that a .pth takes. It takes minutes:
 // RESNET_FIVE=1 runs it, where python3-torchvision is installed.
 func TestFive(t *testing.T) {
 	const python = "/usr/bin/python3"
@@ -22,56 +28,126 @@ func TestFive(t *testing.T) {
 	if exec.Command(python, "-c", "import torchvision").Run() != nil {
 		t.Skip("needs the package python3-torchvision")
 	}
-	dir := t.TempDir()
-	for _, arch := range []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2"} {
-		file := filepath.Join(dir, arch+".pth")
-		out, err := exec.Command(python, "-c", `
-import sys, json, torch, torchvision
-torch.manual_seed(0)
-m = getattr(torchvision.models, sys.argv[1])(weights=None)
-for k, t in m.state_dict().items():
-    if not t.is_floating_point(): continue
-    if k.endswith("running_var") or "bn" in k and k.endswith("weight"): t.uniform_(0.5, 1)
-    elif "bn" in k or k.endswith("running_mean"): t.normal_(0, 0.1)
-    if ".bn3.weight" in k or ".bn2.weight" in k and sys.argv[1] in ("resnet18", "resnet34"): t.mul_(0.3)
-torch.save(m.state_dict(), sys.argv[2])
-x = torch.sin(0.37 * torch.arange(3 * 224 * 224, dtype=torch.float64)).float().reshape(1, 3, 224, 224)
-with torch.no_grad(): print(json.dumps(m.eval()(x)[0].tolist()))`, arch, file).Output()
-		if err != nil {
-			t.Fatalf("%s: %v", arch, err)
+	for _, arch := range []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet50v1", "resnet101v1", "resnet152v1", "wide_resnet50_2"} {
+		t.Run(arch, func(t *testing.T) {
+			dir := t.TempDir()
+			if out, err := exec.Command(python, "testdata/five.py", arch, dir).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			file := filepath.Join(dir, "net.pth")
+			size, err := os.Stat(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			stop := peak()
+			start := time.Now()
+			given := "" // .pth does not tell v1
+			if strings.HasSuffix(arch, "v1") {
+				given = arch
+			}
+			f := load(t, file, given)
+			took, top := time.Since(start), stop()
+			if f.Name != arch {
+				t.Errorf("recognised as %s", f.Name)
+			}
+			ratio := float64(top) / float64(size.Size())
+			t.Logf("%d bytes imported in %v, heap at most %.2f times the file", size.Size(), took, ratio)
+			if ratio > 3 {
+				t.Errorf("heap of %d bytes for a file of %d", top, size.Size())
+			}
+
+			data, err := os.ReadFile(filepath.Join(dir, "logits.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []float64
+			if err := json.Unmarshal(data, &want); err != nil {
+				t.Fatal(err)
+			}
+			worst, largest := 0.0, 0.0
+			logits := f.Forward(sine(224), 224, nil)
+			for i, w := range want {
+				worst, largest = max(worst, math.Abs(float64(logits[i])-w)), max(largest, math.Abs(w))
+			}
+			t.Logf("logits differ from torchvision's by at most %.1e of the largest", worst/largest)
+			if !(worst <= 1e-3*largest) {
+				t.Errorf("logits differ from torchvision's by %v, the largest is %v", worst, largest)
+			}
+
+			m := quantised(t, f)
+			for _, name := range []string{"net.safetensors", "net.onnx", "folded.onnx"} {
+				arch := given
+				if strings.HasSuffix(name, ".onnx") { // whose strides tell
+					arch = ""
+				}
+				samePacked(t, name, quantised(t, load(t, filepath.Join(dir, name), arch)), m)
+			}
+		})
+	}
+}
+
+// TestPacked does the same with the small networks.
+func TestPacked(t *testing.T) {
+	for _, list := range [][]string{
+		{"basic.pth", "basic-legacy.pth", "basic.safetensors", "basic-hf.safetensors", "basic.onnx", "basic-folded.onnx"},
+		{"bottleneck.pth", "bottleneck-hf.safetensors", "bottleneck.onnx"},
+	} {
+		m := quantised(t, load(t, "testdata/"+list[0], ""))
+		for _, name := range list[1:] {
+			samePacked(t, name, quantised(t, load(t, "testdata/"+name, "")), m)
 		}
-		var want []float64
-		if err := json.Unmarshal(out, &want); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// quantised is f for 64×64 pixels, calibrated on two pictures.
+func quantised(t *testing.T, f *resnet.Float) *resnet.Model {
+	t.Helper()
+	p := resnet.ImageNetPrep
+	p.Resize, p.Crop = 64, 64
+	pictures := make([]*image.RGBA, 2)
+	for k := range pictures {
+		pictures[k] = image.NewRGBA(image.Rect(0, 0, 64, 64))
+		for i := range pictures[k].Pix {
+			pictures[k].Pix[i] = byte(128 + 100*math.Sin(0.01*float64((k+3)*i)+0.3*float64(i%4)))
 		}
-		size, err := os.Stat(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		runtime.GC()
-		stop := peak()
-		start := time.Now()
-		f := load(t, file, "")
-		took, top := time.Since(start), stop()
-		if f.Name != arch {
-			t.Errorf("%s was recognised as %s", arch, f.Name)
-		}
-		ratio := float64(top) / float64(size.Size())
-		t.Logf("%s: %d bytes imported in %v, heap at most %.2f times the file", arch, size.Size(), took, ratio)
-		if ratio > 3 {
-			t.Errorf("%s: heap of %d bytes for a file of %d", arch, top, size.Size())
-		}
-		largest := 0.0
-		for _, w := range want {
-			largest = max(largest, math.Abs(w))
-		}
-		logits := f.Forward(sine(224), 224, nil)
+	}
+	m, _, err := calibrate.Quantise(f, p, pictures, calibrate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// samePacked wants the same packed weights, and within a step where the exporter has folded the normalisations in
+// float32, with scales and biases to match.
+func samePacked(t *testing.T, name string, got, want *resnet.Model) {
+	t.Helper()
+	steps, differ, all := 0, 0, 0
+	compare := func(got, want []int8) {
 		for i, w := range want {
-			if d := math.Abs(float64(logits[i]) - w); d > 1e-3*largest {
-				t.Fatalf("%s: logit %d is %v, torchvision has %v", arch, i, logits[i], w)
+			d := int(got[i]) - int(w)
+			if d != 0 {
+				differ++
+			}
+			steps = max(steps, d, -d)
+		}
+		all += len(want)
+	}
+	scales := 0.0
+	for i, w := range want.Convs {
+		compare(got.Convs[i].W, w.W)
+		for o, m := range w.M {
+			if m != 0 {
+				scales = max(scales, math.Abs(float64(got.Convs[i].M[o]/m)-1))
 			}
 		}
-		os.Remove(file)
+	}
+	compare(got.FC.W, want.FC.W)
+	t.Logf("%s: %d of %d weights differ, by at most %d steps; scales by %.1e", filepath.Base(name), differ, all, steps, scales)
+	folded := strings.Contains(name, "folded")
+	if !folded && (differ > 0 || scales > 0) || folded && steps > 1 {
+		t.Errorf("%s: %d of %d weights differ, by at most %d steps; scales by %.1e", name, differ, all, steps, scales)
 	}
 }
 
