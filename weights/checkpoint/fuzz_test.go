@@ -64,7 +64,7 @@ func FuzzLegacy(f *testing.F) {
 
 func FuzzSafetensors(f *testing.F) {
 	f.Add(safetensors(networkParams(tiny(f))))
-	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }}}))
+	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }, ""}}))
 	f.Fuzz(read)
 }
 

@@ -19,11 +19,58 @@ import (
 	"resnet-web/resnet"
 )
 
-// param is a tensor to write: float32, value by index.
+// param is a tensor to write, by values and, unless it is float32, element type.
 type param struct {
 	name  string
 	shape []int
 	value func(i int) float32
+	dtype string
+}
+
+func (p param) count() int {
+	n := 1
+	for _, d := range p.shape {
+		n *= d
+	}
+	return n
+}
+
+// kinds are the names of the element types in each format, and their writers.
+var kinds = map[string]struct {
+	safe, torch string
+	onnx        int64
+	put         func(b []byte, v float32) []byte
+}{
+	"":        {"F32", "FloatStorage", 1, func(b []byte, v float32) []byte { return binary.LittleEndian.AppendUint32(b, math.Float32bits(v)) }},
+	"float16": {"F16", "HalfStorage", 10, func(b []byte, v float32) []byte { return binary.LittleEndian.AppendUint16(b, toHalf(v)) }},
+	"bfloat16": {"BF16", "BFloat16Storage", 16, func(b []byte, v float32) []byte {
+		u := math.Float32bits(v)
+		return binary.LittleEndian.AppendUint16(b, uint16((u+0x7fff+u>>16&1)>>16))
+	}},
+	"float64": {"F64", "DoubleStorage", 11, func(b []byte, v float32) []byte {
+		return binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(v)))
+	}},
+	"int64": {"I64", "LongStorage", 7, func(b []byte, v float32) []byte { return binary.LittleEndian.AppendUint64(b, uint64(int64(v))) }},
+	"int8":  {"I8", "CharStorage", 3, func(b []byte, v float32) []byte { return append(b, byte(int8(v))) }},
+}
+
+// toHalf rounds v, which binary16 can hold, to the nearest.
+func toHalf(v float32) uint16 {
+	_, exp := math.Frexp(float64(v))
+	exp = max(exp, -13) // below are subnormal numbers
+	frac := uint16(math.RoundToEven(math.Ldexp(math.Abs(float64(v)), 11-exp)))
+	u := uint16(exp+13)<<10 + frac // the first bit of frac counts one up
+	if math.Signbit(float64(v)) {
+		u |= 0x8000
+	}
+	return u
+}
+
+func (p param) raw() (b []byte) {
+	for i := range p.count() {
+		b = kinds[p.dtype].put(b, p.value(i))
+	}
+	return b
 }
 
 // params are those of a network as torchvision names them.
@@ -43,26 +90,21 @@ func networkParams(net resnet.Network) []param {
 		if c.Norm == "" {
 			continue
 		}
-		list = append(list, param{c.Name + ".weight", []int{c.Out, c.In, c.Kernel, c.Kernel}, one})
+		list = append(list, param{c.Name + ".weight", []int{c.Out, c.In, c.Kernel, c.Kernel}, one, ""})
 		for _, part := range normParts {
-			list = append(list, param{c.Norm + part, []int{c.Out}, one})
+			list = append(list, param{c.Norm + part, []int{c.Out}, one, ""})
 		}
 	}
-	return append(list, param{"fc.weight", []int{net.Classes, net.Features}, one}, param{"fc.bias", []int{net.Classes}, one})
+	return append(list, param{"fc.weight", []int{net.Classes, net.Features}, one, ""}, param{"fc.bias", []int{net.Classes}, one, ""})
 }
 
-// safetensors writes list in float32.
+// safetensors writes list.
 func safetensors(list []param) []byte {
 	header, body := map[string]any{}, []byte{}
 	for _, p := range list {
-		n, start := 1, len(body)
-		for _, d := range p.shape {
-			n *= d
-		}
-		for i := range n {
-			body = binary.LittleEndian.AppendUint32(body, math.Float32bits(p.value(i)))
-		}
-		header[p.name] = map[string]any{"dtype": "F32", "shape": p.shape, "data_offsets": []int{start, len(body)}}
+		start := len(body)
+		body = append(body, p.raw()...)
+		header[p.name] = map[string]any{"dtype": kinds[p.dtype].safe, "shape": p.shape, "data_offsets": []int{start, len(body)}}
 	}
 	text, err := json.Marshal(header)
 	if err != nil {
@@ -90,11 +132,15 @@ func torchZip(method uint16, pickle string, storages ...string) []byte {
 	return b.Bytes()
 }
 
-// stateDict is the pickle of list, with its elements as storages "0", "1", ….
-func stateDict(list []param) (pickle string, storages []string) {
-	b := "\x80\x02}("
+// stateDict is the pickle of list, inside dictionaries under the keys wrap, with its elements as storages "0", "1", ….
+func stateDict(list []param, wrap ...string) (pickle string, storages []string) {
+	b := "\x80\x02}"
+	for _, key := range wrap {
+		b += text(key) + "}"
+	}
+	b += "("
 	for i, p := range list {
-		n, shape, stride := 1, "(", ""
+		shape, stride, n := "(", "", 1
 		for k := len(p.shape) - 1; k >= 0; k-- {
 			stride = number4(n) + stride
 			n *= p.shape[k]
@@ -102,23 +148,19 @@ func stateDict(list []param) (pickle string, storages []string) {
 		for _, d := range p.shape {
 			shape += number4(d)
 		}
-		raw := []byte{}
-		for k := range n {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(p.value(k)))
-		}
-		storages = append(storages, string(raw))
-		b += text(p.name) + tensorOf(strconv.Itoa(i), n, 0, shape+"t", "("+stride+"t")
+		storages = append(storages, string(p.raw()))
+		b += text(p.name) + tensorOf(kinds[p.dtype].torch, strconv.Itoa(i), n, 0, shape+"t", "("+stride+"t")
 	}
-	return b + "u.", storages
+	return b + "u" + strings.Repeat("s", len(wrap)) + ".", storages
 }
 
 // one is the pickle {"w": tensor} over storage "0" of numel float32 elements; shape and stride are pickled tuples.
 func one(numel, offset int, shape, stride string) string {
-	return "\x80\x02}" + text("w") + tensorOf("0", numel, offset, shape, stride) + "s."
+	return "\x80\x02}" + text("w") + tensorOf("FloatStorage", "0", numel, offset, shape, stride) + "s."
 }
 
-func tensorOf(key string, numel, offset int, shape, stride string) string {
-	return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" + text(key) + text("cpu") +
+func tensorOf(class, key string, numel, offset int, shape, stride string) string {
+	return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\n" + class + "\n" + text(key) + text("cpu") +
 		number4(numel) + "tQ" + number4(offset) + shape + stride + "\x89ccollections\nOrderedDict\n)RtR"
 }
 
@@ -128,15 +170,19 @@ func text(s string) string {
 	return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
 }
 
-// legacy is a .pth from before 1.6.
-func legacy(pickle string, storages []string) []byte {
+// legacy is a .pth from before 1.6; each is the bytes of an element, by storage, 4 where it is not given.
+func legacy(pickle string, storages []string, each ...int) []byte {
 	b := legacyMagic + "\x80\x02M\xe9\x03.\x80\x02}." + pickle + "\x80\x02]("
 	for i := range storages {
 		b += text(strconv.Itoa(i))
 	}
 	b += "e."
-	for _, s := range storages {
-		b += string(binary.LittleEndian.AppendUint64(nil, uint64(len(s)/4))) + s
+	for i, s := range storages {
+		n := 4
+		if i < len(each) {
+			n = each[i]
+		}
+		b += string(binary.LittleEndian.AppendUint64(nil, uint64(len(s)/n))) + s
 	}
 	return []byte(b)
 }
@@ -163,7 +209,7 @@ func TestVariants(t *testing.T) {
 		return slices.DeleteFunc(params(t, arch, 3), func(p param) bool { return strings.HasPrefix(p.name, prefix) })
 	}
 	add := func(arch, name string, shape ...int) []param {
-		return append(params(t, arch, 3), param{name, shape, func(int) float32 { return 0 }})
+		return append(params(t, arch, 3), param{name, shape, func(int) float32 { return 0 }, ""})
 	}
 	set := func(name string, i int, v float64) []param {
 		return change("resnet18x0.125", func(p *param) {
@@ -182,7 +228,7 @@ func TestVariants(t *testing.T) {
 		list []param
 		want []string
 	}{
-		{"deep stem", append(drop("resnet50x0.125", "conv1."), param{"conv1.0.weight", []int{4, 3, 3, 3}, params(t, "resnet18x0.125", 3)[0].value}), []string{"conv1:", "deep stem"}},
+		{"deep stem", append(drop("resnet50x0.125", "conv1."), param{"conv1.0.weight", []int{4, 3, 3, 3}, params(t, "resnet18x0.125", 3)[0].value, ""}), []string{"conv1:", "deep stem"}},
 		{"squeeze and excitation", add("resnet18x0.125", "layer1.0.se.fc1.weight", 2, 8, 1, 1), []string{"layer1.0.se.fc1.weight", "2×8×1×1"}},
 		{"ResNeXt", change("resnet50x0.125", func(p *param) {
 			if strings.HasSuffix(p.name, ".conv2.weight") {
@@ -210,7 +256,7 @@ func TestVariants(t *testing.T) {
 		}), []string{"conv1:", "8×3×7×7", "8×1×7×7"}},
 		{"backbone", drop("resnet18x0.125", "fc."), []string{"fc:", "none"}},
 		{"no fc bias", drop("resnet18x0.125", "fc.bias"), []string{"fc:", "bias of 3", "none"}},
-		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }}}, []string{"features.0.weight", "no ResNet"}},
+		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }, ""}}, []string{"features.0.weight", "no ResNet"}},
 		{"NaN", set("layer3.0.conv1.weight", 5, math.NaN()), []string{"layer3.0.conv1.weight", "element 5", "NaN"}},
 		{"infinity", set("fc.weight", 0, math.Inf(1)), []string{"fc.weight", "+Inf"}},
 		{"negative variance", set("layer2.1.bn2.running_var", 3, -0.5), []string{"layer2.1.bn2.running_var", "element 3", "-0.5"}},
@@ -285,9 +331,9 @@ func TestArch(t *testing.T) {
 		cfg.Inner = inner
 		var list []param
 		for _, c := range cfg.Network(3).Convs() {
-			list = append(list, param{c.Name + ".weight", []int{c.Out, c.In, c.Kernel, c.Kernel}, func(int) float32 { return 0 }}, param{c.Name + ".bias", []int{c.Out}, func(int) float32 { return 0 }})
+			list = append(list, param{c.Name + ".weight", []int{c.Out, c.In, c.Kernel, c.Kernel}, func(int) float32 { return 0 }, ""}, param{c.Name + ".bias", []int{c.Out}, func(int) float32 { return 0 }, ""})
 		}
-		list = append(list, param{"fc.weight", []int{3, 256}, func(int) float32 { return 0 }}, param{"fc.bias", []int{3}, func(int) float32 { return 0 }})
+		list = append(list, param{"fc.weight", []int{3, 256}, func(int) float32 { return 0 }, ""}, param{"fc.bias", []int{3}, func(int) float32 { return 0 }, ""})
 		f, err := open(safetensors(list))
 		if err != nil || f.Name != want || f.Inner != inner {
 			t.Errorf("inner width %d: %v, want %s", inner, err, want)
@@ -303,7 +349,7 @@ func TestBias(t *testing.T) {
 	build := func(name string, v float32) *resnet.Float {
 		list := params(t, "resnet18x0.125", 3)
 		if name == "conv1.bias" {
-			list = append(list, param{name, []int{8}, nil})
+			list = append(list, param{name, []int{8}, nil, ""})
 		}
 		for i := range list {
 			if list[i].name == name {
