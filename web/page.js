@@ -219,7 +219,11 @@ const modelName = () => info.architecture.replace(/^resnet/, 'ResNet-').replace(
 
 function showFoot() {
   $('foot-model').textContent = `${modelName()} · ${info.inputSize} × ${info.inputSize}`;
-  fetch(address('manifest.json')).then((r) => r.json()).then(({ version }) => { $('foot-version').textContent = t.version(version); }, () => {});
+  fetch(address('manifest.json')).then((r) => r.json()).then(({ version, files }) => {
+    $('foot-version').textContent = t.version(version);
+    const file = files?.['offline.html']; // not named in the manifest that is inside that file
+    $('foot-offline').replaceChildren(...file ? [make('a', '', { href: 'offline.html', download: 'resnet-web.html' }, t.offlineFile(file.bytes))] : []);
+  }, () => {});
 }
 
 // On a phone the answer may lie outside the window.

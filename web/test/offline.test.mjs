@@ -113,6 +113,7 @@ inBrowsers('offline page', (w) => {
     });
     assert.match(licence, /The Go Authors/);
     assert.match(await page.$eval('#foot-version', (e) => e.textContent), /[0-9a-f]{12}/);
+    assert.equal(await page.$('#foot-offline a'), null, 'the file offers itself');
     assert.deepEqual([errors, await page.evaluate(() => violations), asked.filter((x) => x.split('#')[0] !== url)], [[], [], []]);
     await page.close();
   });

@@ -304,6 +304,18 @@ inBrowsers('page', (w) => {
     await leave();
   });
 
+  test('the offline file is offered with its size', async () => {
+    const page = await visit();
+    const link = await page.waitForSelector('#foot-offline a');
+    const size = `${(manifest.files['offline.html'].bytes / 1e6).toFixed(1)} MB`;
+    const offer = await link.evaluate(async (a) => {
+      const { status, headers } = await fetch(a.href);
+      return [a.textContent, a.download, status, headers.get('Content-Disposition')];
+    });
+    assert.deepEqual(offer, [`One offline file, ${size}`, 'resnet-web.html', 200, 'attachment; filename=resnet-web.html']);
+    await leave();
+  });
+
   test('below a path, without any special header', async () => {
     const page = await visit('/some/where/');
     assert.equal(await page.evaluate(() => crossOriginIsolated), false);
