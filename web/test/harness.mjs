@@ -147,7 +147,7 @@ async function listen() {
   return { server, requests, port: server.address().port };
 }
 
-const protocolTimeout = 30_000;
+const protocolTimeout = 180_000; // a busy machine may stand still for a minute
 
 async function launch(browser) {
   if (browser === 'firefox') {
@@ -163,9 +163,9 @@ async function launch(browser) {
  * Declares the tests of body(w) once for each browser. In a test, w has name, browser, origin and other (two origins of
  * the same server code), plain (the first again, but not a secure context), requests, and open(path) for a page.
  */
-export function inBrowsers(title, body) {
+export function inBrowsers(title, body, { timeout = 600_000 } = {}) {
   for (const name of (process.env.BROWSERS ?? 'chromium,firefox').split(',')) {
-    describe(`${title} in ${name}`, { timeout: 240_000 }, () => {
+    describe(`${title} in ${name}`, { timeout }, () => {
       const w = { name };
       let servers = [];
       before(async () => {
