@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -32,6 +33,12 @@ type Config struct {
 	Width      int    // channels of the stem; stages have Width, 2·Width, …
 	Inner      int    // channels of a bottleneck's 3×3 in the first stage
 	Pad        Shortcut
+}
+
+// Equal reports whether c and d are the same network.
+func (c Config) Equal(d Config) bool {
+	return slices.Equal(c.Stages, d.Stages) && c.Name == d.Name && c.Depth == d.Depth && c.Bottleneck == d.Bottleneck && c.V1 == d.V1 &&
+		c.CIFAR == d.CIFAR && c.Plain == d.Plain && c.Width == d.Width && c.Inner == d.Inner && c.Pad == d.Pad
 }
 
 // Shortcut is how a block's input reaches its sum.
@@ -95,7 +102,9 @@ var stages = map[int]Config{
 //
 // ErrArch, with the nearest names.
 func Lookup(name string) (Config, error) {
-	unknown := fmt.Errorf("resnet: %w %q; known are %s", ErrArch, name, strings.Join(Names(), ", "))
+	unknown := func() (Config, error) {
+		return Config{}, fmt.Errorf("resnet: %w %q; known are %s", ErrArch, name, strings.Join(Names(), ", "))
+	}
 	c := Config{Name: name, Width: 64, Pad: PadAppend}
 	rest := strings.ToLower(strings.TrimSpace(name))
 	c.Name = rest
@@ -110,7 +119,7 @@ func Lookup(name string) (Config, error) {
 	if i := strings.LastIndexByte(rest, 'x'); i > 0 {
 		f, err := strconv.ParseFloat(rest[i+1:], 64)
 		if err != nil || !(f >= 0.125 && f <= 4) {
-			return Config{}, unknown
+			return unknown()
 		}
 		mult, rest = f, rest[:i]
 	}
@@ -120,7 +129,7 @@ func Lookup(name string) (Config, error) {
 	case strings.HasPrefix(rest, "plain"):
 		rest, c.Plain = rest[len("plain"):], true
 	default:
-		return Config{}, unknown
+		return unknown()
 	}
 	if r, ok := strings.CutSuffix(rest, "cifar"); ok {
 		rest, c.CIFAR, c.Width = r, true, 16
@@ -129,19 +138,19 @@ func Lookup(name string) (Config, error) {
 	}
 	depth, err := strconv.Atoi(rest)
 	if err != nil || strconv.Itoa(depth) != rest {
-		return Config{}, unknown
+		return unknown()
 	}
 	c.Depth = depth
 	if c.CIFAR {
 		if depth < 8 || depth > 1202 || (depth-2)%6 != 0 {
-			return Config{}, unknown
+			return unknown()
 		}
 		n := (depth - 2) / 6
 		c.Stages = []int{n, n, n}
 	} else {
 		s, ok := stages[depth]
 		if !ok || c.Plain && s.Bottleneck {
-			return Config{}, unknown
+			return unknown()
 		}
 		c.Stages, c.Bottleneck = s.Stages, s.Bottleneck
 	}
@@ -184,13 +193,13 @@ func (c Config) Network(classes int) Network {
 			out = 4 * planes
 		}
 		for i := range count {
-			b := Block{Name: fmt.Sprintf("layer%d.%d", s+1, i)}
+			b := Block{Name: "layer" + strconv.Itoa(s+1) + "." + strconv.Itoa(i)}
 			stride := 1
 			if i == 0 && s > 0 {
 				stride = 2
 			}
 			conv := func(k, in, out, kernel, stride int) {
-				b.Convs = append(b.Convs, Conv{fmt.Sprintf("%s.conv%d", b.Name, k), fmt.Sprintf("%s.bn%d", b.Name, k), in, out, kernel, stride, kernel / 2})
+				b.Convs = append(b.Convs, Conv{b.Name + ".conv" + strconv.Itoa(k), b.Name + ".bn" + strconv.Itoa(k), in, out, kernel, stride, kernel / 2})
 			}
 			switch {
 			case c.Bottleneck && c.V1:

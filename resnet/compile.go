@@ -26,7 +26,7 @@ func Compile(m *Model) (*engine.Program, error) {
 	}
 	var b engine.Builder
 	conv := func(c Conv, q QuantConv, in, residual engine.Tensor, rs float64, out, skip bool) (engine.Tensor, engine.Tensor) {
-		s := engine.ConvSpec{Name: c.Name, In: in, Channels: c.Out, Kernel: c.Kernel, Stride: c.Stride, Pad: c.Pad, W: q.W, M: q.M, B: q.B,
+		s := engine.ConvSpec{Name: c.Name, In: in, Channels: c.Out, Kernel: c.Kernel, Stride: c.Stride, Pad: c.Pad, W: q.W, At: q.At, M: q.M, B: q.B,
 			Residual: residual, RS: float32(rs), Out: out, Skip: skip}
 		side := c.OutSize(in.H)
 		if c.Name == n.Stem.Name {

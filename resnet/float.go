@@ -258,21 +258,19 @@ func maxPool(dst, src []float32, n, half int) {
 	}
 }
 
-// tile is the number of pixels that share the loads of a weight.
-const tile = 3
+// rows × tile is the register tile: outputs by pixels.
+const rows, tile = 4, 8
 
 // run convolves src, In planes of n×n, into dst, adds the bias and, unless nil, add, and applies the ReLU.
 //
-// Output pixels are taken in panels of 3: for each of the In·Kernel² weights of an output, the 3 inputs it meets. The
-// register tile is 2 outputs × 3 pixels. Go's compiler computes all products before the sums, so on amd64 the next
-// larger tiles no longer fit its 15 registers and run at half the speed.
+// Output pixels are taken in panels of 8: for each of the In·Kernel² weights of an output, the 8 inputs it meets.
 func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 	side := c.OutSize(n)
 	pixels := side * side
 	k := c.In * c.Kernel * c.Kernel
 	count := (pixels + tile - 1) / tile
-	// Up to 16 panels share a pass over the weights; fewer where that would leave cores idle.
-	block := min(16, max(1, count/(2*runtime.GOMAXPROCS(0))))
+	// Up to 6 panels, 900 kB of them at most, share a pass over the weights; fewer where that would leave cores idle.
+	block := min(6, max(1, count/(2*runtime.GOMAXPROCS(0))))
 	each((count+block-1)/block, func(task int) {
 		buf, _ := panels.Get().(*[][tile]float32)
 		if buf == nil || cap(*buf) < block*k {
@@ -284,26 +282,29 @@ func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 		for i := range mine {
 			c.gather((*buf)[i*k:(i+1)*k], src, n, side, tile*(first+i))
 		}
-		for o := 0; o < c.Out; o += 2 {
-			w0 := c.W[o*k : (o+1)*k]
-			w1 := w0
-			if o+1 < c.Out {
-				w1 = c.W[(o+1)*k : (o+2)*k]
+		var w [rows][]float32
+		var sums [rows][tile]float32
+		for o := 0; o < c.Out; o += rows {
+			for r := range w {
+				at := min(o+r, c.Out-1) * k // past the end the last output again
+				w[r] = c.W[at : at+k]
 			}
 			for i := range mine {
-				sums := dot2x3(w0, w1, (*buf)[i*k:(i+1)*k])
+				dot4x8(&sums, w[0], w[1], w[2], w[3], (*buf)[i*k:(i+1)*k])
 				p := tile * (first + i)
-				for t := range min(2, c.Out-o) {
-					for j := range min(tile, pixels-p) {
-						at := (o+t)*pixels + p + j
-						v := sums[t][j] + c.B[o+t]
+				end := min(pixels, p+tile)
+				for r := range min(rows, c.Out-o) {
+					at, b := (o+r)*pixels, c.B[o+r]
+					to := dst[at+p : at+end]
+					for j := range to {
+						v := sums[r][j] + b
 						if add != nil {
-							v += add[at]
+							v += add[at+p+j]
 						}
 						if relu && !(v > 0) {
 							v = 0
 						}
-						dst[at] = v
+						to[j] = v
 					}
 				}
 			}
@@ -312,7 +313,7 @@ func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 	})
 }
 
-// gather fills panel with the inputs of output pixels p … p+2, zero where they lie in the padding or past the end.
+// gather fills panel with the inputs of output pixels p … p+7, zero where they lie in the padding or past the end.
 func (c *FloatConv) gather(panel [][tile]float32, src []float32, n, side, p int) {
 	taps := c.Kernel * c.Kernel
 	for t := range taps {
@@ -327,10 +328,12 @@ func (c *FloatConv) gather(panel [][tile]float32, src []float32, n, side, p int)
 				at[j], inside = -1, false
 			}
 		}
+		first := at[0]
+		run := inside && at[tile-1]-first == tile-1 // they ascend
 		for i := range c.In {
 			plane, to := src[i*n*n:(i+1)*n*n], &panel[i*taps+t]
-			if inside {
-				to[0], to[1], to[2] = plane[at[0]], plane[at[1]], plane[at[2]]
+			if run {
+				*to = [tile]float32(plane[first : first+tile])
 				continue
 			}
 			for j, a := range at {
@@ -343,19 +346,22 @@ func (c *FloatConv) gather(panel [][tile]float32, src []float32, n, side, p int)
 	}
 }
 
-// dot2x3 multiplies two rows of weights with a panel.
-func dot2x3(w0, w1 []float32, panel [][tile]float32) [2][tile]float32 {
-	w1, panel = w1[:len(w0)], panel[:len(w0)]
-	var a0, a1, a2, b0, b1, b2 float32
-	for k, w := range w0 {
-		x := &panel[k]
-		a0 += float32(w * x[0])
-		a1 += float32(w * x[1])
-		a2 += float32(w * x[2])
-		w = w1[k]
-		b0 += float32(w * x[0])
-		b1 += float32(w * x[1])
-		b2 += float32(w * x[2])
+// dot4x8Go multiplies four rows of weights with a panel, each sum in the panel's order.
+func dot4x8Go(sums *[rows][tile]float32, w0, w1, w2, w3 []float32, panel [][tile]float32) {
+	for r, w := range [rows][]float32{w0, w1, w2, w3} {
+		w = w[:len(panel)]
+		var a0, a1, a2, a3, a4, a5, a6, a7 float32
+		for k := range panel {
+			x, v := &panel[k], w[k]
+			a0 += float32(v * x[0])
+			a1 += float32(v * x[1])
+			a2 += float32(v * x[2])
+			a3 += float32(v * x[3])
+			a4 += float32(v * x[4])
+			a5 += float32(v * x[5])
+			a6 += float32(v * x[6])
+			a7 += float32(v * x[7])
+		}
+		sums[r] = [tile]float32{a0, a1, a2, a3, a4, a5, a6, a7}
 	}
-	return [2][tile]float32{{a0, a1, a2}, {b0, b1, b2}}
 }

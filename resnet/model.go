@@ -46,6 +46,7 @@ type Model struct {
 type QuantConv struct {
 	Name  string
 	W     []int8    // packed by engine.PackConv: output blocks of 8, taps, groups of 4 inputs, 8 outputs × 4 inputs
+	At    int       // where W begins in the model file, if it was left there (W is nil)
 	M, B  []float32 // requantisation per output channel, padded with zeros to a multiple of 8, in units of the output's scale
 	Scale float32   // real value of one step of the 7-bit output; a projection has its block's
 }
