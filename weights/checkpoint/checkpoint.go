@@ -59,8 +59,12 @@ func Open(path string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("checkpoint: %s: want a file, this is %s", path, info.Mode().Type())
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder", path)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("checkpoint: %s: want a file that can be read from any place; make a copy of it", path)
 	}
 	if err != nil {
 		f.Close()
@@ -69,7 +73,7 @@ func Open(path string) (*Checkpoint, error) {
 	c, err := Read(f, info.Size())
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%w (in %s)", err, path)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.close = f.Close
 	return c, nil
@@ -96,6 +100,8 @@ func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
 		err = c.readONNX(size)
 	case head[0] == '<':
 		err = bad("want a checkpoint, file starts as an HTML page; check the address it was downloaded from")
+	case strings.Contains(string(head), "\xa5magic"):
+		err = bad("want .pth, .safetensors or .onnx, this is a model file, made of one already")
 	default:
 		err = bad("want .pth, .safetensors or .onnx, file starts with % x", head[:8])
 	}

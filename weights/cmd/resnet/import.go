@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -81,12 +80,15 @@ func triple(flag, s string, otherwise [3]float32) ([3]float32, error) {
 // prep is the family's recipe with what the flags change.
 func (v *conversion) prep(f *resnet.Float) (resnet.Prep, error) {
 	p := defaultPrep(f)
-	if v.crop > 0 {
+	if v.crop != 0 {
 		p.Crop = v.crop
 		p.Resize = max(p.Resize, p.Crop)
 	}
-	if v.resize > 0 {
+	if v.resize != 0 {
 		p.Resize = v.resize
+	}
+	if p.Crop < 32 {
+		return p, fmt.Errorf("-crop: want 32 or more, got %d", p.Crop)
 	}
 	var err error
 	if p.Mean, err = triple("mean", v.mean, p.Mean); err != nil {
@@ -94,6 +96,11 @@ func (v *conversion) prep(f *resnet.Float) (resnet.Prep, error) {
 	}
 	if p.Std, err = triple("std", v.std, p.Std); err != nil {
 		return p, err
+	}
+	for i := range p.Mean {
+		if !(p.Mean[i] >= 0 && p.Mean[i] <= 1 && p.Std[i] > 1e-6 && p.Std[i] <= 1e6) {
+			return p, fmt.Errorf("-mean, -std: want means in 0…1 and positive deviations, got %v and %v; divide those of bytes by 255", p.Mean, p.Std)
+		}
 	}
 	return p, p.Check()
 }
@@ -133,6 +140,9 @@ func fingerprint(path string) (string, error) {
 }
 
 func (v *conversion) convert(c *call, path string) error {
+	if err := creatable(v.out); err != nil {
+		return err
+	}
 	f, err := loadFloat(path, v.arch, v.pad)
 	if err != nil {
 		return err
@@ -178,21 +188,11 @@ func (v *conversion) convert(c *call, path string) error {
 			return err
 		}
 	}
-	var b bytes.Buffer
-	if err := weights.Write(&b, m); err != nil {
-		return err
-	}
-	// The old file stays until the new one is whole.
-	tmp := v.out + ".tmp"
-	err = os.WriteFile(tmp, b.Bytes(), 0o644)
-	if err == nil {
-		err = os.Rename(tmp, v.out)
-	}
+	size, err := save(v.out, func(w io.Writer) error { return weights.Write(w, m) })
 	if err != nil {
-		os.Remove(tmp)
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", v.out, m.Name, len(m.Classes), prep.Crop, prep.Crop, b.Len())
+	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", v.out, m.Name, len(m.Classes), prep.Crop, prep.Crop, size)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -53,6 +54,44 @@ func loadFloat(path, arch, pad string) (*resnet.Float, error) {
 	return f, nil
 }
 
+// save writes a file, and returns its size. One that is there stays until the new one is whole.
+func save(path string, write func(io.Writer) error) (size int64, err error) {
+	f, err := os.Create(path + ".tmp")
+	if err != nil {
+		return 0, err
+	}
+	b := bufio.NewWriter(f)
+	if err = write(b); err == nil {
+		err = b.Flush()
+	}
+	if err == nil {
+		size, err = f.Seek(0, io.SeekCurrent)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return size, err
+}
+
+// creatable says before the work, which may take minutes, that save could not write path.
+func creatable(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: want a file to write, this is a folder", path)
+	}
+	f, err := os.Create(path + ".tmp")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
 // classesFor names the outputs of a checkpoint: the built-in table of that many classes, or their numbers.
 func classesFor(n int) []resnet.Class {
 	if classes, ok := labels.For(n); ok {
@@ -92,18 +131,22 @@ func newProgress(w io.Writer, what string) *progress {
 	return p
 }
 
-// set shows that done of total are done; several goroutines may call it.
+// set shows that done of total are done, 0 or less where that is not known; several goroutines may call it.
 func (p *progress) set(done, total int) {
-	if p.w == nil || total <= 0 {
+	if p.w == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if now.Sub(p.last) < 100*time.Millisecond && done < total {
+	if now.Sub(p.last) < 100*time.Millisecond && done != total {
 		return
 	}
 	p.last = now
+	if total <= 0 {
+		fmt.Fprintf(p.w, "\r%s %d of an unknown number\x1b[K", p.what, done)
+		return
+	}
 	const width = 30
 	fill := done * width / total
 	bar := make([]byte, width)

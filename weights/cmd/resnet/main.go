@@ -52,12 +52,12 @@ func (c *call) parse(lo, hi int) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	c.args = c.Args()
-	if n := len(c.args); n < lo || n > hi {
-		for _, a := range c.args {
-			if len(a) > 1 && a[0] == '-' {
-				return fmt.Errorf("%w: %s: flags go before the other arguments, found %s after them; see resnet %s -h", errUsage, c.Name(), a, c.Name())
-			}
+	for _, a := range c.args {
+		if _, err := os.Stat(a); err != nil && len(a) > 1 && a[0] == '-' {
+			return fmt.Errorf("%w: %s: flags go before the other arguments, found %s after them; see resnet %s -h", errUsage, c.Name(), a, c.Name())
 		}
+	}
+	if n := len(c.args); n < lo || n > hi {
 		return fmt.Errorf("%w: %s: want %s, got %d; see resnet %s -h", errUsage, c.Name(), plural(lo, hi), n, c.Name())
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -142,16 +143,10 @@ func export(c *call) error {
 		base := filepath.Base(c.args[0])
 		*out = strings.TrimSuffix(base, filepath.Ext(base)) + ".onnx"
 	}
-	file, err := os.Create(*out)
-	if err != nil {
+	if err := creatable(*out); err != nil {
 		return err
 	}
-	err = checkpoint.WriteONNX(file, f, m.Prep.Crop)
-	if e := file.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		os.Remove(*out)
+	if _, err := save(*out, func(w io.Writer) error { return checkpoint.WriteONNX(w, f, m.Prep.Crop) }); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "%s: %s in float32, input 3×%d×%d normalised by mean %v and std %v, output logits of %d classes\n", *out, m.Name, m.Prep.Crop, m.Prep.Crop, m.Prep.Mean, m.Prep.Std, len(m.Classes))
