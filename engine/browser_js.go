@@ -22,9 +22,14 @@ type BrowserOptions struct {
 	SIMD    SIMD
 	Threads int // wanted; 1 without cross-origin isolation
 
-	// Spawn has a Worker started that runs web/kernel.js and is sent { module, memory }. It is called Threads−1 times
-	// and may return before the Worker runs.
+	// Spawn sends { module, memory } to a Worker that runs web/kernel.js, another one each time. It is called Threads−1
+	// times and may return before the Worker runs. Lost, if not nil, counts those that never will.
 	Spawn func(module, memory js.Value)
+	Lost  func() int
+
+	// File is a Uint8Array with the weights of the convolutions that have none in the program: copied from there into the
+	// machine, they never enter Go's memory (for Fixed they do, to be widened).
+	File js.Value
 
 	choose func(o *Op, relaxed bool, threads int) choice // nil: choose
 }
@@ -57,13 +62,15 @@ const startTimeout = 3 * time.Second
 // An engine that refuses the module or the memory.
 func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	defer catch(&err)
-	// WebKitGTK says it is isolated and yet has no SharedArrayBuffer: its shared memories go to no worker.
-	shared := o.Threads > 1 && js.Global().Get("crossOriginIsolated").Truthy() && js.Global().Get("SharedArrayBuffer").Truthy() && o.Spawn != nil
+	shared := o.Threads > 1 && CanShare() && o.Spawn != nil
 	if !shared {
 		o.Threads = 1
 	}
 	if o.choose == nil {
 		o.choose = choose
+	}
+	if o.SIMD == Fixed {
+		Load(p, o.File)
 	}
 	m, err := lower(p, o.SIMD == Relaxed, o.Threads, o.choose)
 	if err != nil {
@@ -89,13 +96,34 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 		}
 	}
 	for _, part := range m.parts {
-		js.CopyBytesToJS(e.bytes(part.at, len(part.data)), part.data)
+		if part.data != nil {
+			js.CopyBytesToJS(e.bytes(part.at, part.n), part.data)
+		} else {
+			e.view.Call("set", o.File.Call("subarray", part.from, part.from+part.n), part.at)
+		}
 	}
 	m.parts = nil
 	if shared {
-		e.await(o.Threads)
+		e.await(o.Threads, o.Lost)
 	}
 	return e, nil
+}
+
+// CanShare reports whether workers can share a memory: there are threads. WebKitGTK says it is isolated and yet has no
+// SharedArrayBuffer; its shared memories go to no worker.
+func CanShare() bool {
+	return js.Global().Get("crossOriginIsolated").Truthy() && js.Global().Get("SharedArrayBuffer").Truthy()
+}
+
+// Load copies the weights of the convolutions that have none in the program out of the file that has them, see
+// BrowserOptions. Only Relaxed takes them from there itself.
+func Load(p *Program, file js.Value) {
+	for i := range p.Ops {
+		if o := &p.Ops[i]; o.Kind == Conv && o.W == nil {
+			o.W = make([]int8, o.packedSize())
+			js.CopyBytesToGo(bytesOf(o.W), file.Call("subarray", o.At, o.At+len(o.W)))
+		}
+	}
 }
 
 // Threads is the number of threads that share every op.
@@ -106,10 +134,13 @@ func (e *BrowserExecutor) Bytes() int { return e.m.pages() * wasmPage }
 
 // await waits until all kernel workers serve or the time is up. They say so in the memory, not by messages, which
 // another thread would have to pass on while this one may block.
-func (e *BrowserExecutor) await(threads int) {
+func (e *BrowserExecutor) await(threads int, lost func() int) {
+	if lost == nil {
+		lost = func() int { return 0 }
+	}
 	load := func() int { return js.Global().Get("Atomics").Call("load", e.words, kernels.CtlReady/4).Int() }
 	ready := load()
-	for end := time.Now().Add(startTimeout); ready < threads-1 && time.Now().Before(end); ready = load() {
+	for end := time.Now().Add(startTimeout); ready+lost() < threads-1 && time.Now().Before(end); ready = load() {
 		time.Sleep(time.Millisecond)
 	}
 	e.threads = 1 + ready

@@ -18,10 +18,11 @@ type image struct {
 	parts   []part
 }
 
-// part is a piece of the memory's first content, in ascending order of address.
+// part is a piece of the memory's first content, in ascending order of address: data, or n bytes of the file from.
 type part struct {
-	at   int
-	data []byte
+	at      int
+	data    []byte
+	from, n int
 }
 
 // wasmPage is the unit of a memory's size.
@@ -30,102 +31,137 @@ const wasmPage = 1 << 16
 // pages is the size of the memory.
 func (m *image) pages() int { return (m.size + wasmPage - 1) / wasmPage }
 
-// lower lays out p for a machine and its threads: control area, input row tables, a run of zeros for padding, weights,
-// parameters, bytecode, activations, scratch.
+// lower lays out p for a machine and its threads: control area, a run of zeros for padding, weights and parameters,
+// activations, input row tables, scratch, bytecode.
 //
 // choose picks kernels: the function choose below, or another to try them all.
 func lower(p *Program, relaxed bool, threads int, choose func(o *Op, relaxed bool, threads int) choice) (*image, error) {
-	m := &image{}
-	add := func(data []byte) int {
-		at := m.size
-		m.parts = append(m.parts, part{at, data})
-		m.size += (len(data) + arenaAlign - 1) &^ (arenaAlign - 1)
-		return at
-	}
-	add(kernels.Control())
-	longest, scratch := 0, 0
+	l := lowering{image: &image{}, ops: p.Ops, relaxed: relaxed, threads: threads, choose: choose,
+		consts: make([]consts, len(p.Ops)), convs: make([]kernels.Conv, len(p.Ops)),
+		numbers: map[kernels.Kernel]int{}, tables: map[tableKey]int{}}
+	l.add(kernels.Control())
+	longest := 0
 	for i := range p.Ops {
 		if o := &p.Ops[i]; o.Kind == Conv {
 			longest = max(longest, o.Run())
 		}
 	}
-	zeros := add(make([]byte, longest+8))
-
+	l.zeros = l.add(make([]byte, longest+8))
 	// First everything whose size does not depend on the arena's address, then the arena, then what points into it.
-	type consts struct{ w, params int }
-	at := make([]consts, len(p.Ops))
 	for i := range p.Ops {
-		switch o := &p.Ops[i]; o.Kind {
-		case Conv:
-			if relaxed {
-				at[i].w = add(bytesOf(o.W))
-			} else {
-				at[i].w = add(widen(o))
-			}
-			at[i].params = add(convParams(o))
-		case Linear:
-			at[i].w = add(bytesOf(o.W))
-			at[i].params = add(floats(o.M, o.B))
+		l.constants(i)
+	}
+	l.arena = l.size
+	l.size += p.Arena
+	for i := range p.Ops {
+		if p.Ops[i].Kind == Conv {
+			l.convolution(i)
 		}
 	}
-	m.arena = m.size
-	m.size += p.Arena
+	l.scratchAt = l.size
+	l.size += l.scratch * threads
+	l.program = l.size
+	for i := range p.Ops {
+		l.records = append(l.records, l.program+len(l.code))
+		l.record(i)
+	}
+	l.add(kernels.AppendEnd(l.code))
+	if l.pages() > 1<<16 {
+		return nil, fmt.Errorf("engine: the network needs %d MB, WebAssembly's memory ends at 4096 MB", l.size>>20)
+	}
+	return l.image, nil
+}
 
-	tables := map[tableKey]int{}
-	place := map[kernels.Kernel]int{}
-	convs := make([]kernels.Conv, len(p.Ops))
-	for i := range p.Ops {
-		o := &p.Ops[i]
-		if o.Kind != Conv {
-			continue
-		}
-		k := choose(o, relaxed, threads)
-		if _, ok := place[k.Kernel]; !ok {
-			place[k.Kernel] = len(m.kernels)
-			m.kernels = append(m.kernels, k.Kernel)
-		}
-		g := o.output()
-		key := tableKey{o.In.Offset, o.In.H, o.In.W, o.In.C, g.H, g.W, o.Kernel, o.Stride, o.Pad, k.Pixels, o.Rows}
-		table, ok := tables[key]
-		if !ok {
-			table = add(rowTable(o, k.Pixels, m.arena+o.In.Offset, zeros))
-			tables[key] = table
-		}
-		c := kernels.Conv{Kernel: place[k.Kernel], ByBlocks: k.byBlocks, Tiles: ceil(g.H*g.W, k.Pixels), Blocks: g.C / 8, Table: table,
-			Taps: o.Taps(), Groups: o.Run() / 4, Weights: at[i].w, Params: at[i].params, Stride: g.C, Pixels: g.H * g.W, RS: o.RS, Chunk: k.chunk,
-			Out: m.arena + o.Out.Offset, Skip: m.arena + o.Skip.Offset, Residual: m.arena + o.Residual.Offset}
-		if !relaxed {
-			c.Groups = ceil(o.Run(), 8)
-			scratch = max(scratch, min(c.Chunk, c.Tiles)*packed(o, k.Pixels))
-		}
-		convs[i] = c
-	}
-	scratchAt := m.size
-	m.size += scratch * threads
+// lowering is an image under way.
+type lowering struct {
+	*image
+	ops     []Op
+	relaxed bool
+	threads int
+	choose  func(o *Op, relaxed bool, threads int) choice
 
-	var code []byte
-	m.program = m.size
-	for i := range p.Ops {
-		o := &p.Ops[i]
-		m.records = append(m.records, m.program+len(code))
-		in, out := m.arena+o.In.Offset, m.arena+o.Out.Offset
-		switch o.Kind {
-		case Conv:
-			convs[i].Scratch, convs[i].ScratchSize = scratchAt, scratch
-			code = convs[i].Append(code, len(m.kernels))
-		case MaxPool:
-			code = kernels.MaxPool{In: in, Out: out, H: o.In.H, W: o.In.W, C: o.In.C, OH: o.Out.H, OW: o.Out.W}.Append(code)
-		case AvgPool:
-			code = kernels.AvgPool{In: in, Out: out, Pixels: o.In.H * o.In.W, C: o.In.C, Scale: o.Scale}.Append(code)
-		case Linear:
-			code = kernels.Linear{In: in, Out: out, Weights: at[i].w, Scale: at[i].params, Bias: at[i].params + 4*len(o.M), Rows: o.Out.C, K: o.In.C}.Append(code)
-		}
+	zeros     int      // address of zeros that rows in the padding are read from
+	consts    []consts // by op
+	convs     []kernels.Conv
+	numbers   map[kernels.Kernel]int // of the kernels, in image.kernels
+	tables    map[tableKey]int       // addresses of row tables
+	scratch   int                    // bytes per thread
+	scratchAt int
+	code      []byte
+}
+
+// consts are the addresses of an op's weights and of its parameters.
+type consts struct{ weights, params int }
+
+// place puts p at the end of the memory and returns its address.
+func (l *lowering) place(p part) int {
+	p.at = l.size
+	l.parts = append(l.parts, p)
+	l.size += (p.n + arenaAlign - 1) &^ (arenaAlign - 1)
+	return p.at
+}
+
+func (l *lowering) add(data []byte) int { return l.place(part{data: data, n: len(data)}) }
+
+// constants places what op i reads beside activations.
+func (l *lowering) constants(i int) {
+	o, c := &l.ops[i], &l.consts[i]
+	switch {
+	case o.Kind == Linear:
+		c.weights, c.params = l.add(bytesOf(o.W)), l.add(floats(o.M, o.B))
+		return
+	case o.Kind != Conv:
+		return
+	case !l.relaxed:
+		c.weights = l.add(widen(o))
+	case o.W == nil:
+		c.weights = l.place(part{from: o.At, n: o.packedSize()})
+	default:
+		c.weights = l.add(bytesOf(o.W))
 	}
-	add(kernels.AppendEnd(code))
-	if m.pages() > 1<<16 {
-		return nil, fmt.Errorf("engine: the network needs %d MB, WebAssembly's memory ends at 4096 MB", m.size>>20)
+	c.params = l.add(convParams(o))
+}
+
+// convolution chooses the kernel of op i and describes its run, but for the scratch.
+func (l *lowering) convolution(i int) {
+	o := &l.ops[i]
+	k := l.choose(o, l.relaxed, l.threads)
+	if _, ok := l.numbers[k.Kernel]; !ok {
+		l.numbers[k.Kernel] = len(l.kernels)
+		l.kernels = append(l.kernels, k.Kernel)
 	}
-	return m, nil
+	g := o.output()
+	key := tableKey{o.In.Offset, o.In.H, o.In.W, o.In.C, g.H, g.W, o.Kernel, o.Stride, o.Pad, k.Pixels, o.Rows}
+	table, ok := l.tables[key]
+	if !ok {
+		table = l.add(rowTable(o, k.Pixels, l.arena+o.In.Offset, l.zeros))
+		l.tables[key] = table
+	}
+	c := kernels.Conv{Kernel: l.numbers[k.Kernel], ByBlocks: k.byBlocks, Tiles: ceil(g.H*g.W, k.Pixels), Blocks: g.C / 8, Table: table,
+		Taps: o.Taps(), Groups: o.Run() / 4, Weights: l.consts[i].weights, Params: l.consts[i].params, Stride: g.C, Pixels: g.H * g.W,
+		RS: o.RS, Chunk: k.chunk, Out: l.arena + o.Out.Offset, Skip: l.arena + o.Skip.Offset, Residual: l.arena + o.Residual.Offset}
+	if !l.relaxed {
+		c.Groups = ceil(o.Run(), 8)
+		l.scratch = max(l.scratch, min(c.Chunk, c.Tiles)*packed(o, k.Pixels))
+	}
+	l.convs[i] = c
+}
+
+// record appends op i to the bytecode.
+func (l *lowering) record(i int) {
+	o, c := &l.ops[i], l.consts[i]
+	in, out := l.arena+o.In.Offset, l.arena+o.Out.Offset
+	switch o.Kind {
+	case Conv:
+		l.convs[i].Scratch, l.convs[i].ScratchSize = l.scratchAt, l.scratch
+		l.code = l.convs[i].Append(l.code, len(l.kernels))
+	case MaxPool:
+		l.code = kernels.MaxPool{In: in, Out: out, H: o.In.H, W: o.In.W, C: o.In.C, OH: o.Out.H, OW: o.Out.W}.Append(l.code)
+	case AvgPool:
+		l.code = kernels.AvgPool{In: in, Out: out, Pixels: o.In.H * o.In.W, C: o.In.C, Scale: o.Scale}.Append(l.code)
+	case Linear:
+		l.code = kernels.Linear{In: in, Out: out, Weights: c.weights, Scale: c.params, Bias: c.params + 4*len(o.M), Rows: o.Out.C, K: o.In.C}.Append(l.code)
+	}
 }
 
 // choice is how one convolution runs.
@@ -198,26 +234,13 @@ func choose(o *Op, relaxed bool, threads int) choice {
 	return c
 }
 
-// bounded reports whether no image can take the convolution's values to kernels.MaxBounded. First by the largest weights
-// there could be, which is quick and enough for nearly all; then by those there are. Half a unit in the last place of
-// each rounding is far below the margin of 1 %.
+// bounded reports whether no weights and no image can take the convolution's values to kernels.MaxBounded, which is so for
+// nearly all layers of trained networks. Half a unit in the last place of each rounding is far below the margin of 1 %.
 func bounded(o *Op) bool {
 	const limit = kernels.MaxBounded * 0.99
-	taps, run := o.Taps(), o.Run()
+	most := float64(o.Taps() * o.Run() * 128 * 127)
 	for i, m := range o.M {
-		rest := math.Abs(float64(o.B[i])) + 32768*math.Abs(float64(o.RS))
-		sum := float64(taps * run * 127)
-		if sum*127*math.Abs(float64(m))+rest < limit {
-			continue
-		}
-		sum = 0
-		block := o.W[i/8*taps*run*8:][:taps*run*8]
-		for k := i % 8 * 4; k < len(block); k += 32 {
-			for _, w := range block[k : k+4] {
-				sum += math.Abs(float64(w))
-			}
-		}
-		if !(sum*127*math.Abs(float64(m))+rest < limit) {
+		if !(most*math.Abs(float64(m))+math.Abs(float64(o.B[i]))+32768*math.Abs(float64(o.RS)) < limit) {
 			return false
 		}
 	}

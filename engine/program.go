@@ -56,7 +56,8 @@ type Op struct {
 	Kernel, Stride, Pad int
 	Rows                bool // the stem: In is an image that holds its border; a tap is a row of Kernel pixels
 
-	W     []int8    // Conv: as PackConv; Linear: rows of In.C
+	W     []int8    // Conv: as PackConv, nil if they are in a file; Linear: rows of In.C
+	At    int       // Conv: where W begins in that file, see BrowserOptions
 	M, B  []float32 // Conv: per output channel; Linear: M is the row's scale; padded to a multiple of 8
 	RS    float32   // Conv: scale of the residual
 	Scale float32   // AvgPool
@@ -77,6 +78,9 @@ func (o *Op) Run() int {
 	}
 	return o.In.C
 }
+
+// packedSize is the length of a convolution's W.
+func (o *Op) packedSize() int { return o.output().C * o.Taps() * o.Run() }
 
 // output is the tensor that gives a convolution's geometry.
 func (o *Op) output() Tensor {
@@ -172,6 +176,7 @@ type ConvSpec struct {
 	Kernel, Stride, Pad int // Pad is 0 for the stem, whose input holds its border
 	Rows                bool
 	W                   []int8
+	At                  int // of W in a file, where W is nil
 	M, B                []float32
 	Residual            Tensor
 	RS                  float32
@@ -181,7 +186,7 @@ type ConvSpec struct {
 
 // Conv adds a convolution and returns its 7-bit and its 16-bit output, where asked for.
 func (b *Builder) Conv(s ConvSpec) (out, skip Tensor) {
-	o := Op{Kind: Conv, Name: s.Name, MACs: s.MACs, In: s.In, Residual: s.Residual, Kernel: s.Kernel, Stride: s.Stride, Pad: s.Pad, Rows: s.Rows, W: s.W, M: s.M, B: s.B, RS: s.RS}
+	o := Op{Kind: Conv, Name: s.Name, MACs: s.MACs, In: s.In, Residual: s.Residual, Kernel: s.Kernel, Stride: s.Stride, Pad: s.Pad, Rows: s.Rows, W: s.W, At: s.At, M: s.M, B: s.B, RS: s.RS}
 	h, w, c := (s.In.H+2*s.Pad-s.Kernel)/s.Stride+1, (s.In.W+2*s.Pad-s.Kernel)/s.Stride+1, PadChannels(s.Channels)
 	in := s.In.C
 	if s.Rows {
@@ -190,7 +195,7 @@ func (b *Builder) Conv(s ConvSpec) (out, skip Tensor) {
 	switch {
 	case h < 1 || w < 1:
 		panic(fmt.Sprintf("engine: %s: input %d×%d is smaller than the kernel", s.Name, s.In.H, s.In.W))
-	case len(s.W) != PackedSize(s.Channels, in, s.Kernel, s.Rows) || len(s.M) != c || len(s.B) != c:
+	case s.W != nil && len(s.W) != PackedSize(s.Channels, in, s.Kernel, s.Rows) || len(s.M) != c || len(s.B) != c:
 		panic(fmt.Sprintf("engine: %s: parameters do not fit %d→%d, kernel %d", s.Name, s.In.C, s.Channels, s.Kernel))
 	case o.Taps()*o.Run() > MaxReduction:
 		panic(fmt.Sprintf("engine: %s: reduction longer than %d", s.Name, MaxReduction))

@@ -2,8 +2,8 @@
 
 // Command wasm is the classifier of web/worker.js: it sets the global object resnet, whose functions the worker calls.
 //
-//	prepare(settings)                                    chooses the SIMD; takes some 30 ms where both are there
-//	open(bytes, verified, lang)                          loads a model; a Promise
+//	prepare(settings)                                    chooses SIMD and threads; takes some 30 ms where both SIMDs are there
+//	open(bytes, verified, lang)                          loads a model; a Promise. Verified: the caller compares its checksum
 //	check(width, height)                                 may a picture be this large?
 //	fit(width, height)                                   begins a picture: { x, y, width, height, rows } of the part wanted
 //	write(imageData)                                     takes the next rows of that part
@@ -18,6 +18,7 @@ package main
 
 import (
 	"errors"
+	"runtime/debug"
 	"syscall/js"
 
 	"resnet-web/resnet"
@@ -33,6 +34,8 @@ var (
 )
 
 func main() {
+	// What is made until a model is open is small, and its garbage smaller still: no collection until then.
+	debug.SetGCPercent(-1)
 	var s session
 	api := object.New()
 	for name, f := range map[string]func(args []js.Value) (any, error){

@@ -4,10 +4,12 @@ package main
 
 import (
 	"image"
+	"io"
 	"math"
-	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall/js"
 	"unsafe"
 
@@ -34,48 +36,65 @@ type session struct {
 
 func (s *session) prepare(args []js.Value) (any, error) {
 	s.settings = readSettings(args[0])
-	if s.settings.simd == "auto" {
-		s.settings.simd = s.settings.fastest()
-	}
 	return nil, nil
 }
 
 func (s *session) open(args []js.Value) (any, error) {
-	data := make([]byte, args[0].Length())
-	js.CopyBytesToGo(data, args[0])
-	read := weights.Read
-	if args[1].Bool() {
-		read = weights.ReadVerified
-	}
-	m, err := read(data)
+	defer debug.SetGCPercent(100)
+	file := file{args[0]}
+	m, err := file.read(args[1].Bool())
 	if err != nil {
 		return nil, err
 	}
 	s.model = m
 	threads := 1
 	s.classifier, err = resnet.NewClassifier(m, func(p *engine.Program) (engine.Executor, error) {
-		s.executor, threads, err = s.settings.open(p)
+		s.executor, threads, err = s.settings.open(p, file)
 		return s.executor, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if s.settings.simd != "none" {
-		// Of the file, only the last layer is still needed (for heat maps).
+		// The machine has its own copy of the weights; only the last layer is still needed here (for heat maps).
 		m.FC.W, m.Convs = slices.Clone(m.FC.W), nil
-		data = nil
-		runtime.GC()
 		if err := s.warm(); err != nil {
 			return nil, err
 		}
 	}
+	ids, labels := make([]string, len(m.Classes)), make([]string, len(m.Classes))
+	for i, c := range m.Classes {
+		ids[i], labels[i] = c.ID, c.Label(args[2].String())
+	}
 	return map[string]any{
 		"architecture": m.Name,
 		"inputSize":    m.Prep.Crop,
-		"classes":      classes(m, args[2].String()),
+		"ids":          strings.Join(ids, "\x00"), // one long string passes sooner than thousands of objects
+		"labels":       strings.Join(labels, "\x00"),
 		"simd":         s.settings.simd,
 		"threads":      threads,
 	}, nil
+}
+
+// file is a model file, a Uint8Array.
+type file struct{ js.Value }
+
+func (f file) ReadAt(b []byte, at int64) (int, error) {
+	n := js.CopyBytesToGo(b, f.Call("subarray", int(at)))
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// read leaves the weights where they are, unless Go has to compare the checksum.
+func (f file) read(verified bool) (*resnet.Model, error) {
+	if verified {
+		return weights.ReadAt(f, f.Length())
+	}
+	data := make([]byte, f.Length())
+	js.CopyBytesToGo(data, f.Value)
+	return weights.Read(data)
 }
 
 // Limits of warm.
@@ -100,15 +119,6 @@ func (s *session) warm() error {
 		last = t
 	}
 	return nil
-}
-
-// classes lists { index, id, label } in the language asked for.
-func classes(m *resnet.Model, lang string) []any {
-	list := make([]any, len(m.Classes))
-	for i, c := range m.Classes {
-		list[i] = map[string]any{"index": i, "id": c.ID, "label": c.Label(lang)}
-	}
-	return list
 }
 
 func (s *session) check(args []js.Value) (any, error) {

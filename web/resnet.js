@@ -155,7 +155,7 @@ class Classifier {
     };
     worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
     const { info, module, model } = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
-    // A worker started later gets the compiled module and the model's bytes, and needs no network.
+    // A worker started later gets the compiled module, and the model's address and hash: it is in the cache, if there is one.
     Object.assign(this.#parts, { wasm: module, manifest: '' }, model);
     this.#info ??= deepFreeze(info);
   }
@@ -223,7 +223,8 @@ class Classifier {
   #receive(worker, data) {
     if (worker !== this.#worker) return;
     if (data?.crash) return this.#lose(worker, data.crash.message, data.crash.code);
-    if (data?.kernel) return this.#startKernel(data.kernel);
+    if (data?.kernels) return this.#startKernels(data.kernels);
+    if (data?.kernel) return this.#kernels.find((k) => !k.busy && (k.busy = true))?.worker.postMessage(data.kernel);
     const request = this.#request;
     if (!request || data?.id !== request.id) return;
     if (data.progress) {
@@ -250,16 +251,21 @@ class Classifier {
   // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver listen
   // for workers, a worker that starts another often blocks for good. It waits on the same condition variable as the new
   // worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a thread less.
-  #startKernel(message) {
-    const kernel = startWorker(this.#parts.kernel);
-    kernel.onerror = (e) => e.preventDefault();
-    kernel.postMessage(message);
-    this.#kernels.push(kernel);
+  #startKernels(count) {
+    const owner = this.#worker;
+    for (let i = 0; i < count; i++) {
+      const worker = startWorker(this.#parts.kernel);
+      worker.onerror = (e) => {
+        e.preventDefault();
+        owner.postMessage({ op: 'kernel-lost' });
+      };
+      this.#kernels.push({ worker, busy: false });
+    }
   }
 
   #terminate() {
     this.#worker?.terminate();
-    for (const kernel of this.#kernels.splice(0)) kernel.terminate();
+    for (const { worker } of this.#kernels.splice(0)) worker.terminate();
   }
 
   // Drops a worker; the next job starts another.

@@ -1,10 +1,12 @@
 // The worker behind resnet.js: it loads the Go runtime and a model, decodes pictures, and passes pixels to Go.
-// One request runs at a time. Messages in: { id, op, … }, { op: 'cancel', id }; out: { id, value }, { id, error },
-// { id, progress }, { kernel } to have a kernel thread started, or { crash } when the runtime is beyond use.
+// One request runs at a time. Messages in: { id, op, … }, { op: 'cancel', id }, { op: 'kernel-lost' }; out: { id, value },
+// { id, error }, { id, progress }, { kernels } to have so many kernel threads started, { kernel } for one of them to run,
+// or { crash } when the runtime is beyond use.
 'use strict';
 
 let go; // the functions that Go has set, see wasm/main.go
 let cancelled = 0; // the id of the newest cancelled request
+let lost = 0; // kernel threads that could not be loaded
 let lastWords = ''; // what Go has printed, for the message after a crash
 
 class Failure extends Error {
@@ -16,6 +18,7 @@ class Failure extends Error {
 
 onmessage = async ({ data: m }) => {
   if (m?.op === 'cancel') cancelled = m.id;
+  if (m?.op === 'kernel-lost') lost++;
   if (typeof m?.id !== 'number' || !Object.hasOwn(ops, m.op)) return;
   try {
     const value = await ops[m.op](m);
@@ -35,17 +38,31 @@ const ops = {
     const manifest = readManifest(m.manifest);
     const loading = loadModel(m, manifest);
     loading.catch(() => {}); // looked at below, unless the runtime fails first
-    const module = await loadModule(m, manifest);
-    await startGo(m.exec, module);
-    const spawn = m.kernel && ((module, memory) => postMessage({ kernel: { module, memory } }));
-    unwrap(go.prepare({ ...simd, threads: m.threads, spawn })); // while the model is on its way
-    const model = await loading;
+    const module = loadModule(m, manifest);
+    module.catch(() => {});
+    loadGo(m.exec);
+    await startGo(await module);
+    // While the model is on its way:
+    const kernels = m.kernel && {
+      start: (n) => postMessage({ kernels: n }),
+      spawn: (module, memory) => postMessage({ kernel: { module, memory } }),
+      lost: () => lost,
+    };
+    unwrap(go.prepare({ ...simd, threads: m.threads, ...kernels }));
+    const noise = isNoisy() && { noise: true };
+    const { name, entry, bytes, digest } = await loading;
     report(m.id, 'warmup', 0, 1);
-    const { name, blob, verified = false } = model;
-    const info = unwrap(await go.open(new Uint8Array(model.bytes), verified, m.lang), name);
+    // Hashing runs beside Go, which looks at every length in the file anyway.
+    const damage = digest?.then(() => null, (e) => e);
+    const opened = await go.open(bytes, digest !== undefined, m.lang);
+    const damaged = await damage;
+    if (damaged) throw damaged;
+    const { ids, labels, ...info } = unwrap(opened, name);
+    const texts = labels.split('\0');
+    const classes = ids.split('\0').map((id, index) => ({ index, id, label: texts[index] }));
     report(m.id, 'warmup', 1, 1);
-    if (model.keep) setTimeout(model.keep);
-    return { info: { model: name, ...info, bytes: model.bytes.byteLength, ...(isNoisy() && { noise: true }) }, module, model: blob && { model: blob, name, verified } };
+    if (entry && digest) setTimeout(keep, 0, name, bytes);
+    return { info: { model: name, ...info, classes, bytes: bytes.length, ...noise }, module: await module, model: name && { model: name, entry } };
   },
 
   async classify(m) {
@@ -109,10 +126,13 @@ function simdFor(wanted) {
 async function readManifest(url) {
   const none = { files: {} };
   if (!url) return none;
+  const { signal, end } = patience();
   try {
-    return { ...none, ...await (await fetch(url, { cache: 'no-cache' })).json() };
+    return { ...none, ...await (await fetch(url, { cache: 'no-cache', signal })).json() };
   } catch {
     return none;
+  } finally {
+    end();
   }
 }
 
@@ -121,18 +141,27 @@ const fileName = (url) => url.slice(url.lastIndexOf('/') + 1);
 async function loadModule({ id, wasm }, manifest) {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return compile(wasm);
-  let streamed;
-  const bytes = await download(wasm, 'wasm-unsupported', async (response) => {
-    if (WebAssembly.compileStreaming) {
-      streamed = WebAssembly.compileStreaming(response.clone());
-      streamed.catch(() => {}); // a wrong MIME type or wrong bytes: looked at below
-    }
-    return [response, (await manifest).files[fileName(wasm)]?.bytes];
-  }, (loaded, total) => report(id, 'runtime', loaded, total));
+  const size = async () => (await manifest).files[fileName(wasm)]?.bytes;
+  const progress = (loaded, total) => report(id, 'runtime', loaded, total);
+  const { signal, alive, end } = patience();
+  try {
+    // The response itself, not the copy: browsers keep machine code with it for the next visit.
+    const response = await fetch(wasm, { signal });
+    const copy = response.clone();
+    const module = WebAssembly.compileStreaming(response);
+    module.catch(() => {});
+    if (copy.ok) await receive(copy, alive, 0, await size() ?? 0, progress);
+    return await module;
+  } catch {
+    // A wrong MIME type, wrong bytes, a broken connection: get over it below, or say which.
+  } finally {
+    end();
+  }
+  const bytes = await download(wasm, 'wasm-unsupported', size, progress);
   if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) {
     throw new Failure('wasm-unsupported', `want WebAssembly from ${wasm}, got ${describe(bytes)}; is resnet.wasm beside resnet.js on the server?`);
   }
-  return streamed?.catch(() => compile(bytes)) ?? compile(bytes);
+  return compile(bytes);
 }
 
 async function compile(bytes) {
@@ -144,13 +173,12 @@ async function compile(bytes) {
   }
 }
 
-// Returns the model as { name, blob, bytes }, with verified if its own checksum was compared, and keep() to store it for
-// the next visit.
+// Returns the model as { name, bytes }, with the manifest's entry if it has one, and with digest, a promise that fails if
+// the file is not what it should be. There is no digest on plain http: Go then compares the file's own checksum.
 async function loadModel(m, manifest) {
-  if (m.model instanceof Blob) return { name: m.name ?? '', blob: m.model, bytes: await m.model.arrayBuffer(), verified: m.verified };
-  if (typeof m.model === 'object') return { name: '', bytes: m.model };
-  let name = m.model;
-  let entry;
+  if (m.model instanceof Blob) return own('', new Uint8Array(await m.model.arrayBuffer()));
+  if (typeof m.model === 'object') return own('', new Uint8Array(m.model));
+  let { model: name, entry } = m;
   if (!name) {
     const { files, model } = await manifest;
     if (!model) throw new Failure('model-fetch', `${m.manifest} names no model; is it beside resnet.js on the server? Or pass the model option`);
@@ -159,68 +187,116 @@ async function loadModel(m, manifest) {
   }
   const progress = (loaded, total) => report(m.id, 'model', loaded, total);
   // Only what the manifest vouches for is kept: another file may change behind its address.
-  const cache = entry && crypto.subtle && await openCache();
-  const kept = await cache?.match(name).then((r) => r?.arrayBuffer()).catch(() => {});
+  const kept = entry && crypto.subtle && await openCache().then((c) => c?.match(name)).then((r) => r?.arrayBuffer()).catch(() => {});
   if (kept && await sha256(kept) === entry.sha256) {
     progress(kept.byteLength, kept.byteLength);
-    return { name, blob: new Blob([kept]), bytes: kept, verified: true };
+    return { name, entry, bytes: new Uint8Array(kept), digest: Promise.resolve() };
   }
-  const bytes = await download(name, 'model-fetch', (response) => [response, entry?.bytes], progress);
+  const bytes = await download(name, 'model-fetch', () => entry?.bytes, progress);
   if (bytes[0] === 0x3c) {
     throw new Failure('model-format', `want a model file from ${name}, got ${describe(bytes)}; check the address`);
   }
-  if (entry && bytes.length !== entry.bytes) {
+  if (!entry) return own(name, bytes);
+  if (bytes.length !== entry.bytes) {
     throw new Failure('model-integrity', `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
   }
-  // digest runs beside this thread and is faster than Go, which checks the file's own checksum where digest is missing
-  // (plain http), and which says what is wrong where they differ: the last 32 bytes are the SHA-256 of those before.
-  let verified = false;
-  if (crypto.subtle && entry) {
-    verified = await sha256(bytes) === entry.sha256;
-    if (!verified) throw new Failure('model-integrity', `${name}: want the file of the manifest, SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`);
-  } else if (crypto.subtle) {
-    const end = Math.max(bytes.length - 32, 0);
-    verified = await sha256(bytes.subarray(0, end)) === hex(bytes.subarray(end));
-  }
-  const blob = new Blob([bytes]);
-  return { name, blob, bytes: bytes.buffer, verified, keep: cache && (() => cache.put(name, new Response(blob)).catch(() => {})) };
+  const digest = crypto.subtle && sha256(bytes).then((sum) => {
+    if (sum !== entry.sha256) throw new Failure('model-integrity', `${name}: want the file of the manifest, SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`);
+  });
+  return { name, entry, bytes, digest };
+}
+
+// A model of which no manifest says more: its last 32 bytes are the SHA-256 of those before.
+function own(name, bytes) {
+  if (!crypto.subtle || bytes[0] !== 0xde) return { name, bytes }; // Go says what it is instead
+  const end = Math.max(bytes.length - 32, 0);
+  const digest = sha256(bytes.subarray(0, end)).then((sum) => {
+    if (sum !== hex(bytes.subarray(end))) throw new Failure('model-integrity', `the checksum does not match: the file of ${bytes.length} bytes was cut short or altered; download the model again${name && ` (${name})`}`);
+  });
+  return { name, bytes, digest };
 }
 
 // Private windows, plain http and full disks have no cache: the model is then fetched each time.
-function openCache() {
+async function openCache() {
   return globalThis.caches?.open('resnet-web').catch(() => {});
+}
+
+// Keeps a model for the next visit.
+async function keep(name, bytes) {
+  const cache = await openCache();
+  if (!await cache?.match(name)) await cache?.put(name, new Response(bytes)).catch(() => {});
 }
 
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 const sha256 = async (bytes) => hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
 
-// Fetches url; see(response) may use a clone of the response and returns it with the size if that is known.
-async function download(url, code, see, progress) {
+const TRIES = 4; // that bring nothing, one after another
+const STALL = 30_000; // ms without a byte
+
+// Gives a request up when alive() has not been called for so long.
+function patience() {
+  const stop = new AbortController();
+  let timer;
+  const end = () => clearTimeout(timer);
+  const alive = () => {
+    end();
+    timer = setTimeout(() => stop.abort(new Error(`no byte came for ${STALL / 1000} s`)), STALL);
+  };
+  alive();
+  return { signal: stop.signal, alive, end };
+}
+
+// Fetches url whole. A connection that breaks or stalls is taken up where it ended if the server can do that, or else from
+// the beginning. size() is the number of bytes if that is known.
+async function download(url, code, size, progress) {
+  let buffer = new Uint8Array(0);
   let loaded = 0;
-  try {
-    let response = await fetch(url);
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    // Content-Length counts compressed bytes, if it is there at all.
-    const length = response.headers.has('Content-Encoding') ? 0 : Number(response.headers.get('Content-Length'));
-    let total;
-    [response, total = length] = await see(response);
-    progress(0, total);
-    let buffer = new Uint8Array(total);
-    for (const reader = response.body.getReader(); ;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      if (loaded + value.length > buffer.length) {
-        const grown = new Uint8Array(Math.max(2 * buffer.length, loaded + value.length));
-        grown.set(buffer.subarray(0, loaded));
-        buffer = grown;
+  let tag; // the version that the bytes so far are from
+  for (let tries = 1; ; tries++) {
+    const { signal, alive, end } = patience();
+    const start = loaded;
+    let response;
+    try {
+      response = await fetch(url, { signal, ...(start > 0 && { headers: { Range: `bytes=${start}-`, 'If-Range': tag } }) });
+      if (!response.ok) throw new Error(`the server answered ${response.status}`);
+      if (!response.headers.get('Content-Range')?.startsWith(`bytes ${start}-`)) loaded = 0;
+      const coded = response.headers.has('Content-Encoding'); // lengths and ranges are of compressed bytes
+      tag = !coded && response.headers.get('ETag')?.match(/^"[^"]*"$/)?.[0];
+      const first = loaded;
+      const total = await size() ?? (coded ? 0 : first + Number(response.headers.get('Content-Length')));
+      await receive(response, (piece) => {
+        alive();
+        if (loaded + piece.length > buffer.length) {
+          const grown = new Uint8Array(Math.max(total, 2 * buffer.length, loaded + piece.length));
+          grown.set(buffer.subarray(0, loaded));
+          buffer = grown;
+        }
+        buffer.set(piece, loaded);
+        loaded += piece.length;
+      }, first, total, progress);
+      return loaded === buffer.length ? buffer : buffer.slice(0, loaded);
+    } catch (e) {
+      if (loaded > start) tries = 0;
+      if (!response || (!response.ok && response.status !== 416) || tries === TRIES) {
+        throw new Failure(code, `${url}: ${(signal.reason ?? e).message} after ${loaded} bytes; check the address and the connection, then try again`);
       }
-      buffer.set(value, loaded);
-      loaded += value.length;
-      progress(loaded, Math.max(loaded, total));
+      if (!tag) loaded = 0;
+    } finally {
+      end();
     }
-    return loaded === buffer.length ? buffer : buffer.slice(0, loaded);
-  } catch (e) {
-    throw new Failure(code, `${url}: ${e.message} after ${loaded} bytes; check the address and the connection, then try again`);
+    await new Promise((resolve) => { setTimeout(resolve, 250 * tries); });
+  }
+}
+
+// Reads a response to its end, piece by piece; it begins at byte loaded of total.
+async function receive(response, take, loaded, total, progress) {
+  progress(loaded, total);
+  for (const reader = response.body.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    take(value);
+    loaded += value.length;
+    progress(loaded, Math.max(loaded, total));
   }
 }
 
@@ -229,14 +305,16 @@ function describe(bytes) {
   return bytes.length ? `${bytes.length} bytes that begin with "${head}"` : 'an empty file';
 }
 
-async function startGo(exec, module) {
-  if (!globalThis.Go) {
-    try {
-      importScripts(exec);
-    } catch (e) {
-      throw new Failure('wasm-unsupported', `${exec} could not be loaded: ${e.message}`);
-    }
+function loadGo(exec) {
+  if (globalThis.Go) return;
+  try {
+    importScripts(exec);
+  } catch (e) {
+    throw new Failure('wasm-unsupported', `${exec} could not be loaded: ${e.message}`);
   }
+}
+
+async function startGo(module) {
   const write = fs.writeSync;
   fs.writeSync = (fd, bytes) => {
     lastWords = (lastWords + new TextDecoder().decode(bytes)).slice(0, 4000);

@@ -231,31 +231,102 @@ func languages(classes []resnet.Class) []string {
 // ErrFormat, wrapped, for data that is no model file (a web page, say) or one of another version or another
 // architecture than this package knows; ErrIntegrity, wrapped, for a file that is cut short or altered.
 func Read(data []byte) (*resnet.Model, error) {
-	if err := sniff(data); err != nil {
+	if err := sniff(data, len(data)); err != nil {
 		return nil, err
 	}
 	end := len(data) - sha256.Size
 	if end < 0 || sha256.Sum256(data[:end]) != [sha256.Size]byte(data[end:]) {
 		// The layer at which a short file ends says more than the checksum does.
-		if _, err := parse(data[:max(end, 0)]); errors.Is(err, ErrIntegrity) {
+		if _, err := parse(whole(data[:max(end, 0)])); errors.Is(err, ErrIntegrity) {
 			return nil, err
 		}
 		return nil, integrityError("the checksum does not match: the file of %d bytes was cut short or altered", len(data))
 	}
-	return parse(data[:end])
+	return parse(whole(data[:end]))
 }
 
-// ReadVerified is Read without its checksum, for a caller that has compared the file's own digest in a faster way:
-// that the last 32 bytes are the SHA-256 of those before. All else is checked as in Read.
-func ReadVerified(data []byte) (*resnet.Model, error) {
-	if err := sniff(data); err != nil {
+func whole(data []byte) *window { return &window{size: len(data), buf: data} }
+
+// ReadAt reads a model file of size bytes and leaves the packed weights of the convolutions in it: their W is nil and At
+// says where they are. The caller compares the checksum, the SHA-256 of all but the last 32 bytes. All else is checked as
+// in Read, except for weights of −128 (which no writer makes, and which the engine computes as any other).
+func ReadAt(file io.ReaderAt, size int) (*resnet.Model, error) {
+	w := &window{file: file, size: size}
+	head, err := w.take(min(size, 512))
+	if err != nil {
 		return nil, err
 	}
-	return parse(data[:max(len(data)-sha256.Size, 0)])
+	if err := sniff(head, size); err != nil {
+		return nil, err
+	}
+	*w = window{file: file, size: max(size-sha256.Size, 0)}
+	return parse(w)
 }
 
-// sniff tells a model file, or the beginning of one, from everything else.
-func sniff(data []byte) error {
+// window is a file and the part of it that is in memory.
+type window struct {
+	file  io.ReaderAt // nil if all of it is
+	size  int
+	pos   int    // of the next byte
+	buf   []byte // the file's bytes from start
+	start int
+
+	broken error // of file
+}
+
+// windowBytes is how much is read at once: a layer's parameters and the next one's name are mostly less.
+const windowBytes = 16 << 10
+
+func (w *window) left() int { return w.size - w.pos }
+
+// peek makes sure that n bytes are in memory, which the file must have, and returns what there is from pos.
+func (w *window) peek(n int) ([]byte, error) {
+	if at := w.pos - w.start; at < 0 || at+n > len(w.buf) {
+		w.start, w.buf = w.pos, make([]byte, min(max(n, windowBytes), w.left()))
+		if n, err := w.file.ReadAt(w.buf, int64(w.pos)); n < len(w.buf) {
+			w.broken = fmt.Errorf("weights: cannot read the model file: %w", err)
+			return nil, w.broken
+		}
+	}
+	return w.buf[w.pos-w.start:], nil
+}
+
+// take returns the next n bytes, which the file must have.
+func (w *window) take(n int) ([]byte, error) {
+	b, err := w.peek(n)
+	if err != nil {
+		return nil, err
+	}
+	w.pos += n
+	return b[:n:n], nil
+}
+
+func (w *window) Read(b []byte) (int, error) {
+	if w.left() == 0 {
+		return 0, io.EOF
+	}
+	from, err := w.take(min(len(b), w.left()))
+	return copy(b, from), err
+}
+
+func (w *window) ReadByte() (byte, error) {
+	if w.left() == 0 {
+		return 0, io.EOF
+	}
+	b, err := w.take(1)
+	if err != nil {
+		return 0, err
+	}
+	return b[0], nil
+}
+
+func (w *window) UnreadByte() error {
+	w.pos--
+	return nil
+}
+
+// sniff tells a model file of size bytes, or the beginning of one, from everything else by the first bytes of it.
+func sniff(data []byte, size int) error {
 	const mapLen = "\xde\x00\x15" // map 16 with the 21 keys
 	head := mapLen + "\xa5magic\xb0" + magic
 	if n := min(len(data), len(head)); n > 0 && string(data[:n]) == head[:n] {
@@ -270,16 +341,15 @@ func sniff(data []byte) error {
 	if len(data) == 0 {
 		return integrityError("want a model file, got no bytes")
 	}
-	return formatError("want a model file, got %d bytes that begin %q; checkpoints are converted by resnet import", len(data), data[:min(len(data), 8)])
+	return formatError("want a model file, got %d bytes that begin %q; checkpoints are converted by resnet import", size, data[:min(len(data), 8)])
 }
 
 // reader walks the msgpack map. After the first error it returns zero values and keeps the error.
 type reader struct {
-	data []byte
-	b    *bytes.Reader
-	d    *msgpack.Decoder
-	at   string // the key or layer being read, for errors
-	err  error
+	*window
+	d   *msgpack.Decoder
+	at  string // the key or layer being read, for errors
+	err error
 }
 
 func (r *reader) fail(err error) {
@@ -293,7 +363,9 @@ func (r *reader) failed(want string, err error) bool {
 	if err == nil {
 		return r.err != nil
 	}
-	if r.b.Len() == 0 {
+	if r.broken != nil {
+		r.fail(r.broken)
+	} else if r.left() == 0 {
 		r.fail(integrityError("%s: want %s, the file ends", r.at, want))
 	} else {
 		r.fail(formatError("%s: want %s, found something else; the file was written by another program", r.at, want))
@@ -325,8 +397,8 @@ func (r *reader) count() int {
 
 // fits checks n things of size bytes against the bytes left.
 func (r *reader) fits(n, size int) int {
-	if n < 0 || n > r.b.Len()/size {
-		r.fail(integrityError("%s: want %d × %d bytes, file has %d", r.at, n, size, r.b.Len()))
+	if n < 0 || n > r.left()/size {
+		r.fail(integrityError("%s: want %d × %d bytes, file has %d", r.at, n, size, r.left()))
 		return 0
 	}
 	return n
@@ -337,13 +409,15 @@ func (r *reader) take(n int) []byte {
 	if r.err != nil {
 		return nil
 	}
-	if n > r.b.Len() {
-		r.fail(integrityError("%s: want %d bytes, file has %d", r.at, n, r.b.Len()))
+	if n > r.left() {
+		r.fail(integrityError("%s: want %d bytes, file has %d", r.at, n, r.left()))
 		return nil
 	}
-	start := len(r.data) - r.b.Len()
-	r.b.Seek(int64(n), io.SeekCurrent)
-	return r.data[start : start+n : start+n]
+	b, err := r.window.take(n)
+	if err != nil {
+		r.fail(err)
+	}
+	return b
 }
 
 func (r *reader) text() string {
@@ -390,23 +464,37 @@ func (r *reader) float() float32 {
 
 // bin reads exactly n bytes without copying them.
 func (r *reader) bin(n int) []byte {
+	r.binLen(n)
+	return r.take(n)
+}
+
+// binLen reads the head of a bin of exactly n bytes.
+func (r *reader) binLen(n int) {
 	if r.err != nil {
-		return nil
+		return
 	}
 	got, err := r.d.DecodeBytesLen()
-	if r.failed("bytes", err) {
-		return nil
-	}
-	if got != n {
+	if !r.failed("bytes", err) && got != n {
 		r.fail(formatError("%s: want %d bytes, file has %d; download the model again", r.at, n, got))
-		return nil
 	}
-	return r.take(n)
+}
+
+// weights reads the n weights of a convolution, or where they are if they stay in the file.
+func (r *reader) weights(n int) (w []int8, at int) {
+	r.binLen(n)
+	if r.err != nil || r.file == nil {
+		return asInts(r.take(n)), 0
+	}
+	if at = r.pos; n > r.left() {
+		r.take(n) // fails
+	}
+	r.pos += n
+	return nil, at
 }
 
 func (r *reader) floats(n int) []float32 {
 	b := r.bin(4 * n)
-	if b == nil {
+	if r.err != nil {
 		return nil
 	}
 	f := make([]float32, n)
@@ -416,10 +504,10 @@ func (r *reader) floats(n int) []float32 {
 	return f
 }
 
-// parse reads the map that fills data.
-func parse(data []byte) (*resnet.Model, error) {
-	r := &reader{data: data, b: bytes.NewReader(data), at: "header"}
-	r.d = msgpack.NewDecoder(r.b) // a bytes.Reader is read directly, so its position is the decoder's
+// parse reads the map that fills w.
+func parse(w *window) (*resnet.Model, error) {
+	r := &reader{window: w, at: "header"}
+	r.d = msgpack.NewDecoder(w) // an io.ByteScanner is read directly, so its position is the decoder's
 	key := func(k string) { r.key(k); r.at = k }
 
 	r.mapLen(len(keys))
@@ -511,7 +599,7 @@ func parse(data []byte) (*resnet.Model, error) {
 		r.key("name")
 		q.Name, q.Scale = r.text(), scales[i]
 		r.key("weights")
-		q.W = asInts(r.bin(n))
+		q.W, q.At = r.weights(n)
 		r.key("m")
 		q.M = r.floats(out8)
 		r.key("b")
@@ -528,8 +616,8 @@ func parse(data []byte) (*resnet.Model, error) {
 	m.FC.Scale = r.floats(classes)
 	r.key("b")
 	m.FC.B = r.floats(classes)
-	if r.err == nil && r.b.Len() != 0 {
-		r.fail(formatError("want the checksum after fc, file has %d bytes more", r.b.Len()))
+	if r.err == nil && r.left() != 0 {
+		r.fail(formatError("want the checksum after fc, file has %d bytes more", r.left()))
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -597,7 +685,7 @@ func check(m *resnet.Model) error {
 		return err
 	}
 	known.Width, known.Inner, known.Pad = m.Width, m.Inner, m.Pad
-	if fmt.Sprint(known) != fmt.Sprint(m.Config) {
+	if !known.Equal(m.Config) {
 		return formatError("architecture: the model's table differs from that of %s", m.Name)
 	}
 	if m.Width < 1 || m.Width > maxChannels || m.Inner < 1 || m.Inner > maxChannels {
@@ -611,16 +699,16 @@ func check(m *resnet.Model) error {
 	}
 	for i, c := range m.Classes {
 		if !textual(c.ID) {
-			return formatError("ids: class %d: want UTF-8 of at most %d bytes", i, maxText)
+			return formatError("ids: class %d: want UTF-8 without NUL of at most %d bytes", i, maxText)
 		}
 		for l, s := range c.Labels {
 			if l == "" || !textual(l) || !textual(s) {
-				return formatError("labels: class %d: want UTF-8 of at most %d bytes in a named language", i, maxText)
+				return formatError("labels: class %d: want UTF-8 without NUL of at most %d bytes in a named language", i, maxText)
 			}
 		}
 	}
 	if !textual(m.Source) || !textual(m.Licence) {
-		return formatError("source, licence: want UTF-8 of at most %d bytes", maxText)
+		return formatError("source, licence: want UTF-8 without NUL of at most %d bytes", maxText)
 	}
 	if err := checkPrep(m.Prep); err != nil {
 		return err
@@ -648,7 +736,7 @@ func check(m *resnet.Model) error {
 		switch {
 		case q.Name != c.Name:
 			return formatError("%s: want this layer here, file has %.40q", c.Name, q.Name)
-		case len(q.W) != n || len(q.M) != out8 || len(q.B) != out8:
+		case (q.W != nil || q.At == 0) && len(q.W) != n || len(q.M) != out8 || len(q.B) != out8:
 			return formatError("%s: want %d weights, %d m and b, got %d, %d and %d", c.Name, n, out8, len(q.W), len(q.M), len(q.B))
 		case !(q.Scale >= minScale && q.Scale <= maxScale):
 			return formatError("%s: scale: want %v to %v, got %v", c.Name, float32(minScale), float32(maxScale), q.Scale)
@@ -656,13 +744,8 @@ func check(m *resnet.Model) error {
 		if err := checkWeights(c.Name, q.W); err != nil {
 			return err
 		}
-		for j := range q.M {
-			if !(q.M[j] >= 0 && finite(q.M[j])) || !finite(q.B[j]) {
-				return formatError("%s: channel %d: want finite m ≥ 0 and b, got %v and %v", c.Name, j, q.M[j], q.B[j])
-			}
-			if j >= c.Out && (q.M[j] != 0 || q.B[j] != 0) {
-				return formatError("%s: channel %d is padding: want m and b 0, got %v and %v", c.Name, j, q.M[j], q.B[j])
-			}
+		if err := checkParameters(c, q.M, q.B); err != nil {
+			return err
 		}
 	}
 	i := 1
@@ -684,6 +767,18 @@ func check(m *resnet.Model) error {
 		}
 	}
 	return checkWeights("fc", m.FC.W)
+}
+
+func checkParameters(c resnet.Conv, m, b []float32) error {
+	for j := range m {
+		if !(m[j] >= 0 && finite(m[j])) || !finite(b[j]) {
+			return formatError("%s: channel %d: want finite m ≥ 0 and b, got %v and %v", c.Name, j, m[j], b[j])
+		}
+		if j >= c.Out && (m[j] != 0 || b[j] != 0) {
+			return formatError("%s: channel %d is padding: want m and b 0, got %v and %v", c.Name, j, m[j], b[j])
+		}
+	}
+	return nil
 }
 
 func checkPrep(p resnet.Prep) error {
@@ -711,7 +806,10 @@ func checkWeights(layer string, w []int8) error {
 
 func finite(f float32) bool { return f-f == 0 }
 
-func textual(s string) bool { return len(s) <= maxText && utf8.ValidString(s) }
+// textual also keeps NUL out, which separates labels on their way to a page.
+func textual(s string) bool {
+	return len(s) <= maxText && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+}
 
 // asInts and asBytes view the same memory as the other type: both have size 1 and no alignment.
 func asInts(b []byte) []int8 {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -69,7 +70,7 @@ func file(t testing.TB, m *resnet.Model) []byte {
 func TestRoundTrip(t *testing.T) {
 	want := small()
 	data := file(t, want)
-	for name, read := range map[string]func([]byte) (*resnet.Model, error){"Read": Read, "ReadVerified": ReadVerified} {
+	for name, read := range map[string]func([]byte) (*resnet.Model, error){"Read": Read, "ReadAt": readAt} {
 		got, err := read(data)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -81,6 +82,24 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: written again, the file differs", name)
 		}
 	}
+}
+
+// readAt reads through ReadAt and fetches the weights that it leaves in the file.
+func readAt(data []byte) (*resnet.Model, error) {
+	m, err := ReadAt(bytes.NewReader(data), len(data))
+	if err != nil {
+		return nil, err
+	}
+	convs := m.Network().Convs()
+	for i := range m.Convs {
+		q := &m.Convs[i]
+		n, _ := packed(convs[i], i)
+		if q.W != nil || q.At+n > len(data) {
+			return nil, fmt.Errorf("%s: %d weights read, want none, and %d at %d of %d bytes", q.Name, len(q.W), n, q.At, len(data))
+		}
+		q.W, q.At = asInts(data[q.At:][:n:n]), 0
+	}
+	return m, nil
 }
 
 // allocated is the number of bytes that f allocates.
@@ -107,6 +126,9 @@ func TestTruncated(t *testing.T) {
 		}
 		if !errors.Is(err, ErrIntegrity) {
 			t.Fatalf("%d of %d bytes: want ErrIntegrity, got %v", n, len(data), err)
+		}
+		if _, err := readAt(short); !errors.Is(err, ErrIntegrity) {
+			t.Fatalf("%d of %d bytes: want ErrIntegrity from ReadAt too, got %v", n, len(data), err)
 		}
 	}
 	_, err := Read(data[:len(data)*3/4])
@@ -294,7 +316,13 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sum := sha256.Sum256(body)
-		m, err := Read(append(body[:len(body):len(body)], sum[:]...))
+		data := append(body[:len(body):len(body)], sum[:]...)
+		m, err := Read(data)
+		if left, e := readAt(data); (err == nil || !strings.Contains(err.Error(), "got −128")) && fmt.Sprint(err) != fmt.Sprint(e) {
+			t.Fatalf("Read says %v, ReadAt %v", err, e)
+		} else if err == nil && !reflect.DeepEqual(left, m) {
+			t.Fatal("Read and ReadAt disagree")
+		}
 		if err != nil {
 			if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrIntegrity) {
 				t.Fatalf("no sentinel behind %v", err)

@@ -93,10 +93,14 @@ type Linear struct{ In, Out, Weights, Scale, Bias, Rows, K int }
 
 type record [RecordSize]byte
 
-func (r *record) set(field, v int) { binary.LittleEndian.PutUint32(r[field:], uint32(v)) }
-func (r *record) float(field int, v float32) {
-	binary.LittleEndian.PutUint32(r[field:], math.Float32bits(v))
+// set takes pairs of a field and its value.
+func (r *record) set(pairs ...int) {
+	for i := 0; i < len(pairs); i += 2 {
+		binary.LittleEndian.PutUint32(r[pairs[i]:], uint32(pairs[i+1]))
+	}
 }
+
+func (r *record) float(field int, v float32) { r.set(field, int(math.Float32bits(v))) }
 
 // Append encodes the record behind b. kernels is the number of kernels given to Emit: packing functions follow them.
 func (c Conv) Append(b []byte, kernels int) []byte {
@@ -105,11 +109,9 @@ func (c Conv) Append(b []byte, kernels int) []byte {
 	if c.ByBlocks {
 		by = 1
 	}
-	for f, v := range map[int]int{fKind: kindConv, fKernel: c.Kernel, fPack: kernels + c.Kernel, fByBlocks: by, fTiles: c.Tiles, fBlocks: c.Blocks,
-		fTable: c.Table, fTaps: c.Taps, fGroups: c.Groups, fWeights: c.Weights, fParams: c.Params, fOut: c.Out, fSkip: c.Skip, fRes: c.Residual,
-		fStride: c.Stride, fPixels: c.Pixels, fChunk: c.Chunk, fScratch: c.Scratch, fScratchSize: c.ScratchSize} {
-		r.set(f, v)
-	}
+	r.set(fKind, kindConv, fKernel, c.Kernel, fPack, kernels+c.Kernel, fByBlocks, by, fTiles, c.Tiles, fBlocks, c.Blocks,
+		fTable, c.Table, fTaps, c.Taps, fGroups, c.Groups, fWeights, c.Weights, fParams, c.Params, fOut, c.Out, fSkip, c.Skip, fRes, c.Residual,
+		fStride, c.Stride, fPixels, c.Pixels, fChunk, c.Chunk, fScratch, c.Scratch, fScratchSize, c.ScratchSize)
 	r.float(fRS, c.RS)
 	return append(b, r[:]...)
 }
@@ -117,18 +119,14 @@ func (c Conv) Append(b []byte, kernels int) []byte {
 // Append encodes the record behind b.
 func (p MaxPool) Append(b []byte) []byte {
 	var r record
-	for f, v := range map[int]int{fKind: kindMaxPool, fIn: p.In, fTo: p.Out, fH: p.H, fW: p.W, fC: p.C, fOH: p.OH, fOW: p.OW} {
-		r.set(f, v)
-	}
+	r.set(fKind, kindMaxPool, fIn, p.In, fTo, p.Out, fH, p.H, fW, p.W, fC, p.C, fOH, p.OH, fOW, p.OW)
 	return append(b, r[:]...)
 }
 
 // Append encodes the record behind b.
 func (p AvgPool) Append(b []byte) []byte {
 	var r record
-	for f, v := range map[int]int{fKind: kindAvgPool, fIn: p.In, fTo: p.Out, fRows: p.Pixels, fC: p.C} {
-		r.set(f, v)
-	}
+	r.set(fKind, kindAvgPool, fIn, p.In, fTo, p.Out, fRows, p.Pixels, fC, p.C)
 	r.float(fScale, p.Scale)
 	return append(b, r[:]...)
 }
@@ -136,9 +134,7 @@ func (p AvgPool) Append(b []byte) []byte {
 // Append encodes the record behind b.
 func (l Linear) Append(b []byte) []byte {
 	var r record
-	for f, v := range map[int]int{fKind: kindLinear, fIn: l.In, fTo: l.Out, fData: l.Weights, fScale: l.Scale, fBias: l.Bias, fRows: l.Rows, fC: l.K} {
-		r.set(f, v)
-	}
+	r.set(fKind, kindLinear, fIn, l.In, fTo, l.Out, fData, l.Weights, fScale, l.Scale, fBias, l.Bias, fRows, l.Rows, fC, l.K)
 	return append(b, r[:]...)
 }
 
