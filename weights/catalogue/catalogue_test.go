@@ -162,6 +162,29 @@ func TestResume(t *testing.T) {
 }
 
 // TestNoRange begins again where the server cannot go on.
+// TestUnknownSize fetches what neither the catalogue nor the server gives the size of.
+func TestUnknownSize(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i < len(content); i += 1 << 16 {
+			w.Write(content[i:min(len(content), i+1<<16)])
+			w.(http.Flusher).Flush()
+		}
+	}))
+	defer server.Close()
+	e := entry()
+	e.Bytes = 0
+	var last int64
+	path, err := e.fetch(context.Background(), Options{BaseURL: server.URL, Dir: t.TempDir(), Progress: func(done, total int64) {
+		if last = done; total != -1 && total != int64(len(content)) {
+			t.Errorf("total %d while it is not known", total)
+		}
+	}})
+	whole(t, path, err)
+	if last != int64(len(content)) {
+		t.Errorf("progress ended at %d, want %d", last, len(content))
+	}
+}
+
 func TestNoRange(t *testing.T) {
 	n := 0
 	path, requests, err := fetch(t, t.TempDir(), func(w http.ResponseWriter, r *http.Request) {

@@ -37,7 +37,7 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 		return nil, err
 	}
 	fc, ok := s.tensors["fc.weight"]
-	if !ok || len(fc.shape) != 2 {
+	if !ok || len(fc.shape) != 2 || fc.shape[0] < 1 {
 		return nil, bad("fc: want a linear layer of classes × features, file has %s; a backbone alone names no classes", s.came("fc.weight"))
 	}
 	var cfg resnet.Config

@@ -399,58 +399,82 @@ func (g *graph) pads(n *node) ([]int64, error) {
 
 // tail follows the average over the whole map, the linear layer and at most a softmax.
 func (g *graph) tail(x string) error {
-	n, err := g.only(x, "GlobalAveragePool", "ReduceMean", "AveragePool", "Pad")
+	n, err := g.average(x)
 	if err != nil {
 		return err
-	}
-	if n.op == "Pad" { // by nothing: an exporter puts it before an AveragePool
-		p, err := g.pads(n)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(p, func(x int64) bool { return x != 0 }) {
-			return bad("ONNX: %v: padding %v, want none", n, p)
-		}
-		if n, err = g.only(n.outputs[0], "AveragePool"); err != nil {
-			return err
-		}
-	}
-	switch n.op {
-	case "ReduceMean":
-		axes, err := g.integers(n, "axes", 1)
-		if err != nil {
-			return err
-		}
-		for i := range axes {
-			axes[i] = (axes[i] + 4) % 4
-		}
-		slices.Sort(axes)
-		if !slices.Equal(axes, []int64{2, 3}) {
-			return bad("ONNX: %v: mean over axes %v, want 2 and 3", n, axes)
-		}
-	case "AveragePool":
-		want := (g.side + int64(g.stride) - 1) / int64(g.stride)
-		if g.side == 0 || n.same("kernel_shape", 0) != want || n.same("pads", 0) != 0 {
-			return bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d", n, want, want, g.side)
-		}
 	}
 	for n.op != "Gemm" && n.op != "MatMul" {
 		if n, err = g.only(n.outputs[0], "Flatten", "Reshape", "Squeeze", "Gemm", "MatMul"); err != nil {
 			return err
 		}
 	}
-	w, err := g.constant(n, 1)
+	out, err := g.linear(n)
 	if err != nil {
 		return err
 	}
+	if s, err := g.only(out, "Softmax"); err == nil {
+		out = s.outputs[0]
+	}
+	if !g.outputs[out] || len(g.users[out]) > 0 {
+		return bad("ONNX: want the linear layer to be the output, file has %v behind it", g.users[out])
+	}
+	return nil
+}
+
+// average returns the node that averages x over the whole map.
+func (g *graph) average(x string) (*node, error) {
+	n, err := g.only(x, "GlobalAveragePool", "ReduceMean", "AveragePool", "Pad")
+	if err != nil {
+		return nil, err
+	}
+	if n.op == "Pad" { // by nothing: an exporter puts it before an AveragePool
+		p, err := g.pads(n)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(p, func(x int64) bool { return x != 0 }) {
+			return nil, bad("ONNX: %v: padding %v, want none", n, p)
+		}
+		if n, err = g.only(n.outputs[0], "AveragePool"); err != nil {
+			return nil, err
+		}
+	}
+	switch n.op {
+	case "ReduceMean":
+		axes, err := g.integers(n, "axes", 1)
+		if err != nil {
+			return nil, err
+		}
+		for i := range axes {
+			axes[i] = (axes[i] + 4) % 4
+		}
+		slices.Sort(axes)
+		if !slices.Equal(axes, []int64{2, 3}) {
+			return nil, bad("ONNX: %v: mean over axes %v, want 2 and 3", n, axes)
+		}
+	case "AveragePool":
+		want := (g.side + int64(g.stride) - 1) / int64(g.stride)
+		if g.side == 0 || n.same("kernel_shape", 0) != want || n.same("pads", 0) != 0 {
+			return nil, bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d", n, want, want, g.side)
+		}
+	}
+	return n, nil
+}
+
+// linear names the tensors of n, y = W·x + b in one node or two, and returns the output.
+func (g *graph) linear(n *node) (string, error) {
+	w, err := g.constant(n, 1)
+	if err != nil {
+		return "", err
+	}
 	if len(w.shape) != 2 {
-		return bad("fc: want a matrix, file has %s", dims(w.shape))
+		return "", bad("fc: want a matrix, file has %s", dims(w.shape))
 	}
 	bias, transposed := n, n.op == "Gemm" && n.int("transB", 0) == 1
 	at := 2
 	if n.op == "MatMul" {
 		if bias, err = g.only(n.outputs[0], "Add"); err != nil {
-			return err
+			return "", err
 		}
 		if at = 1; bias.inputs[0] != n.outputs[0] {
 			at = 0
@@ -461,21 +485,14 @@ func (g *graph) tail(x string) error {
 	}
 	for _, a := range n.attrs {
 		if (a.name == "alpha" || a.name == "beta") && a.f != 1 || a.name == "transA" && a.i != 0 {
-			return bad("fc: %s of %v, want y = W·x + b", a.name, n)
+			return "", bad("fc: %s of %v, want y = W·x + b", a.name, n)
 		}
 	}
 	b, err := g.constant(bias, at)
 	if err != nil {
-		return err
+		return "", err
 	}
 	g.name(w, "fc.weight")
 	g.name(b, "fc.bias")
-	out := bias.outputs[0]
-	if s, err := g.only(out, "Softmax"); err == nil {
-		out = s.outputs[0]
-	}
-	if !g.outputs[out] || len(g.users[out]) > 0 {
-		return bad("ONNX: want the linear layer to be the output, file has %v behind it", g.users[out])
-	}
-	return nil
+	return bias.outputs[0], nil
 }

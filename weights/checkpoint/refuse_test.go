@@ -255,6 +255,11 @@ func TestVariants(t *testing.T) {
 			}
 		}), []string{"conv1:", "8×3×7×7", "8×1×7×7"}},
 		{"backbone", drop("resnet18x0.125", "fc."), []string{"fc:", "none"}},
+		{"no classes", change("resnet18x0.125", func(p *param) {
+			if strings.HasPrefix(p.name, "fc.") {
+				p.shape[0] = 0
+			}
+		}), []string{"fc:", "0×64"}},
 		{"no fc bias", drop("resnet18x0.125", "fc.bias"), []string{"fc:", "bias of 3", "none"}},
 		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }, ""}}, []string{"features.0.weight", "no ResNet"}},
 		{"NaN", set("layer3.0.conv1.weight", 5, math.NaN()), []string{"layer3.0.conv1.weight", "element 5", "NaN"}},

@@ -31,6 +31,7 @@ func classify(c *call) error {
 	model := c.String("model", "", "model `file` (default: the built-in model)")
 	check := c.String("checkpoint", "", "classify in float32, straight from this checkpoint `file`")
 	arch := c.String("arch", "", "architecture of the checkpoint, if its names and shapes do not tell")
+	pad := c.String("pad", "append", "where the checkpoint of a CIFAR net has its zero channels: append, or split")
 	k := c.Int("k", 5, "number of classes to print")
 	lang := c.String("lang", "en", "language of the labels")
 	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
@@ -47,7 +48,7 @@ func classify(c *call) error {
 	var predict func(crop *image.RGBA) (resnet.Result, error)
 	var prep resnet.Prep
 	if *check != "" {
-		f, err := loadFloat(*check, *arch, "")
+		f, err := loadFloat(*check, *arch, *pad)
 		if err != nil {
 			return err
 		}

@@ -50,7 +50,11 @@ func eval(c *call) error {
 	}
 	var f *resnet.Float
 	if *check != "" {
-		if f, err = loadFloat(*check, *arch, ""); err != nil {
+		pad := "append"
+		if m.Pad == resnet.PadSplit {
+			pad = "split"
+		}
+		if f, err = loadFloat(*check, *arch, pad); err != nil {
 			return err
 		}
 		if f.Name != m.Name || f.Classes != len(m.Classes) {

@@ -40,7 +40,7 @@ func loadFloat(path, arch, pad string) (*resnet.Float, error) {
 	}
 	defer c.Close()
 	switch pad {
-	case "", "append":
+	case "append":
 		c.Pad = resnet.PadAppend
 	case "split":
 		c.Pad = resnet.PadSplit

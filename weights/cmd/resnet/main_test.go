@@ -130,7 +130,7 @@ const fixture = "../../checkpoint/testdata/basic.pth"
 
 // TestConvert takes a checkpoint all the way: import, info, classify both ways, eval, export.
 func TestConvert(t *testing.T) {
-	f, err := loadFloat(fixture, "", "")
+	f, err := loadFloat(fixture, "", "append")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestConvert(t *testing.T) {
 
 	out := filepath.Join(dir, "model.onnx")
 	must(t, "export", "-format", "onnx", "-o", out, model)
-	back, err := loadFloat(out, "", "")
+	back, err := loadFloat(out, "", "append")
 	if err != nil {
 		t.Fatal(err)
 	}
