@@ -12,7 +12,17 @@ async function install() {
   const cache = await caches.open(shell);
   await cache.put(scope + 'manifest.json', response);
   const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.(ts|txt)$|^(embed|offline|npm|package)\b/.test(f));
-  await cache.addAll(files.map((f) => new Request(scope + f, { cache: 'no-cache' })));
+  await Promise.all(files.map((f) => keep(cache, f, manifest.files[f].sha256)));
+}
+
+// A file that is not what the build made, from a host in the middle of an update or a network that answers everything with
+// a page, must not stay. A response that was redirected may not answer a navigation: some hosts send index.html to ./.
+async function keep(cache, name, sha256) {
+  const response = await fetch(scope + name, { cache: 'no-cache' });
+  const bytes = await response.clone().arrayBuffer();
+  const sum = Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (b) => b.toString(16).padStart(2, '0')).join('');
+  if (sum !== sha256) throw new Error(`${name}: want SHA-256 ${sha256}, got ${response.status} and ${sum}; the next visit tries again`);
+  await cache.put(scope + name, response.redirected ? new Response(bytes, { headers: response.headers }) : response);
 }
 
 // It does not claim the pages that are open: in Firefox that waits for an answer of each of their workers, and a kernel

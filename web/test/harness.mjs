@@ -48,8 +48,8 @@ const page404 = '<!doctype html><title>Not found</title><p>This host answers eve
 const small = { 'model.msgpack': () => ({ body: model }) };
 
 // Folders /f/NAME/ are dist/ with some files replaced by what these functions return: { body, type, status } or, to take
-// over the response, { handle }. The key "worker.js+" appends to the file. The manifest of each names the small model.
-const faults = {
+// over the response, { handle(response, request, headers) }. The key "worker.js+" appends to the file. The manifest of each names the small model.
+export const faults = {
   small,
   'html-model': { 'model.msgpack': () => ({ body: page404, type: 'text/html' }) },
   'flipped-model': { 'model.msgpack': () => ({ body: flipped(model) }) },
@@ -89,7 +89,7 @@ const faults = {
   bare: { ...small, 'worker.js+': () => ({ body: 'delete self.WebAssembly;' }) },
 };
 
-function manifest() {
+export function manifest() {
   const m = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
   m.model = 'model.msgpack';
   m.files[m.model] = { bytes: model.length, sha256: createHash('sha256').update(model).digest('hex') };
@@ -119,7 +119,6 @@ function answer(request, response, requests) {
   } else if (first === 'small.msgpack') {
     reply = { body: model };
   }
-  if (reply.handle) return reply.handle(response);
   const type = reply.type ?? types[path.extname(file).slice(1)] ?? 'application/octet-stream';
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store' };
   if (first === 'blank') headers['Content-Security-Policy'] = url.searchParams.get('csp') ?? csp;
@@ -132,6 +131,7 @@ function answer(request, response, requests) {
     headers['Access-Control-Allow-Origin'] = '*';
     headers['Cross-Origin-Resource-Policy'] = 'cross-origin';
   }
+  if (reply.handle) return reply.handle(response, request, headers);
   try {
     const body = reply.body ?? readFileSync(file);
     response.writeHead(reply.status ?? 200, headers).end(body);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -24,12 +25,13 @@ async function site() {
     server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
   });
-  const s = { asked: [], fails: () => false, edit: null, dir };
+  const s = { asked: [], fails: () => false, edit: null, moved: false, dir };
   const proxy = http.createServer((request, response) => {
     const bare = request.url.startsWith('/some/where/');
     const url = bare ? request.url.slice('/some/where'.length) : request.url;
     s.asked.push(`${request.method} ${url}`);
     if (s.fails(url)) return response.destroy();
+    if (s.moved && url === '/index.html') return response.writeHead(308, { Location: './' }).end();
     const sent = { ...request.headers };
     if (s.edit) ['accept-encoding', 'if-none-match', 'range'].forEach((h) => delete sent[h]);
     http.request(new URL(url, upstream), { method: request.method, headers: sent }, async (r) => {
@@ -326,7 +328,8 @@ inBrowsers('page', (w) => {
     await leave();
   });
 
-  test('without a network, after a first visit', async () => {
+  for (const moved of [false, true]) test(`without a network, after a first visit${moved ? ' to a host that redirects index.html' : ''}`, async () => {
+    s.moved = moved;
     const page = await visit();
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
     await page.evaluate(async () => {
@@ -343,6 +346,7 @@ inBrowsers('page', (w) => {
       assert.equal(await page.evaluate(() => crossOriginIsolated), true);
     } finally {
       s.fails = () => false;
+      s.moved = false;
     }
     await leave();
   });
@@ -352,8 +356,19 @@ inBrowsers('page', (w) => {
     await page.evaluate(async () => { await navigator.serviceWorker.ready; });
     await page.reload();
     await page.waitForFunction(() => navigator.serviceWorker.controller);
-    s.edit = (url, text) => (/^\/(sw\.js|manifest\.json)$/.test(url) ? text.replaceAll(manifest.version, 'ffffffffffff') : url === '/page.css' ? `${text}\n:root { --new: 1 }` : text);
+    const css = `${readFileSync(path.join(dist, 'page.css'))}\n:root { --new: 1 }`;
+    const sum = createHash('sha256').update(css).digest('hex');
+    let given = 'not what the manifest says';
+    s.edit = (url, text) => (/^\/(sw\.js|manifest\.json)$/.test(url) ? text.replaceAll(manifest.version, 'ffffffffffff').replace(manifest.files['page.css'].sha256, sum) : url === '/page.css' ? given : text);
     try {
+      await page.evaluate(async () => {
+        const registration = await navigator.serviceWorker.getRegistration();
+        await registration.update();
+        const next = registration.installing;
+        if (next) await new Promise((done) => { next.onstatechange = () => next.state === 'redundant' && done(); });
+      });
+      assert.ok(await page.$eval('#update', (e) => e.hidden), 'a damaged version is offered');
+      given = css;
       await page.evaluate(async () => { await (await navigator.serviceWorker.getRegistration()).update(); });
       await page.waitForSelector('#update:not([hidden])');
       await page.waitForSelector('#load[data-state="ready"]');

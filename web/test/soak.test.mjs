@@ -95,7 +95,9 @@ inBrowsers('soak', (w) => {
         assert.equal(closed, 'closed');
         assert.match(given, /^(none|aborted)$/);
       }
-      for (const [code, n] of Object.entries(await page.evaluate((n) => some(n), batch))) codes[code] = (codes[code] ?? 0) + n;
+      for (let n = 0; n < batch; n += 5) { // a busy machine takes long over a hidden tab
+        for (const [code, n] of Object.entries(await page.evaluate(() => some(5)))) codes[code] = (codes[code] ?? 0) + n;
+      }
       used.push(memory(w.browser.process().pid));
     }
     // Garbage comes and goes: the least of the last quarter against the least of the second. Each has the same models.

@@ -1,0 +1,164 @@
+// A bad network while everything loads: connections that break, stall or crawl, and files that are not what they should
+// be. What can be taken up again is; all else fails with its code, and the next try, on a good network, works.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { faults, inBrowsers, manifest, model } from './harness.mjs';
+
+let bad = {}; // the file that suffers, and how
+let log = []; // its requests
+const tag = `"${createHash('sha256').update(model).digest('hex').slice(0, 16)}"`;
+
+function sendHalf(response, headers, body, then) {
+  response.writeHead(200, { ...headers, 'Content-Length': body.length });
+  response.write(body.subarray(0, body.length >> 1), () => setTimeout(then, 100));
+}
+
+// What a server may do with a file: a function of the response to a request for body.
+const ways = {
+  breaks: (response, request, headers, body) => sendHalf(response, headers, body, () => response.destroy()),
+  stalls: (response, request, headers, body) => sendHalf(response, headers, body, () => {}),
+  crawls(response, request, headers, body) {
+    response.writeHead(200, { ...headers, 'Content-Length': body.length });
+    const piece = Math.ceil(body.length / 8);
+    const next = (at) => (at < body.length ? response.write(body.subarray(at, at + piece), () => setTimeout(next, 50, at + piece)) : response.end());
+    next(0);
+  },
+  short: (response, request, headers, body) => response.writeHead(200, headers).end(body.subarray(0, body.length >> 1)),
+  long: (response, request, headers, body) => response.writeHead(200, headers).end(Buffer.concat([body, Buffer.alloc(100, '}')])),
+  wrong(response, request, headers, body) {
+    const damaged = Buffer.from(body);
+    damaged[8] ^= 0x7f;
+    if (bad.file === 'model.msgpack') damaged[body.length >> 1] ^= 1;
+    if (/js(on)?$/.test(bad.file)) damaged.fill('%', 0, 20);
+    response.writeHead(200, headers).end(damaged);
+  },
+  // A server that knows versions and ranges breaks off once; others know less.
+  resumes: (...args) => once(...args, ({ headers: { range, 'if-range': version } }) => version === tag && /^bytes=\d+-$/.test(range)),
+  'starts over': (...args) => once(...args, () => false),
+};
+
+function once(response, request, headers, body, knows) {
+  if (log.length === 1) return ways.breaks(response, request, { ...headers, ETag: tag, 'Accept-Ranges': 'bytes' }, body);
+  if (!knows(request)) return response.writeHead(200, headers).end(body);
+  const from = Number(/\d+/.exec(request.headers.range)[0]);
+  return response.writeHead(206, { ...headers, ETag: tag, 'Content-Range': `bytes ${from}-${body.length - 1}/${body.length}` }).end(body.subarray(from));
+}
+
+const files = ['resnet.wasm', 'model.msgpack', 'manifest.json', 'wasm_exec.js', 'worker.js', 'kernel.js'];
+
+faults.network = Object.fromEntries(files.map((file) => [file, (content) => {
+  const body = file === 'manifest.json' ? Buffer.from(manifest().body) : file === 'model.msgpack' ? model
+    // So that nobody waits for long.
+    : file === 'worker.js' ? Buffer.from(content.toString().replace(/STALL = [\d_]+/, 'STALL = 1000')) : content;
+  if (bad.file !== file) return { body };
+  return { handle(response, request, headers) {
+    log.push(request.headers);
+    ways[bad.way](response, request, headers, body);
+  } };
+}]));
+
+// The code of each file and way that does not end well.
+const codes = {
+  'resnet.wasm': { breaks: 'wasm-unsupported', stalls: 'wasm-unsupported', short: 'wasm-unsupported', long: 'wasm-unsupported', wrong: 'wasm-unsupported' },
+  'model.msgpack': { breaks: 'model-fetch', stalls: 'model-fetch', short: 'model-integrity', long: 'model-integrity', wrong: 'model-integrity' },
+  'manifest.json': { breaks: 'model-fetch', stalls: 'model-fetch', short: 'model-fetch', long: 'model-fetch', wrong: 'model-fetch' },
+  'wasm_exec.js': { breaks: 'wasm-unsupported', short: 'wasm-unsupported', long: 'wasm-unsupported', wrong: 'wasm-unsupported' },
+  'worker.js': { breaks: 'worker-crashed', short: 'worker-crashed', long: 'worker-crashed', wrong: 'worker-crashed' },
+  'kernel.js': {}, // then there is a thread less
+};
+
+inBrowsers('a bad network', (w) => {
+  let page;
+  before(async () => {
+    page = await w.open('/blank/?isolated');
+    await page.evaluate(() => import('/t/page.js'));
+  });
+  after(() => page.close());
+
+  // Tries to load with one file in trouble, and then without.
+  async function run(file, way, options = {}) {
+    bad = { file, way };
+    log = [];
+    const r = await page.evaluate(async ({ abort }) => {
+      await caches.delete('resnet-web');
+      const signal = abort ? AbortSignal.timeout(abort) : undefined;
+      let threads;
+      const loading = make({ threads: 2, signal }, 'network').then(async (c) => {
+        threads = c.info.threads;
+        const { predictions } = await c.classify(await picture('scene.png'));
+        c.close();
+        if (predictions.length !== 5) throw new Error('a wrong answer');
+      });
+      return { ...await failure(loading), threads };
+    }, options);
+    bad = {};
+    r.next = await page.evaluate(async () => {
+      const c = await make({ threads: 1 }, 'network');
+      const { predictions } = await c.classify(await picture('scene.png'));
+      c.close();
+      return predictions.length;
+    });
+    assert.equal(r.next, 5, 'the next try');
+    return r;
+  }
+
+  for (const file of files) {
+    for (const way of ['breaks', 'stalls', 'crawls', 'short', 'long', 'wrong']) {
+      // Browsers alone decide how long they wait for a script.
+      if (way === 'stalls' && ['wasm_exec.js', 'worker.js'].includes(file)) continue;
+      test(`${file} ${way}`, async () => {
+        const r = await run(file, way);
+        assert.equal(r.code, codes[file][way] ?? 'none', r.message);
+        if (r.code !== 'none' && r.code !== 'worker-crashed') assert.match(r.message, new RegExp(file.replace('.', '\\.') + (file === 'resnet.wasm' ? '|compile' : '')));
+        assert.ok(log.length <= 10, `${log.length} requests`);
+      });
+    }
+    test(`${file} stalls, and the caller gives up`, async () => {
+      const r = await run(file, 'stalls', { abort: 400 });
+      if (file !== 'kernel.js') assert.equal(r.code, 'aborted', r.message);
+    });
+  }
+
+  test('a model that breaks off is taken up where it ended', async () => {
+    const r = await run('model.msgpack', 'resumes');
+    assert.equal(r.code, 'none', r.message);
+    assert.equal(log.length, 2);
+    const from = Number(/^bytes=(\d+)-$/.exec(log[1].range)?.[1]);
+    assert.ok(from > 0 && from <= model.length >> 1, log[1].range);
+    assert.equal(log[1]['if-range'], tag);
+  });
+
+  for (const file of ['model.msgpack', 'resnet.wasm']) {
+    test(`${file} breaks off once, on a server that only gives whole files`, async () => {
+      const r = await run(file, 'starts over');
+      assert.equal(r.code, 'none', r.message);
+      assert.equal(log.length, 2);
+    });
+  }
+
+  test('a damaged copy in the cache is replaced', async () => {
+    bad = { file: 'model.msgpack', way: 'crawls' }; // to see its requests
+    log = [];
+    const sizes = await page.evaluate(async () => {
+      const name = new URL('/f/network/model.msgpack', location).href;
+      const cache = await caches.open('resnet-web');
+      await cache.put(name, new Response('not what it was'));
+      const sizes = [];
+      for (let i = 0; i < 2; i++) {
+        const c = await make({}, 'network');
+        let size = 0;
+        for (let tries = 0; tries < 50 && size < 1000; tries++) {
+          await new Promise((r) => setTimeout(r, 100)); // it is put away after the classifier is ready
+          size = (await (await cache.match(name)).arrayBuffer()).byteLength;
+        }
+        sizes.push(size);
+        c.close();
+      }
+      return sizes;
+    });
+    assert.deepEqual(sizes, [model.length, model.length]);
+    assert.equal(log.length, 1, 'the second time it comes from the cache');
+    bad = {};
+  });
+});
