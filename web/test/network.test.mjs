@@ -2,7 +2,7 @@
 // be. What can be taken up again is; all else fails with its code, and the next try, on a good network, works.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { faults, inBrowsers, manifest, model } from './harness.mjs';
 
 let bad = {}; // the file that suffers, and how
@@ -74,7 +74,6 @@ inBrowsers('a bad network', (w) => {
     page = await w.open('/blank/?isolated');
     await page.evaluate(() => import('/t/page.js'));
   });
-  after(() => page.close());
 
   // Tries to load with one file in trouble, and then without.
   async function run(file, way, options = {}) {
