@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 )
 
@@ -138,4 +139,7 @@ func oneLine(s string) string {
 	}, strings.TrimPrefix(s, "resnet: "))
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	debug.SetGCPercent(25) // what fills the heap is a few large arrays, quick to look through
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
