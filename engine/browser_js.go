@@ -90,16 +90,16 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	exports := wasm.Get("Instance").New(module, map[string]any{"env": map[string]any{"memory": memory}}).Get("exports")
 	e = &BrowserExecutor{p: p, m: m, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
 		view: js.Global().Get("Uint8Array").New(memory.Get("buffer")), words: js.Global().Get("Int32Array").New(memory.Get("buffer"))}
-	if shared { // first, so that they start while this thread copies
-		for range o.Threads - 1 {
-			o.Spawn(module, memory)
-		}
-	}
-	for _, part := range m.parts {
+	for i, part := range m.parts {
 		if part.data != nil {
 			js.CopyBytesToJS(e.bytes(part.at, part.n), part.data)
 		} else {
 			e.view.Call("set", o.File.Call("subarray", part.from, part.from+part.n), part.at)
+		}
+		if i == 0 && shared { // workers may write to the control area once it is there; they start while this thread copies
+			for range o.Threads - 1 {
+				o.Spawn(module, memory)
+			}
 		}
 	}
 	m.parts = nil

@@ -6,8 +6,8 @@
 //	open(bytes, verified, lang)                          loads a model; a Promise. Verified: the caller compares its checksum
 //	check(width, height)                                 may a picture be this large?
 //	fit(width, height)                                   begins a picture: { x, y, width, height, rows } of the part wanted
-//	write(imageData)                                     takes the next rows of that part
-//	finish()                                             scales it to the network's input
+//	write(rgba)                                          takes the next rows of that part, ImageData or bytes
+//	finish(swapped)                                      scales it to the network's input; swapped: the rows were BGRA
 //	choose(topK, threshold, allow, deny, heatmap)        says what classify shall report
 //	classify()                                           runs the network on that input
 //	embed()                                              the same, for the features
@@ -31,6 +31,7 @@ var (
 	promise      = js.Global().Get("Promise")
 	float32Array = js.Global().Get("Float32Array")
 	uint8Array   = js.Global().Get("Uint8Array")
+	imageData    = js.Global().Get("ImageData")
 )
 
 func main() {

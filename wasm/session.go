@@ -137,18 +137,29 @@ func (s *session) fit(args []js.Value) (any, error) {
 }
 
 func (s *session) write(args []js.Value) (any, error) {
-	pixels := dom.ImageData{Value: args[0]}
-	data := pixels.Data()
+	data := args[0]
+	if data.InstanceOf(imageData) {
+		pixels := dom.ImageData{Value: data}
+		data = pixels.Data()
+	}
 	n := data.Length()
 	s.strip = slices.Grow(s.strip[:0], n)[:n]
 	js.CopyBytesToGo(s.strip, data)
 	return nil, s.fitter.Write(s.strip)
 }
 
-func (s *session) finish([]js.Value) (any, error) {
+func (s *session) finish(args []js.Value) (any, error) {
 	crop, err := s.fitter.Finish()
+	if err != nil {
+		return nil, err
+	}
+	if args[0].Truthy() { // no step so far told red from blue
+		for p := crop.Pix; len(p) >= 4; p = p[4:] {
+			p[0], p[2] = p[2], p[0]
+		}
+	}
 	s.crop, s.box, s.fitter = crop, s.fitter.Box(), nil
-	return nil, err
+	return nil, nil
 }
 
 func (s *session) choose(args []js.Value) (any, error) {

@@ -57,6 +57,8 @@ export async function createClassifierFrom(parts, options = {}) {
   return classifier;
 }
 
+const compiled = new Map(); // by address, the runtime as a WeakRef to its WebAssembly.Module, for further classifiers
+
 class Classifier {
   #parts;
   #settings;
@@ -154,9 +156,12 @@ class Classifier {
       this.#lose(worker, e.message || `${this.#parts.worker} could not be loaded`);
     };
     worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
+    const { wasm } = this.#parts;
+    this.#parts.module ??= compiled.get(wasm)?.deref();
     const { info, module, model } = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
-    // A worker started later gets the compiled module, and the model's address and hash: it is in the cache, if there is one.
-    Object.assign(this.#parts, { wasm: module, manifest: '' }, model);
+    if (typeof wasm === 'string' && globalThis.WeakRef) compiled.set(wasm, new WeakRef(module));
+    // A worker started later gets the model's address and hash: it is in the cache, if there is one.
+    Object.assign(this.#parts, { module, manifest: '' }, model);
     this.#info ??= deepFreeze(info);
   }
 
