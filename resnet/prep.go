@@ -71,7 +71,7 @@ type Fitter struct {
 
 	small *image.RGBA // the region, reduced
 	row   int         // rows of the region written
-	sums  []uint32    // with factor > 1: sums of the boxes of one reduced row, RGB
+	sums  []uint64    // with factor > 1: sums of the columns of one reduced row, see addRow
 }
 
 // NewFitter prepares for a source of w×h pixels, counted upright.
@@ -165,7 +165,8 @@ func (f *Fitter) Rows() int {
 	return max(1, 1<<18/(f.Region().Dx()*f.factor)) * f.factor
 }
 
-// Write takes the next rows of Region, whole, as RGBA bytes with straight alpha. Transparency is put on white.
+// Write takes the next rows of Region, whole, as RGBA bytes with straight alpha. Transparency is put on white, in rgba
+// itself where the picture is reduced.
 func (f *Fitter) Write(rgba []byte) error {
 	r := f.Region()
 	rows := len(rgba) / (4 * r.Dx())
@@ -203,44 +204,66 @@ func onWhite(p []byte) (r, g, b byte) {
 	return byte((uint32(p[0])*a + white) / 255), byte((uint32(p[1])*a + white) / 255), byte((uint32(p[2])*a + white) / 255)
 }
 
-// reduce adds a row to the sums of its boxes and, after the last row of them, writes the averages to out.
+// reduce adds a row to the column sums and, after the last row of a box, writes the averages to out.
 func (f *Fitter) reduce(out, row []byte) {
 	if f.sums == nil {
-		f.sums = make([]uint32, len(out)/4*3)
+		f.sums = make([]uint64, 2*((len(row)+7)/8))
 	}
-	sums, part := f.sums, 4*f.factor
-	for ; len(sums) >= 3; sums = sums[3:] {
-		box := row[:part]
-		row = row[part:]
-		// Red and blue share a word: a box is far narrower than the 257 pixels that would carry from one to the other.
-		var rb, g, all uint32 = 0, 0, 0xff000000
-		for p := box; len(p) >= 4; p = p[4:] {
-			v := binary.LittleEndian.Uint32(p)
-			rb += v & 0xff00ff
-			g += v >> 8 & 0xff
-			all &= v
+	if !addRow(f.sums, row) { // something shines through
+		for i := 0; i < len(row); i += 4 {
+			p := row[i : i+4 : i+4]
+			p[0], p[1], p[2] = onWhite(p)
+			p[3] = 255
 		}
-		if all != 0xff000000 { // something shines through
-			rb, g = 0, 0
-			for p := box; len(p) >= 4; p = p[4:] {
-				pr, pg, pb := onWhite(p)
-				rb += uint32(pr) | uint32(pb)<<16
-				g += uint32(pg)
-			}
-		}
-		sums[0] += rb & 0xffff
-		sums[1] += g
-		sums[2] += rb >> 16
+		addRow(f.sums, row)
 	}
 	if f.row%f.factor != f.factor-1 {
 		return
 	}
 	area := uint32(f.factor * f.factor)
-	for sums := f.sums; len(sums) >= 3; sums, out = sums[3:], out[4:] {
+	at := 0
+	for ; len(out) >= 4; out = out[4:] {
+		var r, g, b uint32
+		for end := at + f.factor; at < end; at++ {
+			half := at % 2 * 32
+			rb, ga := f.sums[at/2*2]>>half, f.sums[at/2*2+1]>>half
+			r += uint32(rb & 0xffff)
+			b += uint32(rb >> 16 & 0xffff)
+			g += uint32(ga & 0xffff)
+		}
 		q := out[:4:4]
-		q[0], q[1], q[2], q[3] = byte((sums[0]+area/2)/area), byte((sums[1]+area/2)/area), byte((sums[2]+area/2)/area), 255
-		sums[0], sums[1], sums[2] = 0, 0, 0
+		q[0], q[1], q[2], q[3] = byte((r+area/2)/area), byte((g+area/2)/area), byte((b+area/2)/area), 255
 	}
+	clear(f.sums)
+}
+
+// addRow adds pairs of pixels to pairs of words: red and blue of both in 16 bits each, then green and alpha. That holds 257
+// rows; the largest factor is 34. It reports whether all pixels were opaque, and if not adds nothing.
+func addRow(sums []uint64, row []byte) bool {
+	const lanes, alpha = 0x00ff00ff00ff00ff, 0xff000000ff000000
+	all := uint64(alpha)
+	for p := row; len(p) >= 4; {
+		if len(p) < 8 {
+			all &= uint64(binary.LittleEndian.Uint32(p)) | 0xff000000<<32
+			break
+		}
+		all &= binary.LittleEndian.Uint64(p)
+		p = p[8:]
+	}
+	if all&alpha != alpha {
+		return false
+	}
+	for ; len(row) >= 8 && len(sums) >= 2; row, sums = row[8:], sums[2:] {
+		v := binary.LittleEndian.Uint64(row)
+		sums[0] += v & lanes
+		sums[1] += v >> 8 & lanes
+	}
+	if len(row) >= 4 {
+		v := uint64(binary.LittleEndian.Uint32(row))
+		sums[0] += v & lanes
+		sums[1] += v >> 8 & lanes
+	}
+	return true
 }
 
 // Finish returns the crop, opaque, and readies the Fitter for another picture of the same size.

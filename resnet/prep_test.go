@@ -9,6 +9,7 @@ import (
 	"image/draw"
 	"image/png"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -322,6 +323,44 @@ func BenchmarkFit(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := Fit(img, ImageNetPrep); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestReduce compares the box reduction, odd widths and transparent pixels included, with the definition of an average.
+func TestReduce(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 300 {
+		factor := 2 + r.IntN(33)
+		w, h := factor*(1+r.IntN(5)), factor*(1+r.IntN(3))
+		rgba := make([]byte, 4*w*h)
+		for i := range rgba {
+			if rgba[i] = byte(r.Uint32()); i%4 == 3 && n%3 > 0 {
+				rgba[i] = 255
+			}
+		}
+		if n%3 == 2 {
+			rgba[4*r.IntN(w*h)+3] = 7
+		}
+		var want []byte
+		for y := 0; y < h; y += factor {
+			for x := 0; x < w; x += factor {
+				var sum [3]int
+				for i := range factor * factor {
+					p := rgba[4*((y+i/factor)*w+x+i%factor):][:4]
+					r, g, b := onWhite(p)
+					sum[0], sum[1], sum[2] = sum[0]+int(r), sum[1]+int(g), sum[2]+int(b)
+				}
+				area := factor * factor
+				want = append(want, byte((sum[0]+area/2)/area), byte((sum[1]+area/2)/area), byte((sum[2]+area/2)/area), 255)
+			}
+		}
+		f := &Fitter{x: span{s1: w}, y: span{s1: h}, factor: factor}
+		if err := errors.Join(f.Write(rgba[:4*w]), f.Write(rgba[4*w:])); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(f.small.Pix, want) {
+			t.Fatalf("%d×%d by %d: the averages differ", w, h, factor)
 		}
 	}
 }
