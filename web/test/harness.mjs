@@ -149,12 +149,13 @@ async function listen() {
 
 const protocolTimeout = 180_000; // a busy machine may stand still for a minute
 
-async function launch(browser) {
+/** Starts a browser: Firefox with further preferences, Chromium with a profile. */
+export async function launch(browser, { prefs, profile } = {}) {
   if (browser === 'firefox') {
     return puppeteer.launch({ browser, protocolTimeout, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
-      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test' } });
+      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...prefs } });
   }
-  return puppeteer.launch({ browser: 'chrome', protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
+  return puppeteer.launch({ browser: 'chrome', userDataDir: profile, protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }

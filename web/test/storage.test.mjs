@@ -1,0 +1,71 @@
+// Where a browser keeps nothing: storage that is full or forbidden, and private windows. The model is then fetched each
+// time; all else works.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { inBrowsers, launch } from './harness.mjs';
+
+// Two classifiers after one another, and whether the first left the model in the cache.
+async function twice() {
+  await import('/t/page.js');
+  const counts = [];
+  for (let i = 0; i < 2; i++) {
+    const c = await make();
+    counts.push((await c.classify(await picture('scene.png'))).predictions.length);
+    await new Promise((r) => { setTimeout(r, 500); }); // it is put away after the classifier is ready
+    c.close();
+  }
+  const kept = await caches.open('resnet-web').then((c) => c.keys()).then((keys) => keys.length > 0, () => false);
+  return { counts, kept };
+}
+
+async function check(w, context, { prepare = () => {}, kept = false } = {}) {
+  const page = await context.newPage();
+  const errors = [];
+  page.on('pageerror', (e) => errors.push(e.message));
+  await page.goto(`${w.origin}/blank/`);
+  await prepare(page);
+  assert.deepEqual(await page.evaluate(twice), { counts: [5, 5], kept });
+  await page.goto(`${w.origin}/index.html`);
+  await page.waitForSelector('#load[data-state="ready"]', { timeout: 120_000 });
+  await page.close();
+  if (w.name === 'chromium') assert.deepEqual(errors, []); // Firefox reports what policies and settings block, too
+}
+
+inBrowsers('storage', (w) => {
+  test('is used where there is some', () => check(w, w.browser, { kept: true }));
+
+  test('is full', async (t) => {
+    if (w.name === 'firefox') return t.skip('Firefox sets no quota by a protocol');
+    await check(w, await w.browser.createBrowserContext(), { prepare: async (page) => {
+      const session = await page.createCDPSession();
+      await session.send('Storage.overrideQuotaForOrigin', { origin: w.origin, quotaSize: 1000 });
+    } });
+  });
+
+  test('is forbidden', async () => {
+    const profile = w.name === 'firefox' ? undefined : mkdtempSync(path.join(tmpdir(), 'resnet-profile-'));
+    if (profile) {
+      mkdirSync(path.join(profile, 'Default'));
+      writeFileSync(path.join(profile, 'Default/Preferences'), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
+    }
+    const browser = await launch(w.name, { profile, prefs: { 'network.cookie.cookieBehavior': 2 } });
+    try {
+      await check(w, browser);
+    } finally {
+      await browser.close();
+      if (profile) rmSync(profile, { recursive: true, force: true });
+    }
+  });
+
+  test('ends with a private window', async () => {
+    const browser = w.name === 'firefox' ? await launch(w.name, { prefs: { 'browser.privatebrowsing.autostart': true } }) : await w.browser.createBrowserContext();
+    try {
+      await check(w, browser, { kept: true });
+    } finally {
+      await browser.close();
+    }
+  });
+});
