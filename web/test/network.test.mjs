@@ -112,7 +112,8 @@ inBrowsers('a bad network', (w) => {
         assert.ok(log.length <= 10, `${log.length} requests`);
       });
     }
-    test(`${file} stalls, and the caller gives up`, async () => {
+    test(`${file} stalls, and the caller gives up`, async (t) => {
+      if (file === 'wasm_exec.js' && w.name === 'firefox') return t.skip('the next request for a script waits for a stalled one, for 20 s');
       const r = await run(file, 'stalls', { abort: 400 });
       if (file !== 'kernel.js') assert.equal(r.code, 'aborted', r.message);
     });
