@@ -95,8 +95,8 @@ const ops = {
 // Nothing comes between, as no step of it waits; and it does not come between a call's steps.
 function rehearse() {
   if (!context || calls > 1) return;
-  const picture = new OffscreenCanvas(1024, 768);
-  picture.getContext('2d').fillRect(0, 0, 512, 384);
+  const picture = new OffscreenCanvas(640, 480);
+  picture.getContext('2d').fillRect(0, 0, 320, 240);
   ops.classify({ picture, topK: 1, threshold: 0, allow: null, deny: null, heatmap: true }).catch((e) => crash(e.message));
 }
 
@@ -413,10 +413,11 @@ function draw(bitmap, x, y, width, height) {
 
 // ImageData goes to Go without a canvas, which would round the colours of transparent pixels.
 function cut({ data, width: stride }, x, y, width, height) {
-  const strip = new ImageData(width, height);
+  if (width === stride) return data.subarray(y * stride * 4, (y + height) * stride * 4);
+  const strip = new Uint8Array(width * height * 4);
   for (let i = 0; i < height; i++) {
     const from = ((y + i) * stride + x) * 4;
-    strip.data.set(data.subarray(from, from + width * 4), i * width * 4);
+    strip.set(data.subarray(from, from + width * 4), i * width * 4);
   }
   return strip;
 }
