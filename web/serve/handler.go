@@ -20,7 +20,7 @@ import (
 
 // Handler serves the files below one folder.
 type Handler struct {
-	root  *os.Root // refuses names and symbolic links that lead outside
+	dir   string // opened anew for each request: a build puts another folder in its place
 	rules headers.Rules
 
 	mu   sync.Mutex
@@ -41,8 +41,8 @@ func NewHandler(dir string) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: want a built page in %s: %w; run ./build.sh", dir, err)
 	}
+	defer root.Close()
 	if _, err := root.Stat("index.html"); err != nil {
-		root.Close()
 		return nil, fmt.Errorf("serve: %s has no index.html; run ./build.sh", dir)
 	}
 	var rules headers.Rules
@@ -51,14 +51,10 @@ func NewHandler(dir string) (*Handler, error) {
 		rules, err = headers.ParseRules(text)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		root.Close()
 		return nil, fmt.Errorf("serve: %s: %w", dir, err)
 	}
-	return &Handler{root: root, rules: rules, tags: map[string]tag{}}, nil
+	return &Handler{dir: dir, rules: rules, tags: map[string]tag{}}, nil
 }
-
-// Close lets go of the folder.
-func (h *Handler) Close() error { return h.root.Close() }
 
 // encodings are the precompressed variants, the better one first.
 var encodings = []struct{ name, ext string }{{"br", ".br"}, {"gzip", ".gz"}}
@@ -133,7 +129,12 @@ func fileName(urlPath string) (string, bool) {
 }
 
 func (h *Handler) open(name string) (*os.File, fs.FileInfo, error) {
-	f, err := h.root.Open(name)
+	root, err := os.OpenRoot(h.dir) // refuses names and symbolic links that lead outside
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -52,7 +52,6 @@ func run(ctx context.Context, dir, addr string, ready func(url string)) error {
 	if err != nil {
 		return err
 	}
-	defer handler.Close()
 	listener, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("serve: want to listen on %s, but another program does; stop it or name another address: ./build.sh serve localhost:8081", addr)

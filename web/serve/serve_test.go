@@ -52,7 +52,6 @@ func handler(t *testing.T) *Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.Close() })
 	return h
 }
 
@@ -139,11 +138,30 @@ func TestPrecompressed(t *testing.T) {
 func TestStaleVariantIsNotServed(t *testing.T) {
 	h := handler(t)
 	old := time.Now().Add(-time.Hour)
-	if err := h.root.Chtimes("resnet.wasm.br", old, old); err != nil {
+	if err := os.Chtimes(filepath.Join(h.dir, "resnet.wasm.br"), old, old); err != nil {
 		t.Fatal(err)
 	}
 	if r := get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": "br"}); r.Header.Get("Content-Encoding") != "" {
 		t.Error("a .br older than its file was served")
+	}
+}
+
+func TestANewBuildIsServed(t *testing.T) {
+	h := handler(t)
+	if err := os.Rename(h.dir, h.dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if r := get(h, "GET", "/", nil); r.StatusCode != 404 {
+		t.Errorf("between two builds: %d, want 404", r.StatusCode)
+	}
+	if err := os.Mkdir(h.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "index.html"), []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := get(h, "GET", "/", nil); body(r) != "new" {
+		t.Errorf("after a new build: %d, want its page", r.StatusCode)
 	}
 }
 
@@ -158,7 +176,7 @@ func TestETag(t *testing.T) {
 	if r.StatusCode != 304 || body(r) != "" {
 		t.Errorf("unchanged file: %d, want 304", r.StatusCode)
 	}
-	if err := h.root.WriteFile("resnet.wasm", []byte("new"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(h.dir, "resnet.wasm"), []byte("new"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if r := get(h, "GET", "/resnet.wasm", map[string]string{"If-None-Match": plain}); r.StatusCode != 200 || body(r) != "new" {
@@ -217,7 +235,6 @@ func TestParentsComeFromTheFolder(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		defer h.Close()
 		_, after, _ := strings.Cut(get(h, "GET", "/embed.html", nil).Header.Get("Content-Security-Policy"), "frame-ancestors ")
 		return after
 	}
