@@ -98,6 +98,8 @@ inBrowsers('soak', (w) => {
       for (let n = 0; n < batch; n += 5) { // a busy machine takes long over a hidden tab
         for (const [code, n] of Object.entries(await page.evaluate(() => some(5)))) codes[code] = (codes[code] ?? 0) + n;
       }
+      // Firefox collects when it has nothing else to do.
+      if (process.env.RESNET_LONG && i % 10 === 9) await new Promise((r) => { setTimeout(r, 6000); });
       used.push(memory(w.browser.process().pid));
     }
     // Garbage comes and goes: the least of the last quarter against the least of the second. Each has the same models.
