@@ -244,7 +244,9 @@ async function openCache() {
 // Keeps a model for the next visit.
 async function keep(name, bytes) {
   const cache = await openCache();
-  if (!await cache?.match(name)) await cache?.put(name, new Response(bytes)).catch(() => {});
+  try {
+    if (!await cache?.match(name)) await cache?.put(name, new Response(bytes));
+  } catch { /* full */ }
 }
 
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
@@ -279,7 +281,11 @@ async function download(url, code, size, progress) {
     try {
       response = await fetch(url, { signal, ...(start > 0 && { headers: { Range: `bytes=${start}-`, 'If-Range': tag } }) });
       if (!response.ok) throw new Error(`the server answered ${response.status}`);
-      if (!response.headers.get('Content-Range')?.startsWith(`bytes ${start}-`)) loaded = 0;
+      if (response.status !== 206) loaded = 0;
+      else if (!response.headers.get('Content-Range')?.startsWith(`bytes ${start}-`)) { // or another site hides it
+        tag = undefined;
+        throw new Error('the server sent another part than was asked for');
+      }
       const coded = response.headers.has('Content-Encoding'); // lengths and ranges are of compressed bytes
       tag = !coded && response.headers.get('ETag')?.match(/^"[^"]*"$/)?.[0];
       const first = loaded;
@@ -498,7 +504,7 @@ async function jpegDimensions(blob) {
       const height = v.getUint16(i + 5); // 0: given after the scan, left to the decoder
       return height ? { width: v.getUint16(i + 7), height, upright, plain: !profile && v.getUint8(i + 9) < 4 } : null;
     }
-    if (marker === 0xe1 && v.getUint32(i + 4) === 0x45786966) upright = isUpright(v, i + 10); // "Exif"
+    if (marker === 0xe1 && v.getUint32(i + 4) === 0x45786966) upright &&= isUpright(v, i + 10); // "Exif"
     if (marker === 0xe2 && v.getUint32(i + 4) === 0x4943435f) profile = true; // "ICC_PROFILE"
     if (marker === 0xda || marker === 0xd9) return null;
     at += marker === 0xff ? 1 : marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8) ? 2 : 2 + v.getUint16(i + 2);
@@ -508,12 +514,16 @@ async function jpegDimensions(blob) {
 
 // Looks for an orientation other than 1 in the TIFF structure of an Exif segment.
 function isUpright(v, at) {
-  const little = v.getUint16(at) === 0x4949;
-  const directory = at + v.getUint32(at + 4, little);
-  for (let entry = directory + 2, n = v.getUint16(directory, little); n > 0; n--, entry += 12) {
-    if (v.getUint16(entry, little) === 0x112) return v.getUint16(entry + 8, little) === 1;
+  try {
+    const little = v.getUint16(at) === 0x4949;
+    const directory = at + v.getUint32(at + 4, little);
+    for (let entry = directory + 2, n = v.getUint16(directory, little); n > 0; n--, entry += 12) {
+      if (v.getUint16(entry, little) === 0x112) return v.getUint16(entry + 8, little) === 1;
+    }
+    return true;
+  } catch {
+    return false; // it points out of the file
   }
-  return true;
 }
 
 // Whether the browser changes pixels that are read back, as some do against fingerprinting.

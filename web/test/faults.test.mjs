@@ -67,6 +67,7 @@ inBrowsers('faults', (w) => {
         webp: bytes('RIFF', [50, 0, 0, 0], 'WEBPVP8X', [10, 0, 0, 0, 0, 0, 0, 0, lo, hi, 0, lo, hi, 0], new Array(30).fill(0)),
         // 200 kB of profile and a fill byte before the frame header.
         jpeg: bytes([0xff, 0xd8], ...Array.from({ length: 4 }, () => [0xff, 0xe2, 0xc3, 0x50, ...new Array(0xc34e).fill(0)]), [0xff, 0xff, 0xc2, 0, 17, 8, hi, lo, hi, lo, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0], [0, 0, 0, 0]),
+        'jpeg whose Exif points out of the file': bytes([0xff, 0xd8, 0xff, 0xe1, 0, 16], 'Exif', [0, 0], 'MM', [0, 42, 0x7f, 0, 0, 0], [0xff, 0xc2, 0, 17, 8, hi, lo, hi, lo, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]),
       };
       const out = {};
       for (const [name, source] of Object.entries(sources)) out[name] = await failure(c.classify(source));
