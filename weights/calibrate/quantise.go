@@ -254,8 +254,11 @@ func round(w, b []float32, out, in, taps int, div, float, quant, power []float64
 }
 
 // rowScale is the step for one output's weights: of the candidates from half the largest weight's to the whole, the one
-// of least squared error, each weight counted with the mean square of its input. 0 if all are 0.
+// of least squared error, each weight counted with the mean square of its input. Candidates that are as good within about
+// 1/sharp share the choice, so that weights that differ by a rounding, as an exporter's folding makes them, always get
+// steps that differ by as little. 0 if all weights are 0.
 func rowScale(w []float64, taps int, power []float64) float64 {
+	const sharp = 400
 	top := 0.0
 	for _, x := range w {
 		top = max(top, math.Abs(x))
@@ -264,19 +267,24 @@ func rowScale(w []float64, taps int, power []float64) float64 {
 	if top/127 < 1e-30 {
 		return 0
 	}
-	best, least := top/127, math.Inf(1)
-	for k := range 26 {
+	var steps, errs [26]float64
+	for k := range steps {
 		s := top / 127 * (1 - 0.02*float64(k))
-		var sum float64
 		for i, x := range w {
 			d := x - s*max(-127, min(127, math.RoundToEven(x/s)))
-			sum += d * d * power[i/taps]
+			errs[k] += d * d * power[i/taps]
 		}
-		if sum < least {
-			best, least = s, sum
+		if steps[k] = s; errs[k] == 0 {
+			return s
 		}
 	}
-	return best
+	least := slices.Min(errs[:])
+	var sum, weight float64
+	for k, s := range steps {
+		share := math.Pow(least/errs[k], sharp)
+		sum, weight = sum+share*s, weight+share
+	}
+	return sum / weight
 }
 
 // parallel calls f for 0 … n−1 on all cores.

@@ -4,6 +4,8 @@
 The schedule follows the wall clock, not epochs: the learning rate reaches zero when --minutes are used up, however
 fast the machine is and however often the process was stopped and continued (SIGSTOP, SIGCONT). The input grows in
 steps, from --size up to --last, because small images teach most of what large ones do at a fraction of the cost.
+From --freeze-from on, the stem and layer1 keep their weights (not their batch statistics): they settle first, and
+their gradients, at the largest resolution, are a third of a step.
 
     train.py --data DIR --out ckpt.pth --init seed.pth --arch resnet18 --size 96 --last 128 --minutes 100 --lr 0.08
 
@@ -66,6 +68,7 @@ def main():
     p.add_argument("--data", required=True); p.add_argument("--out", required=True)
     p.add_argument("--arch", default="resnet18"); p.add_argument("--size", type=int, default=96)
     p.add_argument("--last", type=int, default=128); p.add_argument("--last-from", type=float, default=0.7)
+    p.add_argument("--freeze-from", type=float, default=2.0)
     p.add_argument("--minutes", type=float, default=60); p.add_argument("--lr", type=float, default=0.1)
     p.add_argument("--batch", type=int, default=256); p.add_argument("--wd", type=float, default=5e-5)
     p.add_argument("--smooth", type=float, default=0.1); p.add_argument("--scale", type=float, default=0.35)
@@ -86,6 +89,7 @@ def main():
             elif hasattr(m, "downsample") and hasattr(m, "bn2"): nn.init.zeros_(m.bn2.weight)
     net = net.to(dev).to(memory_format=torch.channels_last)
     ema = {k: v.clone() for k, v in net.state_dict().items()}
+    early = [v for k, v in net.named_parameters() if k.startswith(("conv1.", "bn1.", "layer1."))]
     dec, nod = [], []
     for _, v in net.named_parameters(): (dec if v.ndim > 1 else nod).append(v)
     opt = torch.optim.SGD([{"params": dec, "weight_decay": a.wd}, {"params": nod, "weight_decay": 0}], lr=a.lr, momentum=0.9, nesterov=True)
@@ -117,6 +121,8 @@ def main():
             size = a.last if t >= a.last_from else steps[min(len(steps) - 1, int(t / a.last_from * max(1, len(steps) - 1)))]
             lr = a.lr * (t / 0.03 if t < 0.03 else 0.5 * (1 + math.cos(math.pi * (t - 0.03) / 0.97)))
             for g in opt.param_groups: g["lr"] = lr
+            if t >= a.freeze_from:
+                for v in early: v.requires_grad_(False); v.grad = None
             j = perm[i:i + a.batch]; y = Y[j].to(dev)
             x = ((augment(X[j], size, dev, a.scale) - mean) / std).to(memory_format=torch.channels_last)
             with amp():
