@@ -1,15 +1,20 @@
 package resnet
 
+import "strings"
+
 // Class is one output of a network.
 type Class struct {
 	ID     string            // WordNet id, "n02099712", or "" where there is none
 	Labels map[string]string // by language: "en", "zh"
 }
 
-// Label is the class's name in lang, or in English, or its id.
+// Label is the class's name in lang, or in English, or its id. lang is a BCP 47 tag; where there is nothing in
+// "zh-Hans-CN", what is in "zh-Hans" or "zh" will do (RFC 4647, 3.4).
 func (c Class) Label(lang string) string {
-	if s := c.Labels[lang]; s != "" {
-		return s
+	for tag := lang; tag != ""; tag = tag[:max(strings.LastIndexByte(tag, '-'), 0)] {
+		if s := c.Labels[tag]; s != "" {
+			return s
+		}
 	}
 	if s := c.Labels["en"]; s != "" {
 		return s

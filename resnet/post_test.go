@@ -136,3 +136,15 @@ func TestHeatmap(t *testing.T) {
 		}
 	}
 }
+
+func TestLabel(t *testing.T) {
+	c := Class{ID: "n01", Labels: map[string]string{"en": "cat", "zh": "猫", "zh-Hant": "貓"}}
+	for lang, want := range map[string]string{"zh": "猫", "zh-CN": "猫", "zh-Hant-HK": "貓", "en-GB": "cat", "de-AT": "cat", "": "cat", "-": "cat", "zh-": "猫"} {
+		if got := c.Label(lang); got != want {
+			t.Errorf("%q: got %s, want %s", lang, got, want)
+		}
+	}
+	if got := (Class{ID: "n02"}).Label("zh"); got != "n02" {
+		t.Errorf("got %s, want the id", got)
+	}
+}

@@ -34,7 +34,7 @@ const OPTIONS = {
   topK: [5, 'a whole number from 1 to 100', (x) => Number.isInteger(x) && x >= 1 && x <= 100],
   threshold: [0, 'a number from 0 to 1', (x) => typeof x === 'number' && x >= 0 && x <= 1],
   heatmap: [false, 'true or false', (x) => typeof x === 'boolean'],
-  lang: ['en', "a language such as 'en'", (x) => typeof x === 'string' && /^[a-z]{2,3}(-[a-z0-9]{1,8}){0,4}$/i.test(x)],
+  lang: ['en', "a language such as 'en'", isLanguage],
   theme: ['auto', "'auto', 'light' or 'dark'", (x) => ['auto', 'light', 'dark'].includes(x)],
   style: [{}, 'an object of colours, with a length as radius', isObject],
 };
@@ -47,6 +47,14 @@ let options = defaults;
 function isHere(url) {
   try {
     return typeof url === 'string' && url.length <= 2000 && new URL(url, location.href).origin === location.origin;
+  } catch {
+    return false;
+  }
+}
+
+function isLanguage(x) {
+  try {
+    return typeof x === 'string' && x.length <= 40 && Intl.getCanonicalLocales(x).length === 1;
   } catch {
     return false;
   }
@@ -126,7 +134,7 @@ function hear(message) {
   if (!isObject(message)) return;
   const { op, id, image } = message;
   if (op === 'set') return set(message.options);
-  if (op === 'load') return load();
+  if (op === 'load') return classifier ?? restart();
   if (!Number.isSafeInteger(id) || id < 1) return; // no way to answer
   if (op === 'cancel') return calls.get(id)?.abort();
   const refuse = (code, why) => tell('error', { code, message: `resnet: ${why}` }, id);
@@ -158,6 +166,7 @@ function load() {
     info = c.info;
     progress = null;
     showLoad();
+    if (!current) announce($('load-text').textContent);
     tell('ready', info);
   }, (error) => {
     if (made !== classifier) return;
@@ -206,8 +215,13 @@ function take(file, id) {
   show({ name: file.name || t.picture, source: isDrawing ? drawable : file, drawable, url }, id);
 }
 
-function show(picture, id) {
+function forget() {
   if (current?.url) URL.revokeObjectURL(current.url);
+  current = null;
+}
+
+function show(picture, id) {
+  forget();
   current = picture;
   return classify(picture, id);
 }
@@ -235,7 +249,9 @@ async function classify(picture, id) {
     showAnswer();
   } catch (error) {
     if (error.code === 'aborted') {
-      if (picture === current && id) setState('empty');
+      if (picture !== current || !id) return;
+      forget();
+      setState('empty');
       return;
     }
     // A classifier that did not load has told that already; a call of the site wants its own answer.
@@ -260,13 +276,18 @@ async function preview(picture) {
 const mayFilm = () => navigator.mediaDevices?.getUserMedia && document.featurePolicy?.allowsFeature('camera') !== false;
 const touch = matchMedia('(pointer: coarse)').matches;
 let film = null;
+let asking = null; // for the camera: another state, or another request, ends it
 
 async function openCamera() {
   if (touch) return $('camera').click();
+  const own = asking = {};
   try {
-    film = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+    if (own !== asking) return end(stream);
+    film = stream;
   } catch (error) {
-    return fail({ code: 'no-camera', message: `${error.name}: ${error.message}` });
+    if (own === asking) fail({ code: 'no-camera', message: `${error.name}: ${error.message}` });
+    return;
   }
   $('video').srcObject = film;
   setState('film');
@@ -274,9 +295,13 @@ async function openCamera() {
   $('shoot').focus();
 }
 
+function end(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
 function closeCamera() {
-  for (const track of film?.getTracks() ?? []) track.stop();
-  $('video').srcObject = film = null;
+  if (film) end(film);
+  $('video').srcObject = film = asking = null;
 }
 
 function shoot() {

@@ -5,7 +5,7 @@
 const VERSION = 1; // of the messages, the same as in embed-page.js
 const FRAME = new URL('embed.html', import.meta.url);
 const MOST_BYTES = 64 << 20; // of one picture
-const MOST_HEIGHT = 5000; // CSS pixels
+const MOST_HEIGHT = 10_000; // CSS pixels
 const PATIENCE = 5000; // ms from the frame's load event to its first message, which it sends before that event
 const STYLES = ['accent', 'accent-ink', 'card', 'ink', 'line', 'paper', 'radius', 'soft'];
 const TEXTS = {
@@ -22,12 +22,16 @@ button {
   border: 2px dashed var(--resnet-line, GrayText); border-radius: var(--resnet-radius, 20px);
   background: var(--resnet-card, transparent); color: var(--resnet-ink, inherit);
 }
+:host([theme="light"]) { color-scheme: light; }
+:host([theme="dark"]) { color-scheme: dark; }
+:host(:is([theme="light"], [theme="dark"])) button { background: var(--resnet-card, Canvas); color: var(--resnet-ink, CanvasText); }
 button:hover, button:focus-visible { border-color: var(--resnet-accent, #0b8a68); }
 button:focus-visible { outline: 3px solid var(--resnet-accent, #0b8a68); outline-offset: 2px; }
 button[aria-busy="true"] { cursor: progress; }
 button[hidden] { display: none; }
 b { font-size: 1.25em; }
 small { font-size: 0.9em; opacity: 0.8; }
+span { position: absolute; clip-path: inset(50%); }
 `;
 
 function failure(code, message, cause) {
@@ -41,6 +45,7 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
   #poster = document.createElement('button');
   #title = document.createElement('b');
   #note = document.createElement('small');
+  #status = document.createElement('span'); // what a screen reader is told of the button
   #frame = null; // there from the press of the button until the element leaves the document, or something fails
   #port = null; // to the frame, once both sides know each other
   #end = null; // ends what the frame has made listen
@@ -61,7 +66,8 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
     this.#poster.part = 'poster';
     this.#poster.append(slot, this.#note);
     this.#poster.onclick = () => this.#start();
-    root.append(this.#poster);
+    this.#status.role = 'status';
+    root.append(this.#poster, this.#status);
   }
 
   connectedCallback() {
@@ -109,6 +115,7 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
   async classify(image, { signal } = {}) {
     const bytes = image instanceof Blob ? image.size : image instanceof ArrayBuffer ? image.byteLength : -1;
     if (bytes < 0) throw failure('bad-option', 'image: want a Blob or an ArrayBuffer of an image file; fetch an address first');
+    if (image instanceof ArrayBuffer) image = new Blob([image]); // of its own, whatever becomes of the buffer
     if (bytes > MOST_BYTES) throw failure('image-too-large', `image: want at most ${MOST_BYTES} bytes, got ${bytes}; make it smaller`);
     if (!this.isConnected) throw failure('closed', 'the element is in no document; append it first');
     if (signal?.aborted) throw failure('aborted', 'aborted by the caller', signal.reason);
@@ -148,13 +155,14 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
   }
 
   #language() {
-    return this.closest('[lang]')?.lang || 'en';
+    return (this.closest('[lang]') ?? document.documentElement).lang.replaceAll('_', '-') || 'en';
   }
 
   #say(note) {
     const texts = this.#language().startsWith('zh') ? TEXTS.zh : TEXTS.en;
     this.#title.textContent = texts[0];
     this.#note.textContent = texts[note];
+    this.#status.textContent = note > 1 ? texts[note] : '';
     this.#poster.ariaBusy = note === 2;
   }
 
@@ -164,7 +172,7 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
     const { signal } = this.#end;
     this.#await();
     const frame = document.createElement('iframe');
-    frame.title = 'resnet-web';
+    frame.title = this.#title.textContent;
     frame.allow = 'cross-origin-isolated; camera';
     frame.referrerPolicy = 'no-referrer';
     frame.sandbox = 'allow-scripts allow-same-origin'; // no pop-ups, no leaving this page, no forms, no downloads
@@ -251,7 +259,8 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
   }
 
   #tell(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+    const up = type !== 'error'; // which would look like a script's
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: up, composed: up }));
   }
 
   #fail(error) {
@@ -273,4 +282,4 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
   }
 }
 
-globalThis.customElements?.get('resnet-classifier') ?? globalThis.customElements?.define('resnet-classifier', ResnetClassifierElement);
+if (globalThis.customElements && !customElements.get('resnet-classifier')) customElements.define('resnet-classifier', ResnetClassifierElement);

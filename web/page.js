@@ -36,6 +36,7 @@ let failure = null; // what the problem panel says: { code, message }
 
 function load() {
   info = null;
+  $('open-classes').disabled = true;
   setLoad({ phase: 'runtime', loaded: 0, total: 0 });
   const made = createClassifier({ lang, onProgress: (p) => made === classifier && setLoad(p) });
   classifier = made;
@@ -323,14 +324,16 @@ $('bars').addEventListener('click', ({ target }) => {
   if (button) pickHeat(Number(button.dataset.index));
 });
 $('retry').addEventListener('click', () => {
-  if (!info) reload();
-  if (current) classify();
-  else {
-    failure = null;
-    setState('empty');
-    $('choose').focus();
-  }
+  again();
+  if (!current) $('choose').focus();
 });
+
+function again() {
+  if (!info) reload();
+  if (current) return classify();
+  failure = null;
+  setState('empty');
+}
 
 receive(takeTransfer);
 
@@ -416,6 +419,7 @@ for (const button of document.querySelectorAll('[data-lang]')) {
     lang = button.dataset.lang;
     try { localStorage.setItem('lang', lang); } catch { /* a private window forgets it */ }
     showLanguage();
+    if (failure && !info) return again();
     reload(); // labels come from the model
     if (current && !failure) classify();
   });

@@ -10,7 +10,7 @@ export interface CreateOptions {
   threads?: 'auto' | number;
   /** Instructions to compute with; all give the same bits. 'none' is plain Go, and slow. Default: 'auto', the fastest here. */
   simd?: 'auto' | Simd;
-  /** Language of the labels, with English where the model has none in it. Default: 'en'. */
+  /** Language of the labels, such as navigator.language; English where the model has none in it. Default: 'en'. */
   lang?: string;
   /** Called while loading, at most 25 times a second for each phase. */
   onProgress?: (progress: Progress) => void;

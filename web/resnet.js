@@ -4,6 +4,7 @@
 
 const SIMD = ['auto', 'relaxed', 'fixed', 'none'];
 const GRACE = 2000; // ms that a worker may take to come back after a cancel
+const STALL = 30_000; // ms that a picture's download may stand still
 
 // Pixels as the file has them: upright, no colour conversion, straight alpha.
 const BITMAP = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -49,7 +50,7 @@ export async function createClassifierFrom(parts, options = {}) {
       // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
       parts.model = isBytes ? new Blob([model]) : absolute(model);
     } catch (cause) {
-      throw new ResnetError('bad-option', `resnet: model: ${model} is no URL`, { cause });
+      throw new ResnetError('bad-option', `resnet: model: want a URL or bytes of its own, got ${isBytes ? kind(model) : clip(model)}: ${cause.message}`, { cause });
     }
   }
   const classifier = new Classifier(parts, { threads, simd, lang });
@@ -111,7 +112,7 @@ class Classifier {
 
   async benchmark(options = {}) {
     const { runs = 10, signal } = options ?? {};
-    check(isCount(runs), 'runs', 'a whole number from 1', runs);
+    check(isCount(runs) && runs <= 10_000, 'runs', 'a whole number from 1 to 10,000', runs);
     checkSignal(signal);
     return this.#call({ op: 'benchmark', runs }, null, signal);
   }
@@ -119,10 +120,7 @@ class Classifier {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.#terminate();
-    this.#request?.reject(closed());
-    clearTimeout(this.#request?.timer);
-    this.#worker = this.#request = null;
+    this.#drop(this.#worker)?.reject(closed());
     this.#parts = {};
     for (const job of this.#jobs.splice(0)) job.fail(closed());
   }
@@ -158,7 +156,14 @@ class Classifier {
     worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
     const { wasm } = this.#parts;
     this.#parts.module ??= compiled.get(wasm)?.deref();
-    const { info, module, model } = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
+    let opened;
+    try {
+      opened = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
+    } catch (error) {
+      this.#drop(worker);
+      throw error;
+    }
+    const { info, module, model } = opened;
     if (typeof wasm === 'string' && globalThis.WeakRef) compiled.set(wasm, new WeakRef(module));
     // A worker started later gets the model's address and hash: it is in the cache, if there is one.
     Object.assign(this.#parts, { module, manifest: '' }, model);
@@ -169,13 +174,14 @@ class Classifier {
   #call(message, source, signal) {
     if (this.#closed) throw closed();
     if (signal?.aborted) throw aborted(signal);
-    const job = { message, signal };
+    const job = { message };
+    const stop = new AbortController(); // ends the download of its picture
     const result = new Promise((resolve, reject) => {
       job.succeed = resolve;
       job.fail = reject;
     });
     job.failed = result.then(() => {}, () => { job.over = true; });
-    job.picture = message.op === 'benchmark' ? Promise.resolve(null) : take(source, signal);
+    job.picture = message.op === 'benchmark' ? Promise.resolve(null) : take(source, stop);
     job.picture.catch(() => {}); // reported when its turn comes
     const abort = () => {
       job.fail(aborted(signal));
@@ -183,7 +189,11 @@ class Classifier {
       else this.#cancel(job.id);
     };
     signal?.addEventListener('abort', abort);
-    job.failed.then(() => signal?.removeEventListener('abort', abort));
+    job.failed.then(() => {
+      signal?.removeEventListener('abort', abort);
+      stop.abort();
+      job.picture.then((p) => p?.close?.(), () => {}); // a bitmap that was not handed over
+    });
     this.#jobs.push(job);
     this.#pump();
     return result;
@@ -204,7 +214,6 @@ class Classifier {
       } catch (error) {
         job.fail(error);
       }
-      job.picture.then((p) => p?.close?.(), () => {}); // free a bitmap that was not handed over
       if (this.#jobs[0] === job) this.#jobs.shift();
     }
     this.#pumping = false;
@@ -258,38 +267,43 @@ class Classifier {
   // worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a thread less.
   #startKernels(count) {
     const owner = this.#worker;
+    const lost = (e) => {
+      e.preventDefault?.();
+      owner.postMessage({ op: 'kernel-lost' });
+    };
     for (let i = 0; i < count; i++) {
-      const worker = startWorker(this.#parts.kernel);
-      worker.onerror = (e) => {
-        e.preventDefault();
-        owner.postMessage({ op: 'kernel-lost' });
-      };
-      this.#kernels.push({ worker, busy: false });
+      try {
+        const worker = startWorker(this.#parts.kernel);
+        worker.onerror = lost;
+        this.#kernels.push({ worker, busy: false });
+      } catch (error) {
+        lost(error);
+      }
     }
   }
 
-  #terminate() {
-    this.#worker?.terminate();
-    for (const { worker } of this.#kernels.splice(0)) worker.terminate();
-  }
-
-  // Drops a worker; the next job starts another.
-  #lose(worker, why, code = 'worker-crashed') {
-    if (worker !== this.#worker) return;
-    this.#terminate();
+  // Drops a worker, if it is still in use; the next job starts another. Returns what it was busy with.
+  #drop(worker) {
+    if (worker !== this.#worker) return undefined;
+    worker?.terminate();
+    for (const kernel of this.#kernels.splice(0)) kernel.worker.terminate();
     const request = this.#request;
     this.#worker = this.#request = null;
     clearTimeout(request?.timer);
-    request?.reject(new ResnetError(code, `resnet: the worker stopped: ${why}; the next call starts a new one`));
+    return request;
+  }
+
+  #lose(worker, why, code = 'worker-crashed') {
+    this.#drop(worker)?.reject(new ResnetError(code, `resnet: the worker stopped: ${why}; the next call starts a new one`));
   }
 }
 
 /** Turns a source into what a worker takes: a Blob, an ImageBitmap or { width, height, data }. */
-async function take(source, signal) {
+async function take(source, stop) {
   switch (kind(source)) {
     case 'String':
     case 'URL':
-      return download(source, signal);
+      return download(source, stop);
     case 'Blob':
     case 'File':
       return source;
@@ -329,27 +343,43 @@ async function bitmap(source) {
   }
 }
 
-async function download(url, signal) {
+async function download(url, stop) {
+  let timer;
+  const alive = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stop.abort(new Error(`no byte came for ${STALL / 1000} s`)), STALL);
+  };
   const advice = 'check the address; a picture on another site must allow this one (CORS)';
   try {
     url = absolute(url);
-    const response = await fetch(url, { signal });
-    if (response.ok) return await response.blob();
-    throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    alive();
+    const response = await fetch(url, { signal: stop.signal });
+    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    const pieces = [];
+    for (const reader = response.body.getReader(); ;) {
+      const { done, value } = await reader.read();
+      if (done) return new Blob(pieces, { type: response.headers.get('Content-Type') ?? '' });
+      pieces.push(value);
+      alive();
+    }
   } catch (cause) {
-    if (signal?.aborted) throw aborted(signal);
     throw new ResnetError('image-fetch', `resnet: ${clip(url)}: ${cause.message}; ${advice}`, { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 // A page may not start a worker from another origin's script by URL, but its own blob may import that script.
 // A blob is always the page's own, though on file: its origin has another name.
 function startWorker(url) {
-  if (/^blob:/.test(url) || new URL(url, base()).origin === new URL(base()).origin) return new Worker(url);
-  const shim = URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' }));
-  const worker = new Worker(shim);
-  setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
-  return worker;
+  try {
+    if (/^blob:/.test(url) || new URL(url, base()).origin === globalThis.origin) return new Worker(url);
+    const shim = URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' }));
+    setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
+    return new Worker(shim);
+  } catch (cause) {
+    throw new ResnetError('worker-crashed', `resnet: this page may not start the worker ${url}: ${cause.message}`, { cause });
+  }
 }
 
 const kind = (x) => Object.prototype.toString.call(x).slice(8, -1); // works for objects of other frames too

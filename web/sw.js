@@ -2,8 +2,9 @@
 // version of this file: it is installed beside the running one and takes over when the page asks for it.
 
 const version = '__VERSION__';
-const shell = `shell-${version}`;
 const scope = new URL('./', location).href;
+const shells = `shell ${scope} `; // other folders of the origin have theirs
+const shell = shells + version;
 
 async function install() {
   const response = await fetch('manifest.json', { cache: 'no-store' });
@@ -11,7 +12,7 @@ async function install() {
   if (manifest.version !== version) throw new Error(`want version ${version}, the server has ${manifest.version}; the next visit tries again`);
   const cache = await caches.open(shell);
   await cache.put(scope + 'manifest.json', response);
-  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.(ts|txt)$|^(embed|offline|npm|package)\b/.test(f));
+  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.(ts|txt)$|^(embed\.json|offline\.html|package\.json)$/.test(f));
   await Promise.all(files.map((f) => keep(cache, f, manifest.files[f].sha256)));
 }
 
@@ -29,7 +30,7 @@ async function keep(cache, name, sha256) {
 // thread that waits for work gives none.
 async function activate() {
   for (const name of await caches.keys()) {
-    if (name.startsWith('shell-') && name !== shell) await caches.delete(name);
+    if (name.startsWith(shells) && name !== shell) await caches.delete(name);
   }
 }
 

@@ -238,14 +238,22 @@ function own(name, bytes) {
 
 // Private windows, plain http and full disks have no cache: the model is then fetched each time.
 async function openCache() {
-  return globalThis.caches?.open('resnet-web').catch(() => {});
+  try {
+    return await caches.open('resnet-web');
+  } catch {
+    return undefined;
+  }
 }
 
-// Keeps a model for the next visit.
+// Keeps a model for the next visit, and no other of the same folder: an update has another name.
 async function keep(name, bytes) {
   const cache = await openCache();
   try {
-    if (!await cache?.match(name)) await cache?.put(name, new Response(bytes));
+    if (!cache) return;
+    if (!await cache.match(name)) await cache.put(name, new Response(bytes));
+    for (const { url } of await cache.keys()) {
+      if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
+    }
   } catch { /* full */ }
 }
 
@@ -303,8 +311,8 @@ async function download(url, code, size, progress) {
       return loaded === buffer.length ? buffer : buffer.slice(0, loaded);
     } catch (e) {
       if (tag && loaded > start) tries = 0;
-      if (response ? !response.ok && response.status !== 416 : start === 0) tries = TRIES; // another try would be no use
-      if (tries === TRIES) {
+      const refused = response ? !response.ok && response.status !== 416 : start === 0; // another try would be no use
+      if (refused || tries === TRIES) {
         throw new Failure(code, `${url}: ${(signal.reason ?? e).message} after ${loaded} bytes; check the address and the connection, then try again`);
       }
       if (!tag) loaded = 0;

@@ -116,13 +116,25 @@ func build(out, model string, rules headers.Rules) error {
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(out); err != nil {
-		return err
-	}
-	if err := os.Rename(next, out); err != nil {
+	if err := swap(next, out); err != nil {
 		return err
 	}
 	return report(os.Stdout, m, sizes)
+}
+
+// swap puts the folder next in the place of out, which may be missing.
+func swap(next, out string) error {
+	old := out + ".old"
+	if err := os.RemoveAll(old); err != nil {
+		return err
+	}
+	if err := os.Rename(out, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(next, out); err != nil {
+		return errors.Join(err, os.Rename(old, out))
+	}
+	return os.RemoveAll(old)
 }
 
 // copyModel puts the model into dir under a name with a hash of its content, so that it can be cached for ever.

@@ -148,16 +148,17 @@ func (r Rules) Common(urlPath string) []Field {
 // Hosted writes the rules in the _headers format that static hosts read.
 //
 // Such hosts join the values of all matching rules, so each header stands under exactly one rule that matches a path;
-// files are the URL paths of dist/, in order.
+// files are the URL paths of dist/, in order. Some of these hosts call a page /embed that lies in embed.html, so each page
+// has its rule under both names.
 func (r Rules) Hosted(w io.Writer, files []string) error {
 	var b strings.Builder
 	for _, f := range files {
-		fmt.Fprintf(&b, "%s\n", f)
-		for _, h := range r.For(f) {
-			fmt.Fprintf(&b, "  %s: %s\n", h.Name, h.Value)
+		names := []string{f}
+		if page, ok := strings.CutSuffix(f, ".html"); ok {
+			names = append(names, strings.TrimSuffix(page, "index"))
 		}
-		if f == "/index.html" {
-			fmt.Fprintf(&b, "/\n")
+		for _, name := range names {
+			fmt.Fprintf(&b, "%s\n", name)
 			for _, h := range r.For(f) {
 				fmt.Fprintf(&b, "  %s: %s\n", h.Name, h.Value)
 			}
@@ -176,7 +177,7 @@ func (r Rules) Nginx(w io.Writer) error {
 		media, _, _ := strings.Cut(types[ext], ";")
 		fmt.Fprintf(&b, "    %s %s;\n", media, ext[1:])
 	}
-	b.WriteString("}\ncharset utf-8;\ncharset_types text/html text/css text/javascript text/plain;\ngzip_static on;\n")
+	b.WriteString("}\ncharset utf-8;\ncharset_types text/css text/javascript text/plain;\ngzip_static on;\n")
 	location := func(match, urlPath string) {
 		fmt.Fprintf(&b, "location %s {\n", match)
 		for _, h := range r.For(urlPath) {

@@ -71,8 +71,10 @@ func TestOtherHostsGetTheSame(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(hosted.String(), "\n/\n  Content-Type: text/html") {
-		t.Error("_headers has no rule for the root")
+	for _, p := range []string{"/", "/embed", "/offline"} {
+		if !strings.Contains("\n"+hosted.String(), "\n"+p+"\n  Content-Type: text/html") {
+			t.Errorf("_headers has no rule for %s", p)
+		}
 	}
 }
 

@@ -46,7 +46,8 @@ func main() {
 	}
 }
 
-// run serves dir on addr until ctx ends, then lets running answers finish for up to 5 s. ready is told the URL.
+// run serves dir on addr until ctx ends, then lets running answers finish for up to 5 s and breaks off the rest. ready is
+// told the URL.
 func run(ctx context.Context, dir, addr string, ready func(url string)) error {
 	handler, err := NewHandler(dir)
 	if err != nil {
@@ -72,7 +73,11 @@ func run(ctx context.Context, dir, addr string, ready func(url string)) error {
 		<-ctx.Done()
 		limit, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		done <- server.Shutdown(limit)
+		err := server.Shutdown(limit)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		done <- err
 	}()
 	ready(url(listener.Addr()))
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -15,7 +15,7 @@ const HELPERS = `
   addEventListener('securitypolicyviolation', (e) => e.blockedURI.endsWith('/favicon.ico') || violations.push(e.effectiveDirective + ' ' + e.blockedURI));
   globalThis.told = [];
   for (const type of ['ready', 'progress', 'result', 'error']) {
-    document.addEventListener(type, (e) => e.detail && told.push({ type, id: e.target.id, code: e.detail.code, message: e.detail.message, detail: type === 'error' ? null : e.detail }));
+    document.addEventListener(type, (e) => e.detail && told.push({ type, id: e.target.id, code: e.detail.code, message: e.detail.message, detail: type === 'error' ? null : e.detail }), true);
   }
   globalThis.scene = () => new Blob([Uint8Array.from(atob('${scene}'), (c) => c.charCodeAt(0))], { type: 'image/png' });
   globalThis.failure = (promise) => promise.then(() => 'none', (e) => ({ code: e.code, name: e.name, message: e.message }));
@@ -186,8 +186,9 @@ inBrowsers('embed', (w) => {
   });
 
   test('colours, themes and languages', async () => {
-    const page = await f.open(`<style>resnet-classifier { --resnet-accent: rgb(200, 0, 100); --resnet-radius: 3px; --resnet-paper: red; --resnet-ink: url(https://evil.example/); }</style>${f.html('theme="dark" lang="zh"')}`);
+    const page = await f.open(`<style>resnet-classifier { --resnet-accent: rgb(200, 0, 100); --resnet-radius: 3px; --resnet-paper: red; --resnet-ink: url(https://evil.example/); }</style><main lang="zh_Hans">${f.html('theme="dark"')}</main>`);
     await start(page);
+    assert.deepEqual(await page.evaluate(() => told.filter((e) => e.type === 'error')), []);
     const frame = f.frame(page);
     const look = () => frame.evaluate(() => {
       const css = getComputedStyle(document.documentElement);
@@ -277,6 +278,30 @@ inBrowsers('embed', (w) => {
       const { detail } = await event(page, 'result');
       assert.equal(detail.predictions.length, 5);
       assert.equal(await frame.evaluate(() => document.getElementById('video').srcObject), null, 'the camera stays on');
+      const live = await frame.evaluate(async () => {
+        const streams = [];
+        const { mediaDevices } = navigator;
+        const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+        mediaDevices.getUserMedia = async (wanted) => {
+          streams.push(await ask(wanted));
+          return streams.at(-1);
+        };
+        const button = (id) => document.getElementById(id).click();
+        const after = async () => {
+          await new Promise((r) => { setTimeout(r, 100); });
+          return streams.map((s) => s.getTracks().some((track) => track.readyState === 'live'));
+        };
+        button('photo');
+        button('photo');
+        while (streams.length < 2) await after();
+        const twice = await after();
+        button('back');
+        button('photo');
+        button('back');
+        while (streams.length < 3) await after();
+        return [twice, await after()];
+      });
+      assert.deepEqual(live, [[false, true], [false, false, false]], 'a camera stays on that nobody sees');
       await page.leave();
       const closed = await f.open(f.html(), { 'Permissions-Policy': 'camera=()' });
       await start(closed);

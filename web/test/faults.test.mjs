@@ -184,6 +184,51 @@ inBrowsers('faults', (w) => {
     for (const [name, e] of Object.entries(r)) assert.equal(e.next, 5, name);
   });
 
+  test('a restart that fails is told, and the next call starts again', async () => {
+    const r = await run(async () => {
+      const c = await make({ model: '/small.msgpack' });
+      workers.at(-1).dispatchEvent(new ErrorEvent('error', { message: 'gone' }));
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (m, t) { return postMessage.call(this, m.op === 'open' ? { ...m, model: '/t/none' } : m, t); };
+      const during = await failure(c.classify(scene));
+      Worker.prototype.postMessage = postMessage;
+      const next = await c.classify(scene);
+      c.close();
+      return { during, next: next.predictions.length };
+    });
+    assert.equal(r.during.code, 'model-fetch', r.during.message);
+    assert.equal(r.next, 5);
+  });
+
+  test('close and abort end downloads, and give bitmaps back', async () => {
+    const r = await run(async () => {
+      const signals = [];
+      const bitmaps = [];
+      const { fetch, createImageBitmap } = globalThis;
+      globalThis.fetch = (url, o) => {
+        signals.push(o.signal);
+        return fetch(url, o);
+      };
+      globalThis.createImageBitmap = async (...a) => {
+        bitmaps.push(await createImageBitmap(...a));
+        return bitmaps.at(-1);
+      };
+      const c = await make();
+      const control = new AbortController();
+      const canvas = new OffscreenCanvas(8, 8);
+      canvas.getContext('2d');
+      const calls = [c.classify('/stall/1'), c.classify(canvas, { signal: control.signal }), c.classify('/stall/2', { signal: control.signal }), c.classify(canvas)].map(failure);
+      await new Promise((done) => { setTimeout(done, 50); });
+      control.abort();
+      c.close();
+      const codes = (await Promise.all(calls)).map((e) => e.code);
+      await new Promise((done) => { setTimeout(done, 50); });
+      Object.assign(globalThis, { fetch, createImageBitmap });
+      return { codes, aborted: signals.map((s) => s.aborted), widths: bitmaps.map((b) => b.width) };
+    });
+    assert.deepEqual(r, { codes: ['closed', 'aborted', 'aborted', 'closed'], aborted: [true, true], widths: [0, 0] });
+  });
+
   test('a cancelled call that does not come back costs its worker', async () => {
     const r = await run(async () => {
       const before = workers.length;

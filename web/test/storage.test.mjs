@@ -37,6 +37,22 @@ async function check(w, context, { prepare = () => {}, kept = false } = {}) {
 inBrowsers('storage', (w) => {
   test('is used where there is some', () => check(w, w.browser, { kept: true }));
 
+  test('holds no model of an earlier build', async () => {
+    const page = await w.open();
+    const left = await page.evaluate(async () => {
+      await import('/t/page.js');
+      const cache = await caches.open('resnet-web');
+      for (const key of await cache.keys()) await cache.delete(key);
+      for (const name of ['/f/small/old.msgpack', '/f/other/model.msgpack', '/f/small/deeper/model.msgpack']) await cache.put(name, new Response('x'));
+      const c = await make();
+      for (let i = 0; i < 50 && await cache.match('/f/small/old.msgpack'); i++) await new Promise((r) => { setTimeout(r, 100); });
+      c.close();
+      return (await cache.keys()).map((r) => new URL(r.url).pathname).sort();
+    });
+    await page.close();
+    assert.deepEqual(left, ['/f/other/model.msgpack', '/f/small/deeper/model.msgpack', '/f/small/model.msgpack']);
+  });
+
   test('is full', async (t) => {
     if (w.name === 'firefox') return t.skip('Firefox sets no quota by a protocol');
     await check(w, await w.browser.createBrowserContext(), { prepare: async (page) => {
