@@ -4,7 +4,7 @@
 
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
-import { bar, drawCrop, drawHeat, drawing, load as element, middle, percent, pictureOf, receive } from './view.js';
+import { bar, download, drawCrop, drawHeat, drawing, load as element, middle, percent, pictureOf, receive } from './view.js';
 
 const VERSION = 1; // of the messages, the same as in embed.js
 const MOST_BYTES = 64 << 20; // of one picture from the site
@@ -152,10 +152,11 @@ function hear(message) {
 function load() {
   if (classifier) return classifier;
   const { model, lang } = options;
-  progress = { phase: 'runtime', loaded: 0, total: 0 };
+  progress = { phase: 'download', loaded: 0, total: 0 };
+  const join = download();
   const made = createClassifier({ model: model || undefined, lang, onProgress: (p) => {
     if (made !== classifier) return;
-    progress = p;
+    progress = join(p);
     showLoad();
     tell('progress', p);
   } });
@@ -235,6 +236,7 @@ async function classify(picture, id) {
   }
   answer = problem = null;
   setState('busy');
+  $('crop').setAttribute('aria-label', t.crop(picture.name));
   preview(picture);
   try {
     const { topK, threshold, heatmap: wanted } = options;
@@ -349,7 +351,7 @@ function showProblem() {
 
 function showLoad() {
   $('load').dataset.state = info ? 'ready' : progress ? 'loading' : problem ? 'failed' : 'asleep';
-  const sized = progress && progress.phase !== 'warmup' && progress.total > 0;
+  const sized = progress && progress.phase === 'download' && progress.total > 0;
   const bytes = sized ? ` · ${t.bytes(progress.loaded, progress.total)}` : '…';
   $('load-text').textContent = info ? `${t.ready(info.classes.length)} ${t.private1}` : progress ? t.loading[progress.phase] + bytes : t.private1;
   $('load-bar').hidden = !progress;
@@ -365,7 +367,6 @@ function showAnswer() {
   $('eyebrow').textContent = sure ? t.looksLike : t.unsure;
   $('eyebrow').hidden = !best;
   $('best').textContent = best?.label ?? t.nothing;
-  $('crop').setAttribute('aria-label', t.crop(current.name));
   $('bars').replaceChildren(...predictions.map((p, i) => bar(p, i, options.lang)));
   $('bars').classList.add('fresh');
   if (drawn) drawCrop($('crop'), drawn, heatmap?.box ?? middle(drawn));
@@ -453,5 +454,5 @@ function showLanguage() {
 setColours();
 showLanguage();
 addEventListener('message', meet);
-addEventListener('pagehide', closeCamera);
+addEventListener('pagehide', () => (film ? setState('empty') : closeCamera()));
 if (parent !== window) parent.postMessage({ resnet: 'hello', version: VERSION }, '*');

@@ -2,7 +2,7 @@
 
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
-import { bar, drawCrop, drawHeat, drawing, load as element, make, middle, percent, pictureOf, receive } from './view.js';
+import { bar, download, drawCrop, drawHeat, drawing, load as element, make, middle, percent, pictureOf, receive } from './view.js';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [
@@ -25,7 +25,7 @@ let lang = remembered() ?? (navigator.language?.startsWith('zh') ? 'zh' : 'en');
 let t = strings[lang];
 let classifier; // a promise of the classifier in use
 let info = null; // of the classifier, once it is ready
-let loadState = { phase: 'runtime', loaded: 0, total: 0 };
+let loadState = null; // while it loads: { phase, loaded, total }; null: it did not
 let current = null; // the picture on show: { name, source, drawable, url? }
 let answer = null; // its result
 let run = null; // AbortController of the classification under way
@@ -37,8 +37,9 @@ let failure = null; // what the problem panel says: { code, message }
 function load() {
   info = null;
   $('open-classes').disabled = true;
-  setLoad({ phase: 'runtime', loaded: 0, total: 0 });
-  const made = createClassifier({ lang, onProgress: (p) => made === classifier && setLoad(p) });
+  setLoad({ phase: 'download', loaded: 0, total: 0 });
+  const join = download();
+  const made = createClassifier({ lang, onProgress: (p) => made === classifier && setLoad(join(p)) });
   classifier = made;
   made.then((c) => {
     if (made !== classifier) return c.close();
@@ -68,7 +69,7 @@ function showLoad() {
   else if (!loadState) $('load-text').textContent = t.failed;
   else {
     const { phase, loaded, total } = loadState;
-    const sized = phase !== 'warmup' && total > 0;
+    const sized = phase === 'download' && total > 0;
     $('load-text').textContent = t.loading[phase] + (sized ? ` · ${t.bytes(loaded, total)}` : '…');
     if (sized) bar.value = loaded / total;
     else bar.removeAttribute('value');
@@ -113,6 +114,7 @@ async function classify() {
   answer = failure = null;
   setState('busy');
   showLoad();
+  $('crop').setAttribute('aria-label', t.crop(picture.name));
   preview(picture);
   try {
     const c = await classifier;
@@ -193,7 +195,6 @@ function showAnswer(fresh) {
   $('eyebrow').textContent = sure ? t.looksLike : t.unsure;
   $('best').textContent = best.label;
   $('unsure-note').hidden = sure;
-  $('crop').setAttribute('aria-label', t.crop(current.name));
   $('bars').replaceChildren(...predictions.map((p, i) => bar(p, i, lang)));
   $('bars').classList.toggle('fresh', fresh);
   $('bars-hint').hidden = false;
@@ -349,7 +350,7 @@ function takeTransfer(transfer) {
 
 for (const sample of SAMPLES) {
   const url = address(`samples/${sample.file}.svg`);
-  const button = make('button', 'sample', { type: 'button' }, make('img', '', { src: url, alt: '', width: 96, height: 96, decoding: 'async' }));
+  const button = make('button', 'sample', { type: 'button' }, make('img', '', { src: url, alt: '', width: 96, height: 96, decoding: 'async', draggable: 'false' }));
   button.addEventListener('click', () => takeDrawing(url, sample[lang], false));
   button.dataset.id = sample.id;
   sample.button = button;
@@ -450,9 +451,15 @@ function announce(text) {
 async function keepOffline() {
   if (!isSecureContext || !navigator.serviceWorker || globalThis.inlined) return;
   const registration = await navigator.serviceWorker.register('sw.js');
-  const offer = () => { $('update').hidden = !(registration.waiting && navigator.serviceWorker.controller); };
+  const offer = () => {
+    const isReady = Boolean(registration.waiting && navigator.serviceWorker.controller);
+    if (isReady && $('update').hidden) announce(t.update);
+    $('update').hidden = !isReady;
+  };
+  const watch = () => registration.installing?.addEventListener('statechange', offer);
   offer();
-  registration.addEventListener('updatefound', () => registration.installing.addEventListener('statechange', offer));
+  watch();
+  registration.addEventListener('updatefound', watch);
   $('update-now').addEventListener('click', async () => {
     const next = registration.waiting;
     if (!next) return location.reload();

@@ -11,28 +11,44 @@ export function make(tag, className, attributes = {}, ...children) {
 /** Calls take with the DataTransfer of whatever is let go over the document or pasted into it. */
 export function receive(take) {
   let depth = 0; // of drag events; they come for every element entered and left
+  let own = false; // what is dragged is a part of this page
   const drag = (on) => document.body.classList.toggle('dragging', on);
-  addEventListener('dragenter', (e) => {
+  const isText = (e, transfer) => e.target.matches?.('input') && !transfer.types.includes('Files');
+  const on = (type, act) => addEventListener(type, (e) => {
+    if (own || isText(e, e.dataTransfer)) return;
     e.preventDefault();
-    if (++depth === 1) drag(true);
+    act(e);
   });
-  addEventListener('dragleave', () => {
+  addEventListener('dragstart', () => { own = true; });
+  addEventListener('dragend', () => { own = false; });
+  on('dragenter', (e) => {
+    if (++depth === 1) drag(e.dataTransfer.types.includes('Files'));
+  });
+  on('dragleave', () => {
     if (--depth <= 0) drag(depth = 0);
   });
-  addEventListener('dragover', (e) => {
-    e.preventDefault();
-    e.dataTransfer.dropEffect = 'copy';
-  });
-  addEventListener('drop', (e) => {
-    e.preventDefault();
+  on('dragover', (e) => { e.dataTransfer.dropEffect = 'copy'; });
+  on('drop', (e) => {
     drag(depth = 0);
     take(e.dataTransfer);
   });
   addEventListener('paste', (e) => {
-    if (e.target.matches?.('input') && !e.clipboardData.files.length) return;
+    if (isText(e, e.clipboardData)) return;
     e.preventDefault();
     take(e.clipboardData);
   });
+}
+
+/** Makes one report of those on the runtime and the model, which load together: { phase: 'download' | 'warmup', loaded, total }. */
+export function download() {
+  const last = {};
+  return (p) => {
+    last[p.phase] = p;
+    const { runtime, model } = last;
+    if (p.phase === 'warmup') return p;
+    const known = runtime?.total > 0 && model?.total > 0;
+    return { phase: 'download', loaded: known ? runtime.loaded + model.loaded : 0, total: known ? runtime.total + model.total : 0 };
+  };
 }
 
 /** The picture among the files of a DataTransfer, or else the first file; undefined if there is none. */
@@ -58,10 +74,10 @@ export async function drawing(url) {
   const image = await load(url);
   const w = image.naturalWidth || 1;
   const h = image.naturalHeight || 1;
-  const scale = SIDE / Math.min(w, h);
+  const scale = Math.min(SIDE / Math.min(w, h), 4 * SIDE / Math.max(w, h));
   const canvas = document.createElement('canvas');
-  canvas.width = Math.min(4 * SIDE, Math.round(w * scale));
-  canvas.height = Math.min(4 * SIDE, Math.round(h * scale));
+  canvas.width = Math.max(1, Math.round(w * scale));
+  canvas.height = Math.max(1, Math.round(h * scale));
   const g = canvas.getContext('2d');
   g.fillStyle = '#fff';
   g.fillRect(0, 0, canvas.width, canvas.height);

@@ -438,8 +438,16 @@ function cut({ data, width: stride }, x, y, width, height) {
 
 const opaque = new WeakSet(); // of bitmaps, and as they are in the file: frames do not turn them
 
+async function read(blob, from, to) {
+  try {
+    return await blob.slice(from, to).arrayBuffer();
+  } catch (e) {
+    throw new Failure('image-decode', `the file cannot be read: ${e.message}; it may be a folder, or has moved or changed since it was chosen`);
+  }
+}
+
 async function decode(blob) {
-  const head = new Uint8Array(await blob.slice(0, 64).arrayBuffer());
+  const head = new Uint8Array(await read(blob, 0, 64));
   if (blob.size === 0) throw new Failure('image-decode', 'the picture file is empty; choose another, or copy it again');
   const size = await dimensions(blob, head);
   if (size) unwrap(go.check(size.width, size.height));
@@ -499,11 +507,11 @@ async function jpegDimensions(blob) {
   let profile = false;
   let upright = true;
   let start = 0;
-  let v = new DataView(await blob.slice(0, window).arrayBuffer());
+  let v = new DataView(await read(blob, 0, window));
   for (let at = 2; at + 10 <= blob.size;) {
     if (at + 10 > start + v.byteLength || (at + (1 << 16) > start + v.byteLength && start + v.byteLength < blob.size)) {
       start = at;
-      v = new DataView(await blob.slice(at, at + window).arrayBuffer());
+      v = new DataView(await read(blob, at, at + window));
     }
     const i = at - start;
     if (v.getUint8(i) !== 0xff) return null;

@@ -237,6 +237,9 @@ func notices(to string) error {
 	for _, m := range modules {
 		name, dir, _ := strings.Cut(m, "|")
 		text, err := licence(dir)
+		if err != nil && dir == root {
+			text, err = licence(filepath.Dir(root)) // where Homebrew keeps it
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -245,7 +248,7 @@ func notices(to string) error {
 	return os.WriteFile(to, []byte(b.String()), 0o644)
 }
 
-// licence is the text of the licence of the module in dir. Debian's Go keeps its own two folders up.
+// licence is the text of the licence of what is in dir.
 func licence(dir string) (string, error) {
 	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING"} {
 		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {

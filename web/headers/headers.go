@@ -21,7 +21,7 @@ import (
 type Field struct{ Name, Value string }
 
 // policy is the Content-Security-Policy of everything but embed.html. No inline script or style, no eval beyond
-// compiling WebAssembly, nothing from another origin: the page can send nothing anywhere.
+// compiling WebAssembly, nothing from another origin: the page can reach nobody but its own host.
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
 	"img-src 'self' blob: data:; style-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
 

@@ -27,7 +27,7 @@ type Entry struct {
 	Arch       string  // for resnet.Lookup
 	File       string  // below BaseURL
 	SHA256     string  // the first digits, as published in the file's name
-	Bytes      int64   // 0 where no published figure was found
+	MiB        float64 // size of the file, to a thousandth
 	Licence    string  // of the weights, as the project that publishes them
 	Top1, Top5 float64 // per cent on ImageNet-1K's validation images, as published with the weights
 	Resize     int     // of the published evaluation: shorter side, bilinear
@@ -41,14 +41,14 @@ func (e Entry) URL() string { return BaseURL + e.File }
 func Entries() []Entry {
 	const bsd = "BSD-3-Clause"
 	return []Entry{
-		{"resnet18", "resnet18", "resnet18-f37072fd.pth", "f37072fd", 46830571, bsd, 69.758, 89.078, 256, 224},
-		{"resnet34", "resnet34", "resnet34-b627a593.pth", "b627a593", 0, bsd, 73.314, 91.420, 256, 224},
-		{"resnet50", "resnet50", "resnet50-0676ba61.pth", "0676ba61", 102530333, bsd, 76.130, 92.862, 256, 224},
-		{"resnet50-v2", "resnet50", "resnet50-11ad3fa6.pth", "11ad3fa6", 102540417, bsd, 80.858, 95.434, 232, 224},
-		{"resnet101", "resnet101", "resnet101-63fe2227.pth", "63fe2227", 0, bsd, 77.374, 93.546, 256, 224},
-		{"resnet101-v2", "resnet101", "resnet101-cd907fc2.pth", "cd907fc2", 0, bsd, 81.886, 95.780, 232, 224},
-		{"resnet152", "resnet152", "resnet152-394f9c45.pth", "394f9c45", 0, bsd, 78.312, 94.046, 256, 224},
-		{"resnet152-v2", "resnet152", "resnet152-f82ba261.pth", "f82ba261", 0, bsd, 82.284, 96.002, 232, 224},
+		{"resnet18", "resnet18", "resnet18-f37072fd.pth", "f37072fd", 44.661, bsd, 69.758, 89.078, 256, 224},
+		{"resnet34", "resnet34", "resnet34-b627a593.pth", "b627a593", 83.275, bsd, 73.314, 91.420, 256, 224},
+		{"resnet50", "resnet50", "resnet50-0676ba61.pth", "0676ba61", 97.781, bsd, 76.130, 92.862, 256, 224},
+		{"resnet50-v2", "resnet50", "resnet50-11ad3fa6.pth", "11ad3fa6", 97.790, bsd, 80.858, 95.434, 232, 224},
+		{"resnet101", "resnet101", "resnet101-63fe2227.pth", "63fe2227", 170.511, bsd, 77.374, 93.546, 256, 224},
+		{"resnet101-v2", "resnet101", "resnet101-cd907fc2.pth", "cd907fc2", 170.530, bsd, 81.886, 95.780, 232, 224},
+		{"resnet152", "resnet152", "resnet152-394f9c45.pth", "394f9c45", 230.434, bsd, 78.312, 94.046, 256, 224},
+		{"resnet152-v2", "resnet152", "resnet152-f82ba261.pth", "f82ba261", 230.474, bsd, 82.284, 96.002, 232, 224},
 	}
 }
 
@@ -159,12 +159,7 @@ func (e Entry) fetch(ctx context.Context, o Options) (string, error) {
 }
 
 // limit is the number of bytes that a download may have.
-func (e Entry) limit() int64 {
-	if e.Bytes > 0 {
-		return e.Bytes
-	}
-	return 512 << 20 // twice the largest
-}
+func (e Entry) limit() int64 { return int64((e.MiB + 0.001) * (1 << 20)) }
 
 // digest is the SHA-256 of a file, in hexadecimal, and its length.
 func digest(path string) (sum string, size int64, err error) {

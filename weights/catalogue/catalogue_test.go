@@ -46,7 +46,7 @@ var content = bytes.Repeat([]byte("PK\x03\x04 weights "), 20000)
 
 func entry() Entry {
 	sum := sha256.Sum256(content)
-	return Entry{Name: "test", File: "test.pth", SHA256: hex.EncodeToString(sum[:4]), Bytes: int64(len(content))}
+	return Entry{Name: "test", File: "test.pth", SHA256: hex.EncodeToString(sum[:4]), MiB: float64(len(content)) / (1 << 20)}
 }
 
 // fetch runs against handler and counts its requests.
@@ -161,8 +161,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestNoRange begins again where the server cannot go on.
-// TestUnknownSize fetches what neither the catalogue nor the server gives the size of.
+// TestUnknownSize fetches what the server does not give the size of.
 func TestUnknownSize(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(content); i += 1 << 16 {
@@ -172,7 +171,6 @@ func TestUnknownSize(t *testing.T) {
 	}))
 	defer server.Close()
 	e := entry()
-	e.Bytes = 0
 	var last int64
 	path, err := e.fetch(context.Background(), Options{BaseURL: server.URL, Dir: t.TempDir(), Progress: func(done, total int64) {
 		if last = done; total != -1 && total != int64(len(content)) {
@@ -185,6 +183,7 @@ func TestUnknownSize(t *testing.T) {
 	}
 }
 
+// TestNoRange begins again where the server cannot go on.
 func TestNoRange(t *testing.T) {
 	n := 0
 	path, requests, err := fetch(t, t.TempDir(), func(w http.ResponseWriter, r *http.Request) {
