@@ -2,8 +2,8 @@
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
 // torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors and reads none of
-// them; [Checkpoint.Float] recognises the network by names and shapes, checks each shape, and folds the batch
-// normalisations into the convolutions in float64.
+// them, but an ONNX file whole; [Checkpoint.Float] recognises the network by names and shapes, checks each shape, and
+// folds the batch normalisations into the convolutions in float64.
 //
 // It refuses what it does not know, and names it: a pickle runs nothing (its few constructors are a table in
 // pickle.go), every length is checked against the bytes of the file before memory is taken, and a network that is not
@@ -165,11 +165,14 @@ type tensor struct {
 	raw    []byte // the elements themselves, when a reader has them in memory
 }
 
+// maxDims is more than any tensor of a ResNet has.
+const maxDims = 8
+
 // span is the number of elements from the first to the last one, counting those that strides skip, or an error when the
 // shape does not fit the limit elements that are there. It bounds what values allocates.
 func (t *tensor) span(limit int64) (int64, error) {
-	if len(t.shape) > 8 {
-		return 0, bad("%s: want at most 8 dimensions, file has %d", t.name, len(t.shape))
+	if len(t.shape) > maxDims {
+		return 0, bad("%s: want at most %d dimensions, file has %d", t.name, maxDims, len(t.shape))
 	}
 	if t.stride != nil && len(t.stride) != len(t.shape) {
 		return 0, bad("%s: %d dimensions with %d strides", t.name, len(t.shape), len(t.stride))

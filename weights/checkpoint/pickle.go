@@ -12,7 +12,7 @@ import (
 // dictionary of tensors, and no more: the opcodes below, and the constructors in reduce. Nothing is looked up, imported
 // or called by a name in the file.
 
-// Values of the machine: nil, bool, int64, float64, string, tuple, *list, *dict, global, storage, *tensor.
+// Values of the machine: nil, bool, int64, float64, string, tuple, *list, *dict, global, storage, *view.
 type (
 	mark   struct{}
 	tuple  []any
@@ -64,6 +64,7 @@ type unpickler struct {
 	stack []any
 	marks []int
 	memo  map[int]any
+	pairs int64          // copied from lists into dictionaries
 	sizes map[string]int // bytes of an element, by storage
 	err   error
 }
@@ -373,10 +374,16 @@ func (u *unpickler) reduce(f, args any) any {
 			if items == nil {
 				break
 			}
+			// A few bytes name a list again, each time to be copied. A pair that is there takes five.
+			if u.pairs += int64(len(*items)); u.pairs > u.n/5 {
+				u.fail("%d pairs for dictionaries in %d bytes; a list is copied many times", u.pairs, u.n)
+				return nil
+			}
 			for _, item := range *items {
 				pair := pairOf(item)
 				if len(pair) != 2 {
 					u.fail("want pairs in an OrderedDict, file has %s", kind(item))
+					return nil
 				}
 				u.set(d, pair)
 			}
@@ -400,6 +407,12 @@ func (u *unpickler) reduce(f, args any) any {
 		var ok [4]bool
 		v.storage, ok[0] = a[0].(storage)
 		v.offset, ok[1] = a[1].(int64)
+		for _, x := range a[2:4] {
+			if t, _ := x.(tuple); len(t) > maxDims {
+				u.fail("want at most %d dimensions, file has %d", maxDims, len(t))
+				return nil
+			}
+		}
 		v.shape, ok[2] = intTuple(a[2])
 		v.stride, ok[3] = intTuple(a[3])
 		if ok == [4]bool{true, true, true, true} {
@@ -473,6 +486,9 @@ func flatten(v any, size int64) ([]*view, error) {
 			out = append(out, &t)
 		case *dict:
 			for i, k := range v.keys {
+				if budget--; budget < 0 {
+					return bad("pickle: more names than %d bytes hold", size)
+				}
 				key, ok := k.(string)
 				if !ok || depth == 8 {
 					continue // an optimiser's state goes by numbers; no state_dict is wrapped so deep
@@ -480,9 +496,7 @@ func flatten(v any, size int64) ([]*view, error) {
 				if name != "" {
 					key = name + "." + key
 				}
-				if budget -= int64(len(key)) + 16; budget < 0 {
-					return bad("pickle: more names than %d bytes hold", size)
-				}
+				budget -= int64(len(key)) + 16
 				if err := walk(key, v.values[i], depth+1); err != nil {
 					return err
 				}

@@ -441,6 +441,9 @@ func TestLies(t *testing.T) {
 		{"shape overflow", "more than", header(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}`, 8)},
 		{"overlap", "overlap", header(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
 		{"twice", "twice", header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
+		{"long shape", "at most 8 dimensions, file has 3000", torchZip(zip.Store, "\x80\x02("+strings.Repeat("K\x01", 3000)+"tq\x000"+strings.Repeat(tensorOf("FloatStorage", "0", 4, 0, "h\x00", "h\x00")+"0", 100)+".", four)},
+		{"copied pairs", "a list is copied many times", torchZip(zip.Store, "\x80\x02]q\x00("+strings.Repeat("K\x01K\x02\x86", 1000)+"e0"+strings.Repeat("ccollections\nOrderedDict\nh\x00\x85R0", 300)+".")},
+		{"numbers many times", "more names than", torchZip(zip.Store, "\x80\x02}("+strings.Repeat("K\x01N", 500)+"uq\x000}("+strings.Repeat("U\x01ah\x00", 500)+"u.")},
 		{"ONNX without graph", "no graph", []byte("\x08\x07\x12\x0cabcdefghijkl")},
 		{"ONNX length", "field 7 wants", []byte("\x08\x07\x3a\xff\xff\xff\xff\x07abcdefghijklmno")},
 		{"ONNX external data", "another file", onnxGraph(func(g *message) {
