@@ -214,8 +214,8 @@ func readNode(data []byte) (*node, error) {
 		}
 		return nil
 	})
-	if err == nil && (n.op == "" || len(n.outputs) == 0) {
-		err = bad("ONNX: node %q without operation or output", n.name)
+	if err == nil && (n.op == "" || len(n.outputs) == 0 || n.outputs[0] == "") {
+		err = bad("ONNX: node %q without operation or named output", n.name)
 	}
 	return n, err
 }

@@ -284,6 +284,24 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// TestNoChannels refuses a network of no width, whose tensors take no bytes.
+func TestNoChannels(t *testing.T) {
+	cfg, err := resnet.Lookup("resnet50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, widths := range [][2]int{{0, 0}, {8, 0}} {
+		cfg.Width, cfg.Inner = widths[0], widths[1]
+		c := &Checkpoint{}
+		for _, p := range networkParams(cfg.Network(3)) {
+			c.tensors = append(c.tensors, tensor{name: p.name, shape: p.shape, dtype: float32_, raw: make([]byte, 4*p.count())})
+		}
+		if _, err := c.Float(""); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "widths of 1 to 4096") {
+			t.Errorf("widths %v: got %v", widths, err)
+		}
+	}
+}
+
 // TestArch recognises each network and takes it under a name that fits.
 func TestArch(t *testing.T) {
 	for _, test := range []struct {
@@ -463,6 +481,14 @@ func TestLies(t *testing.T) {
 			tensor.text(8, "w")
 			tensor.floats(9, make([]float32, 2))
 			g.add(5, tensor)
+		})},
+		{"ONNX output without a name", "without operation or named output", onnxGraph(func(g *message) {
+			n := &message{} // would read and write "" again and again
+			n.text(1, "")
+			n.text(2, "")
+			n.text(4, "Flatten")
+			g.add(1, n)
+			g.add(11, value("input", 3, 64, 64))
 		})},
 		{"ONNX cycle", "before it is written", onnxGraph(func(g *message) {
 			for _, io := range [][2]string{{"a", "b"}, {"b", "a"}} {
