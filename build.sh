@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
   cat <<'END'
-./build.sh                  build dist/ and print its sizes; needs nothing but Go
+./build.sh                  build dist/ and print its sizes; needs nothing but Go 1.26, which Go 1.21 or later fetches
 ./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
 ./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
@@ -52,6 +52,11 @@ install() {
 
 test_tools() {
   install go=golang node=nodejs npm=npm chromium=chromium firefox-esr=firefox-esr qemu-aarch64=qemu-user
+  if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then
+    echo "build.sh: the tests need Node 20.19 or later, $(command -v node) is $(node --version)" >&2
+    return 1
+  fi
+  export CHROMIUM=${CHROMIUM:-$(command -v chromium)} FIREFOX=${FIREFOX:-$(command -v firefox-esr)}
   install WebKitWebDriver=webkit2gtk-driver xvfb-run=xvfb xauth=xauth || echo "build.sh: going on without WebKit; its tests are skipped" >&2
   npm_ci web/test
 }
@@ -118,6 +123,7 @@ run_tests() {
 
 bench() {
   install go=golang node=nodejs npm=npm chromium=chromium
+  export CHROMIUM=${CHROMIUM:-$(command -v chromium)}
   build
   npm_ci web/bench
   node web/bench/bench.mjs "$@"

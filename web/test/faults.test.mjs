@@ -1,6 +1,9 @@
 // What goes wrong: files that are no pictures, hosts that serve something else, workers that crash or hang, policies and
 // browsers that forbid things. Each gets its code and a message that helps, and the next call works.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { csp, inBrowsers } from './harness.mjs';
 
@@ -51,6 +54,24 @@ inBrowsers('faults', (w) => {
     assert.match(r.heic.message, /HEIC.*JPEG/);
     assert.match(r.html.message, /web page/);
     assert.match(r.svg.message, /SVG/);
+  });
+
+  test('a file that has gone since it was chosen', async () => {
+    await run(() => document.body.append(Object.assign(document.createElement('input'), { type: 'file', id: 'file' })));
+    const dir = mkdtempSync(path.join(tmpdir(), 'resnet-gone-'));
+    try {
+      const file = path.join(dir, 'gone.png');
+      writeFileSync(file, Buffer.alloc(500_000));
+      await (await page.$('#file')).uploadFile(file);
+      assert.equal(await run(() => document.getElementById('file').files[0].size), 500_000);
+      rmSync(file);
+      const r = await run(async () => ({ e: await failure(c.classify(document.getElementById('file').files[0])), next: (await c.classify(scene)).predictions.length, started: workers.length }));
+      assert.equal(r.e.code, 'image-decode', r.e.message);
+      assert.match(r.e.message, /cannot be read|want a picture/);
+      assert.deepEqual([r.next, r.started], [5, 1], 'the worker is still the first');
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 
   test('headers that claim too much are refused before decoding', async () => {

@@ -27,7 +27,7 @@ inBrowsers('model files', (w) => {
         const edits = [
           (b) => { b[place()] = below(256); return b; },
           (b) => { b[place()] ^= 1 << below(8); return b; },
-          (b) => { b.set([0xdf, 0xff, 0xff, 0xff, 0xff].slice(below(2)), place()); return b; }, // lengths
+          (b) => { const at = place(); [0xdf, 0xff, 0xff, 0xff, 0xff].slice(below(2)).forEach((x, k) => { b[at + k] = x; }); return b; }, // lengths
           (b) => { b.copyWithin(place(), place(), place()); return b; },
           (b) => b.slice(0, place()),
           (b) => { const at = place(); return new Uint8Array([...b.subarray(0, at), ...b.subarray(at + 1 + below(40))]); },
