@@ -22,6 +22,9 @@ type state struct {
 // epsilon is that of torchvision, timm and Hugging Face.
 const epsilon = 1e-5
 
+// maxChannels is the width that a model file may have.
+const maxChannels = 4096
+
 // Float returns the network with its batch normalisations folded in, in float64, rounded once to float32.
 //
 // With arch "" the network is recognised by names and shapes; where those cannot tell v1 from v1.5 it is v1.5 (an ONNX
@@ -55,6 +58,9 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	}
 	if pad == resnet.PadSplit {
 		cfg.Pad = pad
+	}
+	if cfg.Width < 1 || cfg.Width > maxChannels || cfg.Inner < 1 || cfg.Inner > maxChannels {
+		return nil, bad("conv1: want widths of 1 to %d, file has %d and, in a bottleneck, %d", maxChannels, cfg.Width, cfg.Inner)
 	}
 	net := cfg.Network(fc.shape[0])
 	if err := s.check(net); err != nil {

@@ -77,7 +77,7 @@ func (g *graph) link() error {
 				g.made[out] = n
 			}
 			for i, in := range n.inputs {
-				if !slices.Contains(n.inputs[:i], in) {
+				if in != "" && !slices.Contains(n.inputs[:i], in) {
 					g.users[in] = append(g.users[in], n)
 				}
 			}
@@ -453,8 +453,11 @@ func (g *graph) average(x string) (*node, error) {
 			return nil, bad("ONNX: %v: mean over axes %v, want 2 and 3", n, axes)
 		}
 	case "AveragePool":
+		if g.side == 0 {
+			return nil, bad("ONNX: %v: the input has no fixed size to tell whether this averages the whole map; export with a fixed one, or with GlobalAveragePool", n)
+		}
 		want := (g.side + int64(g.stride) - 1) / int64(g.stride)
-		if g.side == 0 || n.same("kernel_shape", 0) != want || n.same("pads", 0) != 0 {
+		if n.same("kernel_shape", 0) != want || n.same("pads", 0) != 0 {
 			return nil, bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d", n, want, want, g.side)
 		}
 	}

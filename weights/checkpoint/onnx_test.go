@@ -77,6 +77,21 @@ func TestONNXVariants(t *testing.T) {
 	}
 }
 
+// TestONNXFree takes the size of the input from a graph that averages over a fixed window.
+func TestONNXFree(t *testing.T) {
+	data, err := os.ReadFile("testdata/cifar-pool.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fixed, free = "\x0a\x02\x08\x20", "\x0a\x02\x10\x20" // a dimension of 32, and one whose field means nothing
+	if bytes.Count(data, []byte(fixed)) < 2 {
+		t.Fatal("want the sides of the input")
+	}
+	if _, err := open(bytes.ReplaceAll(data, []byte(fixed), []byte(free))); err == nil || !strings.Contains(err.Error(), "the input has no fixed size") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestONNXRuntime compares onnxruntime-web with Forward. It needs node and the npm package onnxruntime-web, which
 // ./build.sh bench installs in web/bench; ONNXRUNTIME_WEB names another folder.
 func TestONNXRuntime(t *testing.T) {
