@@ -238,6 +238,14 @@ func TestQuantise(t *testing.T) {
 	}
 }
 
+// TestNoAgreement keeps the summary where no answer stays the same.
+func TestNoAgreement(t *testing.T) {
+	r := &Report{Samples: 3}
+	if s := r.String(); !strings.Contains(s, "3 calibration images: same best class as float 0.0 %") {
+		t.Errorf("report as text:\n%s", s)
+	}
+}
+
 // TestDepths shows that error does not pile up: however deep, the features keep their signal, with images and without.
 // Run with -v it prints the table of weights/README.md. Random weights have no meaningful best class.
 func TestDepths(t *testing.T) {
@@ -394,6 +402,13 @@ func TestConfidence(t *testing.T) {
 	}
 	if c.Right < 0.8 || c.Kept <= 0 || c.Kept >= 1 || c.Unsure <= 0 || c.Unsure >= 1 {
 		t.Errorf("want a threshold above which 80 %% are right, got %+v", c)
+	}
+	wrong := make([]int, 100) // no answer is right
+	for i := range wrong {
+		wrong[i] = (best(logits[i]) + 1) % classes
+	}
+	if c := FitConfidence(logits[:100], wrong, 0.8); c.Unsure != NeverSure || c.Kept != 0 || c.Right != 0 {
+		t.Errorf("no answer is right: want a threshold that none reaches, got %+v", c)
 	}
 	if c := FitConfidence(nil, nil, 0.8); c.Temperature != 1 || c.Unsure != 0 {
 		t.Errorf("no images: want temperature 1, threshold 0, got %+v", c)

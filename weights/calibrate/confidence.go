@@ -13,14 +13,19 @@ type Confidence struct {
 	Unsure      float32 // least probability of an answer that is given as sure
 	Error       float64 // expected calibration error with Temperature, 15 bins (Guo et al., 2017)
 	Before      float64 // the same at temperature 1
-	Kept        float64 // fraction of images at or above Unsure
+	Kept        float64 // fraction of images at or above Unsure, 0 with NeverSure
 	Right       float64 // fraction of those that are right
 }
 
+// NeverSure is the threshold of a model none of whose answers is to be given as sure: the largest that a model file takes,
+// which hardly any probability at a fitted temperature reaches.
+var NeverSure = math.Nextafter32(1, 0)
+
 // FitConfidence fits a temperature and a threshold to logits, one row per image, with their classes. The temperature
 // minimises the negative log-likelihood (Guo et al., "On Calibration of Modern Neural Networks", 2017); the threshold is
-// the lowest at which at least the fraction precision of the answers at or above it are right. The images must not be
-// ones that the network was trained on: of those it is too sure. With no images the result is temperature 1, threshold 0.
+// the lowest at which at least the fraction precision of the answers at or above it are right, or NeverSure where there is
+// none. The images must not be ones that the network was trained on: of those it is too sure. With no images the result
+// is temperature 1, threshold 0.
 func FitConfidence(logits [][]float32, classes []int, precision float64) Confidence {
 	if len(logits) == 0 {
 		return Confidence{Temperature: 1}
@@ -60,6 +65,10 @@ func FitConfidence(logits [][]float32, classes []int, precision float64) Confide
 		if float64(hits) >= precision*float64(i+1) {
 			c.Unsure, c.Kept, c.Right = float32(sure[k]), float64(i+1)/float64(len(order)), float64(hits)/float64(i+1)
 		}
+	}
+	if c.Kept == 0 {
+		c.Unsure = NeverSure
+		return c
 	}
 	// A threshold of two digits says what is known; it must stay below 1.
 	c.Unsure = min(0.99, float32(math.Floor(float64(c.Unsure)*100)/100))

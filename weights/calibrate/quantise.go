@@ -26,10 +26,10 @@ type Report struct {
 	Warning string  `json:"warning,omitempty"`
 	Layers  []Layer `json:"layers"`
 
-	// Float and quantised network on the samples; not known without any.
-	Agreement float64 `json:"agreement,omitempty"` // fraction with the same best class
-	Features  float64 `json:"features,omitempty"`  // signal-to-noise ratio of the features before the linear layer, dB
-	Logits    float64 `json:"logits,omitempty"`    // the same of the logits
+	// Float and quantised network on the samples; 0 without any.
+	Agreement float64 `json:"agreement"` // fraction with the same best class
+	Features  float64 `json:"features"`  // signal-to-noise ratio of the features before the linear layer, dB
+	Logits    float64 `json:"logits"`    // the same of the logits
 }
 
 // Layer is the part of a Report about one convolution or the linear layer ("fc").
@@ -54,7 +54,7 @@ func (r *Report) String() string {
 		}
 		fmt.Fprintf(&b, "%-24s %10.3f %10.3f %8.3f%% %8.1f %8.1f %9.3f\n", l.Name, l.Max, l.Range, 100*l.Clipped, l.SNR, l.Weights, l.Bias)
 	}
-	if r.Agreement > 0 {
+	if r.Samples > 0 {
 		fmt.Fprintf(&b, "%d calibration images: same best class as float %.1f %%, signal-to-noise ratio of the features %.1f dB, of the logits %.1f dB\n", r.Samples, 100*r.Agreement, r.Features, r.Logits)
 	}
 	return b.String()
