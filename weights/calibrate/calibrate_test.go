@@ -33,9 +33,35 @@ func picture(t *testing.T, c color.Color) []byte {
 	return b.Bytes()
 }
 
+// TestZipNames takes a zip's names as Windows and tar write them.
+func TestZipNames(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range []string{`a\1.png`, `__MACOSX\a\1.png`, "./b/1.png", "/c/1.png", "d.png"} {
+		z.Create(name)
+	}
+	z.Close()
+	archive := filepath.Join(t.TempDir(), "set.zip")
+	if err := os.WriteFile(archive, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var got []string
+	for _, im := range d.Images {
+		got = append(got, im.Class+":"+im.Name)
+	}
+	if want := []string{"a:a/1.png", "b:b/1.png", "c:c/1.png", ":d.png"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 func TestDataset(t *testing.T) {
 	dir := t.TempDir()
-	files := []string{"a/1.png", "a/2.PNG", "a/3.png", "b/1.png", "b/2.png", "c/deep/1.png", "a/notes.txt", "a/._1.png", "__MACOSX/a/1.png"}
+	files := []string{"a/1.png", "a/2.PNG", "a/3.png", "b/1.png", "b/2.png", "c/deep/1.png", "a/notes.txt", "a/._1.png", "__MACOSX/a/1.png", ".cache/a/1.png", "a/.thumbs/1.png", "b/__MACOSX/1.png"}
 	archive := filepath.Join(dir, "set.zip")
 	out, err := os.Create(archive)
 	if err != nil {
@@ -95,6 +121,25 @@ func TestDataset(t *testing.T) {
 		d.Close()
 	}
 
+	// A linked class is one like any other, and a circle of links ends.
+	other := t.TempDir()
+	os.WriteFile(filepath.Join(other, "1.png"), picture(t, color.Gray{200}), 0o644)
+	for from, to := range map[string]string{"linked": other, "a/round": root, "b/gone.png": filepath.Join(other, "none.png")} {
+		if err := os.Symlink(to, filepath.Join(root, from)); err != nil {
+			t.Skip(err)
+		}
+	}
+	d, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.Images); n != 8 || d.Images[7].Class != "linked" {
+		t.Errorf("want 8 images with a linked one last, got %v", d.Images)
+	}
+	if _, err := d.Images[5].Load(prep); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: want that the file does not exist, got %v", d.Images[5].Name, err)
+	}
+
 	empty := t.TempDir()
 	broken := filepath.Join(empty, "x.zip")
 	os.WriteFile(broken, []byte("<html>"), 0o644)
@@ -107,8 +152,7 @@ func TestDataset(t *testing.T) {
 		t.Errorf("want that the file does not exist, got %v", err)
 	}
 	os.WriteFile(filepath.Join(empty, "x.png"), []byte("no picture"), 0o644)
-	d, err := Open(empty)
-	if err != nil {
+	if d, err = Open(empty); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Images[0].Load(prep); !errors.Is(err, resnet.ErrDecode) || !strings.Contains(err.Error(), "x.png") {

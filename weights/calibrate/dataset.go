@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -37,8 +37,9 @@ type Dataset struct {
 // extensions of the formats that package decode reads.
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".gif": true, ".webp": true, ".bmp": true, ".tif": true, ".tiff": true}
 
-// Open lists the images of the folder or zip at name; an image's class is the folder that holds it. Files of other
-// kinds, hidden ones and those of macOS's archives are passed over. A Dataset is safe for concurrent use until Close.
+// Open lists the images of the folder or zip at name; an image's class is the folder that holds it. Links to folders are
+// followed. Files of other kinds, hidden ones, those in hidden folders and those of macOS's archives are passed over. A
+// Dataset is safe for concurrent use until Close.
 //
 // # Errors
 //
@@ -50,25 +51,17 @@ func Open(name string) (*Dataset, error) {
 	}
 	d := &Dataset{}
 	add := func(name string, open func() (io.ReadCloser, error)) {
-		if !extensions[strings.ToLower(path.Ext(name))] || strings.HasPrefix(path.Base(name), ".") || strings.HasPrefix(name, "__MACOSX/") {
+		if !extensions[strings.ToLower(path.Ext(name))] || slices.ContainsFunc(strings.Split(name, "/"), hidden) {
 			return
 		}
 		class := path.Base(path.Dir(name))
-		if class == "." || class == "/" {
+		if class == "." {
 			class = ""
 		}
 		d.Images = append(d.Images, Image{class, name, open})
 	}
 	if info.IsDir() {
-		root := os.DirFS(name)
-		err := fs.WalkDir(root, ".", func(p string, e fs.DirEntry, err error) error {
-			if err == nil && !e.IsDir() {
-				full := filepath.Join(name, filepath.FromSlash(p))
-				add(p, func() (io.ReadCloser, error) { return os.Open(full) })
-			}
-			return err
-		})
-		if err != nil {
+		if err := walk(name, "", []os.FileInfo{info}, add); err != nil {
 			return nil, fmt.Errorf("calibrate: %w", err)
 		}
 	} else {
@@ -79,7 +72,8 @@ func Open(name string) (*Dataset, error) {
 		d.close = z
 		for _, f := range z.File {
 			if !f.FileInfo().IsDir() {
-				add(f.Name, f.Open)
+				// Some of Windows' programs separate folders by backslashes.
+				add(path.Clean("/" + strings.ReplaceAll(f.Name, `\`, "/"))[1:], f.Open)
 			}
 		}
 	}
@@ -89,6 +83,39 @@ func Open(name string) (*Dataset, error) {
 	}
 	sort.SliceStable(d.Images, func(i, j int) bool { return d.Images[i].Name < d.Images[j].Name })
 	return d, nil
+}
+
+// hidden reports whether a file or folder of this name holds none of a dataset's images.
+func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
+
+// walk adds the files of folder dir, whose path inside the dataset is at; above are the folders on the way, itself
+// included, so that no link leads round in a circle.
+func walk(dir, at string, above []os.FileInfo, add func(string, func() (io.ReadCloser, error))) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if hidden(e.Name()) {
+			continue
+		}
+		full, name := filepath.Join(dir, e.Name()), path.Join(at, e.Name())
+		info, err := os.Stat(full)
+		switch {
+		case err != nil && e.Type()&os.ModeSymlink == 0:
+			return err
+		case err == nil && info.IsDir():
+			if slices.ContainsFunc(above, func(up os.FileInfo) bool { return os.SameFile(up, info) }) {
+				continue
+			}
+			if err := walk(full, name, append(slices.Clip(above), info), add); err != nil {
+				return err
+			}
+		case err != nil || info.Mode().IsRegular(): // of a link to nothing, Load tells
+			add(name, func() (io.ReadCloser, error) { return os.Open(full) })
+		}
+	}
+	return nil
 }
 
 // Close closes the zip.
