@@ -120,10 +120,19 @@ func packed(c resnet.Conv, i int) (n, out8 int) {
 //
 // # Errors
 //
-// ErrFormat, wrapped, if m is not what Read would accept; otherwise those of w.
+// ErrFormat, wrapped, if m is not what Read would accept, or its weights are still in the file that ReadAt read; otherwise those of w.
 func Write(w io.Writer, m *resnet.Model) error {
 	if err := check(m); err != nil {
 		return err
+	}
+	for _, c := range m.Convs {
+		if c.W == nil {
+			return formatError("%s: want its weights in memory, they are at byte %d of the file that the model was read from", c.Name, c.At)
+		}
+	}
+	langs := languages(m.Classes)
+	if len(langs) > maxLanguages {
+		return formatError("labels: want at most %d languages, got %d", maxLanguages, len(langs))
 	}
 	sum := sha256.New()
 	e := msgpack.NewEncoder(io.MultiWriter(w, sum))
@@ -161,7 +170,6 @@ func Write(w io.Writer, m *resnet.Model) error {
 	for _, c := range m.Classes {
 		do(e.EncodeString(c.ID))
 	}
-	langs := languages(m.Classes)
 	key("labels")
 	do(e.EncodeMapLen(len(langs)))
 	for _, l := range langs {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -109,6 +111,24 @@ func allocated(f func()) uint64 {
 	f()
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestReadFile(t *testing.T) {
+	dir := t.TempDir()
+	model, page := filepath.Join(dir, "model"), filepath.Join(dir, "page")
+	os.WriteFile(model, file(t, small()), 0o644)
+	os.WriteFile(page, []byte("<html>"), 0o644)
+	if m, err := ReadFile(model); err != nil || !reflect.DeepEqual(m, small()) {
+		t.Errorf("the model differs from the one written: %v", err)
+	}
+	if _, err := ReadFile(page); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), page) {
+		t.Errorf("a web page: got %v", err)
+	}
+	for _, path := range []string{dir, os.DevNull} {
+		if _, err := ReadFile(path); err == nil || !strings.Contains(err.Error(), "want a model file") {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
 }
 
 func TestTruncated(t *testing.T) {
@@ -255,6 +275,15 @@ func TestValues(t *testing.T) {
 		{"fc short", "fc: want 36 weights", func(m *resnet.Model) { m.FC.W = m.FC.W[1:] }},
 		{"layer missing", "layers: want 9, got 8", func(m *resnet.Model) { m.Convs = m.Convs[1:] }},
 		{"weights missing", "conv1: want 288 weights", func(m *resnet.Model) { m.Convs[0].W = nil }},
+		{"weights in a file", "conv1: want its weights in memory", func(m *resnet.Model) { m.Convs[0].W, m.Convs[0].At = nil, 100 }},
+		{"languages", "at most 256 languages, got 257", func(m *resnet.Model) {
+			for i := range m.Classes {
+				m.Classes[i].Labels = map[string]string{}
+			}
+			for i := range 257 {
+				m.Classes[i%3].Labels[fmt.Sprint(i)] = "name"
+			}
+		}},
 		{"no classes", "at least one class", func(m *resnet.Model) { m.Classes = nil }},
 		{"std 0", "mean, std", func(m *resnet.Model) { m.Prep.Std[2] = 0 }},
 		{"unsure", "unsure", func(m *resnet.Model) { m.Unsure = 1 }},
