@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"resnet-web/resnet"
@@ -256,13 +257,17 @@ func TestQuantise(t *testing.T) {
 	for _, name := range []string{"resnet18x0.25", "resnet50x0.125", "resnet50v1x0.125", "resnet20cifar", "plain18x0.25"} {
 		t.Run(name, func(t *testing.T) {
 			f := network(t, name)
-			m, r, err := Quantise(f, prep, samples, Options{})
+			var runs, most atomic.Int64
+			m, r, err := Quantise(f, prep, samples, Options{Progress: func(done, total int) { runs.Add(1); most.Store(int64(total)) }})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var b bytes.Buffer
 			if err := weights.Write(&b, m); err != nil {
 				t.Fatalf("the model is not one that a file takes: %v", err)
+			}
+			if runs.Load() != 36 || most.Load() != 36 {
+				t.Errorf("want progress to 36 of 36 runs, got %d of %d", runs.Load(), most.Load())
 			}
 			if db := snr(t, f, m, fresh); db < 25 {
 				t.Errorf("features of pictures not calibrated on: want 25 dB, got %.1f", db)
@@ -318,7 +323,7 @@ func TestDepths(t *testing.T) {
 // snr is the signal-to-noise ratio of m's features on crops, dB.
 func snr(t *testing.T, f *resnet.Float, m *resnet.Model, crops []*image.RGBA) float64 {
 	t.Helper()
-	got, _, err := outputs(m, crops)
+	got, _, err := outputs(m, crops, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // Options of Quantise. The zero value is a good choice.
 type Options struct {
-	Progress func(done, total int) // called after each run of the float network, from several goroutines; may be nil
+	Progress func(done, total int) // called after each run of a network, from several goroutines; may be nil
 }
 
 // Report says what quantisation cost, layer by layer.
@@ -70,7 +70,17 @@ func (r *Report) String() string {
 // For a network whose activations overflow, or whose scales are beyond float32.
 func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) (*resnet.Model, *Report, error) {
 	r := &Report{Samples: len(samples)}
-	s, err := gather(f, p, samples, r, o)
+	runs := 3 * len(samples) // of the float network two, one of the model
+	if runs == 0 {
+		runs = 2 * syntheticCount
+	}
+	var count atomic.Int64
+	done := func() {
+		if n := count.Add(1); o.Progress != nil {
+			o.Progress(int(n), runs)
+		}
+	}
+	s, err := gather(f, p, samples, r, done)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,12 +117,12 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 	if r.Samples == 0 {
 		return m, r, nil
 	}
-	return m, r, r.compare(m, samples, s)
+	return m, r, r.compare(m, samples, s, done)
 }
 
 // compare runs the model over the samples beside what the float network said.
-func (r *Report) compare(m *resnet.Model, samples []*image.RGBA, s *stats) error {
-	features, logits, err := outputs(m, samples)
+func (r *Report) compare(m *resnet.Model, samples []*image.RGBA, s *stats, done func()) error {
+	features, logits, err := outputs(m, samples, done)
 	if err != nil {
 		return err
 	}
@@ -126,13 +136,8 @@ func (r *Report) compare(m *resnet.Model, samples []*image.RGBA, s *stats) error
 	return nil
 }
 
-// Logits runs m on crops, on all cores.
-func Logits(m *resnet.Model, crops []*image.RGBA) ([][]float32, error) {
-	_, logits, err := outputs(m, crops)
-	return logits, err
-}
-
-func outputs(m *resnet.Model, crops []*image.RGBA) (features, logits [][]float32, err error) {
+// outputs runs m on crops, on all cores.
+func outputs(m *resnet.Model, crops []*image.RGBA, done func()) (features, logits [][]float32, err error) {
 	features, logits = make([][]float32, len(crops)), make([][]float32, len(crops))
 	workers := min(runtime.GOMAXPROCS(0), len(crops))
 	errs := make([]error, workers)
@@ -148,6 +153,7 @@ func outputs(m *resnet.Model, crops []*image.RGBA) (features, logits [][]float32
 				return
 			}
 			features[i], logits[i] = slices.Clone(c.Features()), slices.Clone(c.Logits())
+			done()
 		}
 	})
 	return features, logits, errors.Join(errs...)
@@ -302,7 +308,7 @@ func parallel(n int, f func(int)) {
 }
 
 // gather chooses where the statistics come from.
-func gather(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, r *Report, o Options) (*stats, error) {
+func gather(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, r *Report, done func()) (*stats, error) {
 	for _, crop := range samples {
 		if crop.Rect.Dx() != p.Crop || crop.Rect.Dy() != p.Crop {
 			return nil, fmt.Errorf("calibrate: want samples of %d×%d pixels, got %d×%d; prepare them with resnet.Fit", p.Crop, p.Crop, crop.Rect.Dx(), crop.Rect.Dy())
@@ -315,12 +321,6 @@ func gather(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, r *Report, o 
 	if len(samples) == 0 {
 		samples = synthetic(p, syntheticCount, 1)
 		r.Warning = fmt.Sprintf("calibrated on %d synthetic pictures: accuracy is lower than with -calib and some images of your own", syntheticCount)
-	}
-	var count atomic.Int64
-	done := func() {
-		if n := count.Add(1); o.Progress != nil {
-			o.Progress(int(n), 2*len(samples))
-		}
 	}
 	return measure(f, p, samples, done)
 }

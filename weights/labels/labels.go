@@ -24,7 +24,7 @@ import (
 var imagenet1000 string // in the form that Load reads
 
 //go:embed tiny200.txt
-var tiny200 string // WordNet ids, one a line; each is in imagenet1000
+var tiny200 string // likewise, ids alone
 
 // ImageNet1000 returns the classes of ILSVRC 2012 in the order of every public ImageNet checkpoint. The result is the
 // caller's own.
@@ -39,32 +39,11 @@ func ImageNet1000() []resnet.Class {
 // Tiny200 returns the classes of Tiny-ImageNet-200 in the order of their WordNet ids, with the labels of
 // ImageNet1000. The result is the caller's own.
 func Tiny200() []resnet.Class {
-	byID := make(map[string]resnet.Class)
-	for _, c := range ImageNet1000() {
-		byID[c.ID] = c
-	}
-	ids := strings.Fields(tiny200)
-	classes := make([]resnet.Class, len(ids))
-	for i, id := range ids {
-		c, ok := byID[id]
-		if !ok {
-			panic("labels: " + id + " of tiny200.txt is not in imagenet1000.tsv")
-		}
-		classes[i] = c
+	classes, err := Load(strings.NewReader(tiny200))
+	if err != nil {
+		panic(err)
 	}
 	return classes
-}
-
-// For returns the built-in table with count classes, or false if there is none: how an importer names the outputs of
-// a checkpoint that brings no labels.
-func For(count int) ([]resnet.Class, bool) {
-	switch count {
-	case 200:
-		return Tiny200(), true
-	case 1000:
-		return ImageNet1000(), true
-	}
-	return nil, false
 }
 
 var wordNetID = regexp.MustCompile(`^n[0-9]{8}$`)
@@ -73,16 +52,18 @@ var wordNetID = regexp.MustCompile(`^n[0-9]{8}$`)
 //
 //	id <TAB> English label
 //	id <TAB> English label <TAB> Chinese label
+//	id
 //
-// where id is a WordNet id such as n02099712, or nothing. The text is UTF-8, with or without a byte order mark, with
-// lines ended by LF or CRLF; space around a field is dropped.
+// where id is a WordNet id such as n02099712, or nothing; alone it stands for its labels in ImageNet1000.
+// The text is UTF-8, with or without a byte order mark, with lines ended by LF or CRLF; space around a field is dropped.
 //
 // # Errors
 //
-// Load names the line that is empty, malformed, not UTF-8, or repeats the id or label of another line.
+// Load names the line that is empty, malformed, not UTF-8 or has a NUL, or repeats the id or label of another line.
 func Load(r io.Reader) ([]resnet.Class, error) {
 	var classes []resnet.Class
-	seen := make(map[string]int) // field kind + text → line
+	seen := make(map[string]int)         // field kind + text → line
+	var imagenet map[string]resnet.Class // by id, once a line asks for it
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
@@ -92,11 +73,27 @@ func Load(r io.Reader) ([]resnet.Class, error) {
 		if !utf8.ValidString(line) {
 			return nil, fmt.Errorf("labels: line %d: want UTF-8 text, found other bytes; save the file as UTF-8", n)
 		}
+		if strings.IndexByte(line, 0) >= 0 {
+			return nil, fmt.Errorf("labels: line %d: want text, found a byte 0", n)
+		}
 		if strings.TrimSpace(line) == "" {
 			return nil, fmt.Errorf("labels: line %d: want a label, the line is empty; remove it or name the class", n)
 		}
 		fields := strings.Split(line, "\t")
-		if len(fields) == 1 {
+		switch id := strings.TrimSpace(line); {
+		case len(fields) == 1 && wordNetID.MatchString(id):
+			if imagenet == nil {
+				imagenet = make(map[string]resnet.Class)
+				for _, c := range ImageNet1000() {
+					imagenet[c.ID] = c
+				}
+			}
+			c, ok := imagenet[id]
+			if !ok {
+				return nil, fmt.Errorf("labels: line %d: %s is none of ImageNet's 1000 classes; write its label behind it, after a tab", n, id)
+			}
+			fields = []string{id, c.Labels["en"], c.Labels["zh"]}
+		case len(fields) == 1:
 			fields = []string{"", line}
 		}
 		if len(fields) > 3 {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"image"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"resnet-web/resnet"
@@ -30,8 +32,8 @@ type classified struct {
 func classify(c *call) error {
 	model := c.String("model", "", "model `file` (default: the built-in model)")
 	check := c.String("checkpoint", "", "classify in float32, straight from this checkpoint `file`")
-	arch := c.String("arch", "", "architecture of the checkpoint, if its names and shapes do not tell")
-	pad := c.String("pad", "append", "where the checkpoint of a CIFAR net has its zero channels: append, or split")
+	var r recipe
+	r.flags(c)
 	k := c.Int("k", 5, "number of classes to print")
 	lang := c.String("lang", "en", "language of the labels")
 	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
@@ -44,23 +46,26 @@ func classify(c *call) error {
 	if *model != "" && *check != "" {
 		return fmt.Errorf("classify: want -model or -checkpoint, got both")
 	}
+	var own string
+	c.Visit(func(f *flag.Flag) {
+		if slices.Contains(recipeFlags, f.Name) {
+			own = f.Name
+		}
+	})
+	if own != "" && *check == "" {
+		return fmt.Errorf("classify: -%s goes with -checkpoint; a model file knows its own", own)
+	}
 
 	var predict func(crop *image.RGBA) (resnet.Result, error)
 	var prep resnet.Prep
 	if *check != "" {
-		f, err := loadFloat(*check, *arch, *pad)
+		f, p, classes, err := r.read(c, *check)
 		if err != nil {
 			return err
 		}
-		classes := classesFor(f.Classes)
-		if prep, err = floatPrep(f); err != nil {
-			return err
-		}
+		prep = p
 		predict = func(crop *image.RGBA) (resnet.Result, error) { return floatClassify(f, prep, classes, crop, *k, *lang) }
 	} else {
-		if *arch != "" {
-			return fmt.Errorf("classify: -arch goes with -checkpoint; a model file knows its own")
-		}
 		m, err := loadModel(*model)
 		if err != nil {
 			return err
@@ -79,14 +84,14 @@ func classify(c *call) error {
 	failed := false
 	for _, name := range c.args {
 		start := time.Now()
-		r, err := classifyFile(name, prep, predict)
+		answer, err := classifyFile(name, prep, predict)
 		if err != nil {
 			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", name, oneLine(err.Error()))
 			failed = true
 			continue
 		}
 		out := classified{File: name, Predictions: []prediction{}, MS: float64(time.Since(start).Microseconds()) / 1000}
-		for _, p := range r.Predictions {
+		for _, p := range answer.Predictions {
 			out.Predictions = append(out.Predictions, prediction(p))
 		}
 		if *asJSON {
@@ -98,7 +103,7 @@ func classify(c *call) error {
 			continue
 		}
 		note := ""
-		if !r.Sure {
+		if !answer.Sure {
 			note = " (not sure)"
 		}
 		fmt.Fprintf(c.stdout, "%s%s\n", name, note)
@@ -131,28 +136,6 @@ func classifyFile(name string, prep resnet.Prep, predict func(*image.RGBA) (resn
 		return resnet.Result{}, err
 	}
 	return predict(crop)
-}
-
-// floatPrep is the pre-processing for a checkpoint, which does not say: the built-in model's for a network with its
-// classes, that of the CIFAR family, or ImageNet's.
-func floatPrep(f *resnet.Float) (resnet.Prep, error) {
-	m, err := loadModel("")
-	if err != nil {
-		return resnet.Prep{}, err
-	}
-	if len(m.Classes) == f.Classes && m.CIFAR == f.CIFAR {
-		return m.Prep, nil
-	}
-	return defaultPrep(f), nil
-}
-
-// defaultPrep is the recipe that checkpoints of the network's family are published with.
-func defaultPrep(f *resnet.Float) resnet.Prep {
-	if f.CIFAR {
-		// Means and deviations of CIFAR-10's training images.
-		return resnet.Prep{Resize: 32, Crop: 32, Filter: "linear", Mean: [3]float32{0.4914, 0.4822, 0.4465}, Std: [3]float32{0.2470, 0.2435, 0.2616}}
-	}
-	return resnet.ImageNetPrep
 }
 
 // floatClassify is Classify by the float32 oracle.

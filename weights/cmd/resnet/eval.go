@@ -35,7 +35,7 @@ type evaluation struct {
 func eval(c *call) error {
 	model := c.String("model", "", "model `file` (default: the built-in model)")
 	check := c.String("checkpoint", "", "measure this checkpoint `file` in float32 beside the model")
-	arch := c.String("arch", "", "architecture of the checkpoint, if its names and shapes do not tell")
+	arch := c.String("arch", "", "architecture of the checkpoint (default: the model's)")
 	n := c.Int("n", 0, "use only so many images, of each class as many (default: all)")
 	asJSON := c.Bool("json", false, `print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer`)
 	if err := c.parse(1, 1); err != nil {
@@ -50,19 +50,15 @@ func eval(c *call) error {
 	}
 	var f *resnet.Float
 	if *check != "" {
-		pad := "append"
-		if m.Pad == resnet.PadSplit {
-			pad = "split"
-		}
-		if f, err = loadFloat(*check, *arch, pad); err != nil {
+		if f, err = loadBeside(*check, *arch, m, c.stderr); err != nil {
 			return err
 		}
 		if f.Name != m.Name || f.Classes != len(m.Classes) {
 			return fmt.Errorf("eval: the checkpoint is a %s with %d classes, the model a %s with %d; make its own model with resnet import, then give it with -model", f.Name, f.Classes, m.Name, len(m.Classes))
 		}
-		if id, err := fingerprint(*check); err != nil {
+		if made, err := madeFrom(m, *check); err != nil {
 			return err
-		} else if !strings.Contains(m.Source, id) {
+		} else if !made {
 			fmt.Fprintf(c.stderr, "resnet: note: the model was made from another file (%s): agreement is that of two networks\n", m.Source)
 		}
 	}
@@ -83,20 +79,7 @@ func eval(c *call) error {
 
 	bar := newProgress(c.stderr, "int8 ")
 	start := time.Now()
-	int8s, err := rankings(images, func() (func(calibrate.Image) ([]float32, error), func(), error) {
-		cl, err := resnet.NewClassifier(m, open)
-		if err != nil {
-			return nil, nil, err
-		}
-		return func(im calibrate.Image) ([]float32, error) {
-			crop, err := im.Load(m.Prep)
-			if err != nil {
-				return nil, err
-			}
-			err = cl.Run(crop)
-			return cl.Logits(), err
-		}, func() { cl.Close() }, nil
-	}, bar)
+	int8s, err := rankings(images, quantised(m), bar)
 	bar.clear()
 	if err != nil {
 		return err
@@ -104,7 +87,7 @@ func eval(c *call) error {
 	e := evaluation{Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(), Int8: score(int8s, truth)}
 	if f != nil {
 		bar := newProgress(c.stderr, "float")
-		floats, err := rankings(images, func() (func(calibrate.Image) ([]float32, error), func(), error) {
+		floats, err := rankings(images, func() (runner, func(), error) {
 			return func(im calibrate.Image) ([]float32, error) {
 				crop, err := im.Load(m.Prep)
 				if err != nil {
@@ -169,17 +152,50 @@ func truths(images []calibrate.Image, classes []resnet.Class) ([]int, error) {
 	for k, im := range images {
 		i, ok := byName[strings.ToLower(im.Class)]
 		if !ok {
-			return nil, fmt.Errorf("eval: %s: want a folder named by a class of the model (WordNet id, label or number), found %q", im.Name, im.Class)
+			return nil, fmt.Errorf("%s: want a folder named by a class of the model (WordNet id, label or number), found %q", im.Name, im.Class)
 		}
 		list[k] = i
 	}
 	return list, nil
 }
 
-// rankings runs the images on all cores, each with what worker makes, and returns the five best classes of each.
-func rankings(images []calibrate.Image, worker func() (run func(calibrate.Image) ([]float32, error), done func(), err error), bar *progress) ([][5]int, error) {
-	best := make([][5]int, len(images))
-	errs := make([]error, runtime.GOMAXPROCS(0))
+// loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.
+func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Float, error) {
+	if arch != "" {
+		return loadFloat(path, arch, m.Pad, notes)
+	}
+	if _, err := resnet.Lookup(m.Name); err == nil { // not so for widths of its own, which shapes tell
+		if f, err := loadFloat(path, m.Name, m.Pad, notes); err == nil {
+			return f, nil
+		}
+	}
+	return loadFloat(path, "", m.Pad, notes)
+}
+
+// runner gives the logits of an image, which the next call may overwrite.
+type runner func(calibrate.Image) ([]float32, error)
+
+// quantised makes runners of m.
+func quantised(m *resnet.Model) func() (run runner, done func(), err error) {
+	return func() (runner, func(), error) {
+		cl, err := resnet.NewClassifier(m, open)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(im calibrate.Image) ([]float32, error) {
+			crop, err := im.Load(m.Prep)
+			if err != nil {
+				return nil, err
+			}
+			err = cl.Run(crop)
+			return cl.Logits(), err
+		}, func() { cl.Close() }, nil
+	}
+}
+
+// overAll runs the images on all cores, each core with what worker makes, and shows see the logits of each.
+func overAll(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress, see func(i int, logits []float32)) error {
+	errs := make([]error, min(runtime.GOMAXPROCS(0), len(images)))
 	var next, count atomic.Int64
 	var wg sync.WaitGroup
 	for w := range errs {
@@ -197,13 +213,20 @@ func rankings(images []calibrate.Image, worker func() (run func(calibrate.Image)
 					next.Store(int64(len(images))) // the others stop too
 					return
 				}
-				best[i] = topFive(logits)
+				see(i, logits)
 				bar.set(int(count.Add(1)), len(images))
 			}
 		})
 	}
 	wg.Wait()
-	return best, errors.Join(errs...)
+	return errors.Join(errs...)
+}
+
+// rankings returns the five best classes of each image.
+func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress) ([][5]int, error) {
+	best := make([][5]int, len(images))
+	err := overAll(images, worker, bar, func(i int, logits []float32) { best[i] = topFive(logits) })
+	return best, err
 }
 
 // topFive lists the classes of the five largest logits, of equal ones the lower first; −1 where there are fewer.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -21,42 +22,36 @@ func loadModel(path string) (*resnet.Model, error) {
 	if path == "" {
 		return weights.Read(weights.Builtin)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	m, err := weights.Read(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return m, nil
+	return weights.ReadFile(path)
 }
 
-// loadFloat reads the network of a checkpoint.
-func loadFloat(path, arch, pad string) (*resnet.Float, error) {
+// loadFloat reads the network of a checkpoint. It notes on notes where it had to guess: pad is 0 where nobody says how a
+// CIFAR net pads its shortcuts.
+func loadFloat(path, arch string, pad resnet.Shortcut, notes io.Writer) (*resnet.Float, error) {
 	c, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	switch pad {
-	case "append":
-		c.Pad = resnet.PadAppend
-	case "split":
-		c.Pad = resnet.PadSplit
-	default:
-		return nil, fmt.Errorf("-pad: want append or split, got %q", pad)
-	}
+	c.Pad = pad
 	f, err := c.Float(arch)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if f.CIFAR && !f.Plain && pad == 0 && c.Format != "onnx" {
+		fmt.Fprintf(notes, "resnet: note: %s does not tell where its shortcuts have their zero channels: taken as all behind, as in the paper; -pad split is half before\n", path)
+	}
 	return f, nil
+}
+
+// temporary creates a file beside path, to be renamed to it.
+func temporary(path string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 }
 
 // save writes a file, and returns its size. One that is there stays until the new one is whole.
 func save(path string, write func(io.Writer) error) (size int64, err error) {
-	f, err := os.Create(path + ".tmp")
+	f, err := temporary(path)
 	if err != nil {
 		return 0, err
 	}
@@ -66,6 +61,9 @@ func save(path string, write func(io.Writer) error) (size int64, err error) {
 	}
 	if err == nil {
 		size, err = f.Seek(0, io.SeekCurrent)
+	}
+	if err == nil {
+		err = f.Chmod(0o644)
 	}
 	if e := f.Close(); err == nil {
 		err = e
@@ -81,10 +79,14 @@ func save(path string, write func(io.Writer) error) (size int64, err error) {
 
 // creatable says before the work, which may take minutes, that save could not write path.
 func creatable(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s: want a file to write, this is a folder", path)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		what := "a device"
+		if info.IsDir() {
+			what = "a folder"
+		}
+		return fmt.Errorf("%s: want a file to write, this is %s", path, what)
 	}
-	f, err := os.Create(path + ".tmp")
+	f, err := temporary(path)
 	if err != nil {
 		return err
 	}
@@ -92,10 +94,10 @@ func creatable(path string) error {
 	return os.Remove(f.Name())
 }
 
-// classesFor names the outputs of a checkpoint: the built-in table of that many classes, or their numbers.
+// classesFor names the outputs of a checkpoint that brings no labels: ImageNet's classes, or their numbers.
 func classesFor(n int) []resnet.Class {
-	if classes, ok := labels.For(n); ok {
-		return classes
+	if n == 1000 {
+		return labels.ImageNet1000()
 	}
 	classes := make([]resnet.Class, n)
 	for i := range classes {
@@ -117,12 +119,14 @@ type progress struct {
 	mu    sync.Mutex
 	w     io.Writer // nil if not a terminal
 	what  string
+	bytes bool // what is counted
 	start time.Time
+	first int // done at start
 	last  time.Time
 }
 
 func newProgress(w io.Writer, what string) *progress {
-	p := &progress{what: what, start: time.Now()}
+	p := &progress{what: what}
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			p.w = w
@@ -139,15 +143,18 @@ func (p *progress) set(done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	if p.start.IsZero() { // what was done before took no time of ours
+		p.start, p.first = now, done
+	}
 	if now.Sub(p.last) < 100*time.Millisecond && done != total {
 		return
 	}
 	p.last = now
 	if total <= 0 {
-		fmt.Fprintf(p.w, "\r%s %d of an unknown number\x1b[K", p.what, done)
+		fmt.Fprintf(p.w, "\r%s %s\x1b[K", p.what, p.count(done))
 		return
 	}
-	const width = 30
+	const width = 20 // with the longest name of the catalogue the line fits 80 columns
 	fill := done * width / total
 	bar := make([]byte, width)
 	for i := range bar {
@@ -157,10 +164,18 @@ func (p *progress) set(done, total int) {
 		}
 	}
 	left := ""
-	if elapsed := now.Sub(p.start); done > 0 && elapsed > time.Second {
-		left = (elapsed * time.Duration(total-done) / time.Duration(done)).Round(time.Second).String() + " left"
+	if elapsed := now.Sub(p.start); done > p.first && elapsed > time.Second {
+		left = time.Duration(float64(elapsed)*float64(total-done)/float64(done-p.first)).Round(time.Second).String() + " left"
 	}
-	fmt.Fprintf(p.w, "\r%s [%s] %d/%d %s\x1b[K", p.what, bar, done, total, left)
+	fmt.Fprintf(p.w, "\r%s [%s] %s of %s %s\x1b[K", p.what, bar, p.count(done), p.count(total), left)
+}
+
+// count is n of what is counted.
+func (p *progress) count(n int) string {
+	if p.bytes {
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return strconv.Itoa(n)
 }
 
 // clear takes the bar away.

@@ -1,7 +1,7 @@
 // Command resnet converts, inspects, measures and runs ResNet image classifiers.
 //
-// Without a model file it uses the built-in one. It says what went wrong in one line and exits with 1, or with 2 for a
-// wrong call.
+// Without a model file it uses the built-in one. It says what went wrong in one line and exits with 1, or with 2 where
+// the command, a flag or the number of arguments is wrong.
 package main
 
 import (
@@ -39,6 +39,7 @@ type call struct {
 	*flag.FlagSet
 	stdout, stderr io.Writer
 	args           []string // after parse: what is left of the flags
+	notes          string   // what -h prints below the flags
 }
 
 // errUsage is returned when the usage has been printed for a wrong call.
@@ -97,7 +98,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if cmd.name != args[0] {
 			continue
 		}
-		c := &call{flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdout, stderr, args[1:]}
+		c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdout: stdout, stderr: stderr, args: args[1:]}
 		c.SetOutput(io.Discard) // errors are printed here, once
 		err := cmd.run(c)
 		switch {
@@ -112,6 +113,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 				fmt.Fprintf(stdout, "\nflags:\n")
 				c.PrintDefaults()
 			}
+			if c.notes != "" {
+				fmt.Fprintf(stdout, "\n%s", c.notes)
+			}
 			return 0
 		case errors.Is(err, errReported):
 			return 1
@@ -122,7 +126,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "resnet: %s\n", oneLine(err.Error()))
 		return 1
 	}
-	fmt.Fprintf(stderr, "resnet: no command %q; there are classify, eval, import, info, summary, fetch and export\n", args[0])
+	var names []string
+	for _, cmd := range commands {
+		names = append(names, cmd.name)
+	}
+	fmt.Fprintf(stderr, "resnet: no command %q; there are %s\n", args[0], strings.Join(names, ", "))
 	return 2
 }
 

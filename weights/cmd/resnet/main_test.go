@@ -2,19 +2,24 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"resnet-web/resnet"
 	"resnet-web/weights"
@@ -130,7 +135,7 @@ const fixture = "../../checkpoint/testdata/basic.pth"
 
 // TestConvert takes a checkpoint all the way: import, info, classify both ways, eval, export.
 func TestConvert(t *testing.T) {
-	f, err := loadFloat(fixture, "", "append")
+	f, err := loadFloat(fixture, "", 0, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,9 +149,19 @@ func TestConvert(t *testing.T) {
 		list = append(list, path)
 	}
 	model := filepath.Join(dir, "model.msgpack")
+	other := model + ".tmp" // of somebody else
+	if err := os.WriteFile(other, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	text := must(t, "import", "-resize", "40", "-crop", "32", "-calib", images, "-source", "a fixture", "-licence", "MIT", "-o", model, fixture)
 	if !strings.Contains(text, "layer1.0.conv1") || !strings.Contains(text, "6 calibration images") || !strings.Contains(text, model) {
 		t.Errorf("import printed\n%s", text)
+	}
+	if data, err := os.ReadFile(other); err != nil || string(data) != "mine" {
+		t.Errorf("%s was changed: %q, %v", other, data, err)
+	}
+	if !isMadeFrom(model, fixture) || isMadeFrom(model, model) || isMadeFrom(fixture, fixture) {
+		t.Error("want the model to be known as made from its checkpoint, and nothing else")
 	}
 	m, err := loadModel(model)
 	if err != nil {
@@ -173,12 +188,12 @@ func TestConvert(t *testing.T) {
 
 	out := filepath.Join(dir, "model.onnx")
 	must(t, "export", "-format", "onnx", "-o", out, model)
-	back, err := loadFloat(out, "", "append")
+	back, err := loadFloat(out, "", 0, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The exported network has rounded weights and unrounded activations.
-	crop, _, err := loadImages(images, 1, m.Prep, nil)
+	crop, err := loadImages(images, 1, m.Prep, newProgress(io.Discard, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,8 +285,125 @@ func TestFetch(t *testing.T) {
 	if code != 1 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "resnet18-f37072fd.pth") || !strings.Contains(errs, dir) {
 		t.Errorf("want one line that names the file and where to put it, got %d: %s", code, errs)
 	}
+	if text := must(t, "fetch", "-h"); !strings.Contains(text, "resnet50-v2") {
+		t.Errorf("fetch -h printed\n%s", text)
+	}
 	if code, _, errs := try("fetch", "resnet99"); code != 1 || !strings.Contains(errs, "resnet18") {
 		t.Errorf("want the names of the catalogue, got %d: %s", code, errs)
+	}
+}
+
+// TestNeverSure fits to images of which no answer is right.
+func TestNeverSure(t *testing.T) {
+	dir := t.TempDir()
+	picture, model := filepath.Join(dir, "a.png"), filepath.Join(dir, "model.msgpack")
+	draw(t, picture, 1)
+	must(t, "import", "-crop", "32", "-o", model, fixture)
+	var answer classified
+	if err := json.Unmarshal([]byte(must(t, "classify", "-json", "-model", model, picture)), &answer); err != nil {
+		t.Fatal(err)
+	}
+	wrong := filepath.Join(dir, "set", fmt.Sprint((answer.Predictions[0].Index+1)%5))
+	draw(t, filepath.Join(wrong, "a.png"), 1)
+	if text := must(t, "import", "-crop", "32", "-confidence", filepath.Dir(wrong), "-o", model, fixture); !strings.Contains(text, "no answer is given as sure") {
+		t.Errorf("import printed\n%s", text)
+	}
+	if text := must(t, "classify", "-model", model, picture); !strings.Contains(text, "(not sure)") {
+		t.Errorf("classify printed\n%s", text)
+	}
+	if text := must(t, "info", model); !strings.Contains(text, "never sure") {
+		t.Errorf("info printed\n%s", text)
+	}
+}
+
+// TestPlain evaluates a model beside a checkpoint that does not tell that it is a plain net.
+func TestPlain(t *testing.T) {
+	cfg, err := resnet.Lookup("plain8cifarx0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := resnet.Random(cfg.Network(2), 1)
+	header, body := map[string]any{}, []byte{}
+	add := func(name string, v []float32, shape ...int) {
+		start := len(body)
+		for _, x := range v {
+			body = binary.LittleEndian.AppendUint32(body, math.Float32bits(x))
+		}
+		header[name] = map[string]any{"dtype": "F32", "shape": shape, "data_offsets": []int{start, len(body)}}
+	}
+	for _, c := range f.Convs {
+		add(c.Name+".weight", c.W, c.Out, c.In, c.Kernel, c.Kernel)
+		add(c.Name+".bias", c.B, c.Out)
+	}
+	add("fc.weight", f.FCW, 2, f.Features)
+	add("fc.bias", f.FCB, 2)
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	check, model, images := filepath.Join(dir, "plain.safetensors"), filepath.Join(dir, "plain.msgpack"), filepath.Join(dir, "images")
+	if err := os.WriteFile(check, slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text, body), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	draw(t, filepath.Join(images, "1", "a.png"), 1)
+	must(t, "import", "-arch", cfg.Name, "-o", model, check)
+	var e evaluation
+	if err := json.Unmarshal([]byte(must(t, "eval", "-json", "-model", model, "-checkpoint", check, images)), &e); err != nil || e.Float == nil {
+		t.Errorf("eval: %+v, %v", e, err)
+	}
+}
+
+// TestRecipe gives every checkpoint of 200 classes numbers but the built-in model's own, which has the model's labels and
+// pre-processing.
+func TestRecipe(t *testing.T) {
+	if c := classesFor(200); c[0].Label("en") != "class 0" {
+		t.Errorf("200 classes begin with %v", c[0])
+	}
+	if c := classesFor(1000); c[0].ID != "n01440764" {
+		t.Errorf("1000 classes begin with %v", c[0])
+	}
+	m, err := loadModel("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := recipe{labels: "../../labels/tiny200.txt"}
+	if got, err := named.classes(200); err != nil || !reflect.DeepEqual(got, m.Classes) {
+		t.Errorf("%s are not the built-in model's classes: %v", named.labels, err)
+	}
+	const seed = "../../../../shared/seed/resnet18-tiny200.pth"
+	if !isMadeFrom("", seed) {
+		t.Skipf("%s is not here or not the built-in model's", seed)
+	}
+	_, prep, classes, err := new(recipe).read(&call{stderr: io.Discard}, seed)
+	if err != nil || prep != m.Prep || !reflect.DeepEqual(classes, m.Classes) {
+		t.Errorf("%s: pre-processing %+v, want %+v, and the model's classes; %v", seed, prep, m.Prep, err)
+	}
+}
+
+// TestCIFARNote says that the padding of a CIFAR net is a guess, unless it was given.
+func TestCIFARNote(t *testing.T) {
+	const cifar = "../../checkpoint/testdata/cifar.pth"
+	out := filepath.Join(t.TempDir(), "x")
+	for _, pad := range []string{"", "append", "split"} {
+		code, _, errs := try("import", "-pad", pad, "-o", out, cifar)
+		if code != 0 || strings.Contains(errs, "-pad split is half before") != (pad == "") {
+			t.Errorf("-pad %q: exit code %d: %s", pad, code, errs)
+		}
+	}
+}
+
+// TestProgress fits 80 columns and does not count what an earlier download brought as fast.
+func TestProgress(t *testing.T) {
+	var b bytes.Buffer
+	p := &progress{w: &b, what: "wide_resnet101_2-v2", bytes: true}
+	p.set(400_000_000, 508_300_000)
+	p.start, p.last = time.Now().Add(-100*time.Second), time.Time{}
+	b.Reset()
+	p.set(401_000_000, 508_300_000)
+	line := strings.TrimSuffix(strings.TrimPrefix(b.String(), "\r"), "\x1b[K")
+	if !strings.HasSuffix(line, "401.0 MB of 508.3 MB 2h58m50s left") || len(line) > 79 {
+		t.Errorf("%d columns: %s", len(line), line)
 	}
 }
 
@@ -305,6 +437,13 @@ func TestMistakes(t *testing.T) {
 		{"want 1 or more", 1, []string{"classify", "-k", "0", "a.png"}},
 		{"want -model or -checkpoint", 1, []string{"classify", "-model", "m", "-checkpoint", "c", "a.png"}},
 		{"-arch goes with -checkpoint", 1, []string{"classify", "-arch", "resnet18", "a.png"}},
+		{"-crop goes with -checkpoint", 1, []string{"classify", "-crop", "64", "a.png"}},
+		{"want a model file, this is a folder or a device", 1, []string{"info", os.DevNull}},
+		{"this is a device", 1, []string{"import", "-o", os.DevNull, fixture}},
+		{"-source: want UTF-8", 1, []string{"import", "-source", "\xff", "-o", filepath.Join(dir, "x"), fixture}},
+		{"-confidence: calibrate: ", 1, []string{"import", "-confidence", filepath.Join(dir, "none"), "-o", filepath.Join(dir, "x"), fixture}},
+		{`-confidence: ` + filepath.Join(dir, "set") + `: no class/1.png: want a folder named`, 1, []string{"import", "-confidence", filepath.Join(dir, "set"), "-o", filepath.Join(dir, "x"), fixture}},
+		{"found a byte 0", 1, []string{"import", "-labels", write("nul.txt", []byte("on\x00e\n")), "-o", filepath.Join(dir, "x"), fixture}},
 		{"download the model again", 1, []string{"info", cut}},
 		{"web page", 1, []string{"info", page}},
 		{"checksum", 1, []string{"classify", "-model", damaged, odd}},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"resnet-web/resnet"
+	"resnet-web/weights/calibrate"
 	"resnet-web/weights/catalogue"
 	"resnet-web/weights/checkpoint"
 )
@@ -50,7 +52,11 @@ func info(c *call) error {
 	row("classes", "%d, labels in %s", len(m.Classes), strings.Join(langs, ", "))
 	row("input", "shorter side to %d, centre %d×%d, %s filter", m.Prep.Resize, m.Prep.Crop, m.Prep.Crop, m.Prep.Filter)
 	row("mean, std", "%v, %v", m.Prep.Mean, m.Prep.Std)
-	row("temperature", "%.3f, sure from %.2f", m.Temperature, m.Unsure)
+	sure := fmt.Sprintf("sure from %.2f", m.Unsure)
+	if m.Unsure >= calibrate.NeverSure {
+		sure = "never sure"
+	}
+	row("temperature", "%.3f, %s", m.Temperature, sure)
 	row("activations", "%d bytes", p.Arena)
 	row("source", "%s", m.Source)
 	row("licence", "%s", m.Licence)
@@ -95,10 +101,11 @@ func summary(c *call) error {
 }
 
 func fetch(c *call) error {
-	v := conversion{pad: "append"}
+	var v conversion
 	v.calibFlags(c)
 	url := c.String("url", catalogue.BaseURL, "another `address` with the same files")
 	dir := c.String("dir", "", "`folder` for downloads (default: resnet-web in the user's cache folder)")
+	c.notes = entries()
 	if err := c.parse(1, 1); err != nil {
 		return err
 	}
@@ -107,19 +114,46 @@ func fetch(c *call) error {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	bar := newProgress(c.stderr, e.File)
+	bar := newProgress(c.stderr, e.Name)
+	bar.bytes = true
 	path, err := catalogue.Fetch(ctx, c.args[0], catalogue.Options{BaseURL: *url, Dir: *dir, Progress: func(done, total int64) { bar.set(int(done), int(total)) }})
 	bar.clear()
+	stop() // from here on an interrupt ends the program
 	if err != nil {
 		return err
 	}
+	asked := false
+	c.Visit(func(f *flag.Flag) { asked = asked || f.Name == "calib" || f.Name == "o" })
 	if v.out == "" {
 		v.out = filepath.Join(filepath.Dir(path), e.Name+".msgpack")
+	}
+	if !asked && isMadeFrom(v.out, path) {
+		fmt.Fprintf(c.stdout, "%s: made of this checkpoint before; -calib or -o makes another\n", v.out)
+		return nil
 	}
 	v.arch, v.resize, v.crop = e.Arch, e.Resize, e.Crop
 	v.source, v.licence = "torchvision "+e.Name+", "+e.URL(), e.Licence
 	return v.convert(c, path)
+}
+
+// isMadeFrom reports whether model is a model file, made from the checkpoint at path.
+func isMadeFrom(model, path string) bool {
+	m, err := loadModel(model)
+	if err != nil {
+		return false
+	}
+	made, err := madeFrom(m, path)
+	return err == nil && made
+}
+
+// entries is the catalogue as a table.
+func entries() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-20s %9s %9s %9s   %s\n", "NAME", "size", "top-1", "top-5", "licence")
+	for _, e := range catalogue.Entries() {
+		fmt.Fprintf(&b, "%-20s %6.1f MB %7.2f %% %7.2f %%   %s\n", e.Name, e.MiB*(1<<20)/1e6, e.Top1, e.Top5, e.Licence)
+	}
+	return b.String()
 }
 
 func export(c *call) error {

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"resnet-web/resnet"
+	"resnet-web/weights/labels"
+)
+
+// recipe is what a checkpoint does not tell of itself: flags of classify and import, the catalogue's for fetch.
+type recipe struct {
+	arch, pad, labels string
+	resize, crop      int
+	mean, std         string
+}
+
+// recipeFlags are the names of the flags that flags defines.
+var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "mean", "std"}
+
+func (r *recipe) flags(c *call) {
+	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, plain18 … (default: as recognised, v1.5)")
+	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: append)")
+	c.StringVar(&r.labels, "labels", "", "`file` with a class a line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
+	c.IntVar(&r.resize, "resize", 0, "pixels of the shorter side after scaling (default 256; CIFAR nets 32)")
+	c.IntVar(&r.crop, "crop", 0, "side of the centre crop (default 224; CIFAR nets 32)")
+	c.StringVar(&r.mean, "mean", "", "R,G,B `means` of the training images in 0…1 (default: ImageNet's; CIFAR nets CIFAR-10's)")
+	c.StringVar(&r.std, "std", "", "R,G,B standard `deviations` (default: likewise)")
+}
+
+// read reads the checkpoint at path: its network, pre-processing and classes. The checkpoint of the built-in model has by
+// default those of the model.
+func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
+	fail := func(err error) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
+		return nil, resnet.Prep{}, nil, err
+	}
+	pad, ok := map[string]resnet.Shortcut{"": 0, "append": resnet.PadAppend, "split": resnet.PadSplit}[r.pad]
+	if !ok {
+		return fail(fmt.Errorf("-pad: want append or split, got %q", r.pad))
+	}
+	f, err := loadFloat(path, r.arch, pad, c.stderr)
+	if err != nil {
+		return fail(err)
+	}
+	prep, classes := defaultPrep(f), classesFor(f.Classes)
+	m, err := loadModel("")
+	if err != nil {
+		return fail(err)
+	}
+	if m.Name == f.Name && len(m.Classes) == f.Classes {
+		if made, err := madeFrom(m, path); err != nil {
+			return fail(err)
+		} else if made {
+			prep, classes = m.Prep, m.Classes
+		}
+	}
+	if prep, err = r.prep(prep); err != nil {
+		return fail(err)
+	}
+	if r.labels != "" {
+		if classes, err = r.classes(f.Classes); err != nil {
+			return fail(err)
+		}
+	}
+	return f, prep, classes, nil
+}
+
+// defaultPrep is the pre-processing that checkpoints of the network's family are published with.
+func defaultPrep(f *resnet.Float) resnet.Prep {
+	if f.CIFAR {
+		// Means and deviations of CIFAR-10's training images.
+		return resnet.Prep{Resize: 32, Crop: 32, Filter: "linear", Mean: [3]float32{0.4914, 0.4822, 0.4465}, Std: [3]float32{0.2470, 0.2435, 0.2616}}
+	}
+	return resnet.ImageNetPrep
+}
+
+// triple reads "0.485,0.456,0.406".
+func triple(flag, s string, otherwise [3]float32) ([3]float32, error) {
+	if s == "" {
+		return otherwise, nil
+	}
+	parts := strings.Split(s, ",")
+	var t [3]float32
+	for i := range t {
+		if len(parts) != 3 {
+			return t, fmt.Errorf("-%s: want three numbers with commas between, got %q", flag, s)
+		}
+		f, err := strconv.ParseFloat(strings.TrimSpace(parts[i]), 32)
+		if err != nil {
+			return t, fmt.Errorf("-%s: want three numbers with commas between, got %q", flag, s)
+		}
+		t[i] = float32(f)
+	}
+	return t, nil
+}
+
+// prep is p with what the flags change.
+func (r *recipe) prep(p resnet.Prep) (resnet.Prep, error) {
+	if r.crop != 0 {
+		p.Crop = r.crop
+		p.Resize = max(p.Resize, p.Crop)
+	}
+	if r.resize != 0 {
+		p.Resize = r.resize
+	}
+	if p.Crop < 32 {
+		return p, fmt.Errorf("-crop: want 32 or more, got %d", p.Crop)
+	}
+	var err error
+	if p.Mean, err = triple("mean", r.mean, p.Mean); err != nil {
+		return p, err
+	}
+	if p.Std, err = triple("std", r.std, p.Std); err != nil {
+		return p, err
+	}
+	for i := range p.Mean {
+		if !(p.Mean[i] >= 0 && p.Mean[i] <= 1 && p.Std[i] > 1e-6 && p.Std[i] <= 1e6) {
+			return p, fmt.Errorf("-mean, -std: want means in 0…1 and positive deviations, got %v and %v; divide those of bytes by 255", p.Mean, p.Std)
+		}
+	}
+	return p, p.Check()
+}
+
+// classes reads the labels of n classes.
+func (r *recipe) classes(n int) ([]resnet.Class, error) {
+	file, err := os.Open(r.labels)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	classes, err := labels.Load(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.labels, err)
+	}
+	if len(classes) != n {
+		return nil, fmt.Errorf("%s: want %d labels, one for each output of the checkpoint, got %d", r.labels, n, len(classes))
+	}
+	return classes, nil
+}
+
+// fingerprint is the digest by which a model's source names its checkpoint.
+func fingerprint(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return "SHA-256 " + hex.EncodeToString(h.Sum(nil))[:16], nil
+}
+
+// madeFrom reports whether m was made from the checkpoint at path.
+func madeFrom(m *resnet.Model, path string) (bool, error) {
+	id, err := fingerprint(path)
+	return err == nil && strings.Contains(m.Source, id), err
+}
