@@ -49,6 +49,10 @@ func Entries() []Entry {
 		{"resnet101-v2", "resnet101", "resnet101-cd907fc2.pth", "cd907fc2", 170.530, bsd, 81.886, 95.780, 232, 224},
 		{"resnet152", "resnet152", "resnet152-394f9c45.pth", "394f9c45", 230.434, bsd, 78.312, 94.046, 256, 224},
 		{"resnet152-v2", "resnet152", "resnet152-f82ba261.pth", "f82ba261", 230.474, bsd, 82.284, 96.002, 232, 224},
+		{"wide_resnet50_2", "wide_resnet50_2", "wide_resnet50_2-95faca4d.pth", "95faca4d", 131.820, bsd, 78.468, 94.086, 256, 224},
+		{"wide_resnet50_2-v2", "wide_resnet50_2", "wide_resnet50_2-9ba9bcbe.pth", "9ba9bcbe", 263.124, bsd, 81.602, 95.758, 232, 224},
+		{"wide_resnet101_2", "wide_resnet101_2", "wide_resnet101_2-32ee1156.pth", "32ee1156", 242.896, bsd, 78.848, 94.284, 256, 224},
+		{"wide_resnet101_2-v2", "wide_resnet101_2", "wide_resnet101_2-d733dc28.pth", "d733dc28", 484.747, bsd, 82.510, 96.020, 232, 224},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,8 +23,15 @@ import (
 func TestEntries(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range Entries() {
-		if _, err := resnet.Lookup(e.Arch); err != nil {
+		cfg, err := resnet.Lookup(e.Arch)
+		if err != nil {
 			t.Errorf("%s: %v", e.Name, err)
+			continue
+		}
+		// Parameters in float32, or float16, and a little more.
+		each := e.MiB * (1 << 20) / float64(cfg.Summary(1000, 224).Params)
+		if each /= math.Round(each/2) * 2; each < 1 || each > 1.02 {
+			t.Errorf("%s: %v MiB are %.3f times its parameters", e.Name, e.MiB, each)
 		}
 		if want := e.Arch + "-" + e.SHA256 + ".pth"; e.File != want || len(e.SHA256) != 8 {
 			t.Errorf("%s: file %s, want %s", e.Name, e.File, want)
