@@ -48,9 +48,9 @@ func FitConfidence(logits [][]float32, classes []int, precision float64) Confide
 	}
 	c := Confidence{Temperature: float32(math.Exp((lo + hi) / 2))}
 	sure, right := answers(logits, classes, c.Temperature)
-	c.Error = calibrationError(sure, right)
+	c.Error = CalibrationError(sure, right)
 	plain, _ := answers(logits, classes, 1)
-	c.Before = calibrationError(plain, right)
+	c.Before = CalibrationError(plain, right)
 
 	order := make([]int, len(sure))
 	for i := range order {
@@ -104,8 +104,9 @@ func answers(logits [][]float32, classes []int, t float32) (sure []float64, righ
 	return sure, right
 }
 
-// calibrationError is the mean distance between what is promised and what is kept, over 15 bins of the promise.
-func calibrationError(sure []float64, right []bool) float64 {
+// CalibrationError is the expected calibration error over 15 bins (Guo et al., 2017): the mean distance between the
+// probabilities sure, of the best classes, and the fractions of them that are right.
+func CalibrationError(sure []float64, right []bool) float64 {
 	const n = 15
 	var promised, kept [n]float64
 	for i, p := range sure {

@@ -79,7 +79,7 @@ func eval(c *call) error {
 
 	bar := newProgress(c.stderr, "int8 ")
 	start := time.Now()
-	int8s, err := rankings(images, quantised(m), bar)
+	int8s, sure, err := rankings(images, quantised(m), m.Temperature, bar)
 	bar.clear()
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func eval(c *call) error {
 	e := evaluation{Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(), Int8: score(int8s, truth)}
 	if f != nil {
 		bar := newProgress(c.stderr, "float")
-		floats, err := rankings(images, func() (runner, func(), error) {
+		floats, _, err := rankings(images, func() (runner, func(), error) {
 			return func(im calibrate.Image) ([]float32, error) {
 				crop, err := im.Load(m.Prep)
 				if err != nil {
@@ -95,7 +95,7 @@ func eval(c *call) error {
 				}
 				return f.Forward(calibrate.Normalise(crop, m.Prep), m.Prep.Crop, nil), nil
 			}, func() {}, nil
-		}, bar)
+		}, m.Temperature, bar)
 		bar.clear()
 		if err != nil {
 			return err
@@ -123,6 +123,7 @@ func eval(c *call) error {
 		fmt.Fprintf(c.stdout, "float   top-1 %6.2f %%   top-5 %6.2f %%\n", 100*e.Float.Top1, 100*e.Float.Top5)
 		fmt.Fprintf(c.stdout, "same top-1 label: %.2f %%\n", 100**e.Agreement)
 	}
+	confidence(c.stdout, int8s, sure, truth, m.Unsure)
 	worst(c.stdout, int8s, truth, m.Classes)
 	return nil
 }
@@ -222,11 +223,33 @@ func overAll(images []calibrate.Image, worker func() (run runner, done func(), e
 	return errors.Join(errs...)
 }
 
-// rankings returns the five best classes of each image.
-func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress) ([][5]int, error) {
-	best := make([][5]int, len(images))
-	err := overAll(images, worker, bar, func(i int, logits []float32) { best[i] = topFive(logits) })
-	return best, err
+// rankings returns the five best classes of each image, and the probability of the first at temperature t.
+func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), t float32, bar *progress) (best [][5]int, sure []float64, err error) {
+	best, sure = make([][5]int, len(images)), make([]float64, len(images))
+	err = overAll(images, worker, bar, func(i int, logits []float32) {
+		p := make([]float64, len(logits))
+		resnet.Softmax(p, logits, t)
+		best[i] = topFive(logits)
+		sure[i] = p[best[i][0]]
+	})
+	return best, sure, err
+}
+
+// confidence prints how far the probabilities can be trusted, and what is given as sure.
+func confidence(w io.Writer, best [][5]int, sure []float64, truth []int, unsure float32) {
+	right := make([]bool, len(truth))
+	var above, hits float64
+	for i := range truth {
+		right[i] = best[i][0] == truth[i]
+		if sure[i] < float64(unsure) {
+			continue
+		}
+		if above++; right[i] {
+			hits++
+		}
+	}
+	fmt.Fprintf(w, "expected calibration error %.1f %%; sure (from %.2f) of %.1f %% of the images, right in %.1f %% of those\n",
+		100*calibrate.CalibrationError(sure, right), unsure, 100*above/float64(len(truth)), 100*hits/max(1, above))
 }
 
 // topFive lists the classes of the five largest logits, of equal ones the lower first; −1 where there are fewer.

@@ -182,7 +182,7 @@ func TestConvert(t *testing.T) {
 	if !strings.HasPrefix(line, `{"images":4,`) || !strings.Contains(line, `"float":null,"agreement":null`) {
 		t.Errorf("eval without a checkpoint printed %s", line)
 	}
-	if text := must(t, "eval", "-model", model, images); !strings.HasPrefix(text, "6 images\nint8    top-1 ") {
+	if text := must(t, "eval", "-model", model, images); !strings.HasPrefix(text, "6 images\nint8    top-1 ") || !strings.Contains(text, "\nexpected calibration error ") {
 		t.Errorf("eval printed\n%s", text)
 	}
 
