@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -72,7 +73,7 @@ func eval(c *call) error {
 	if *n > 0 {
 		images = d.Sample(*n, 1)
 	}
-	truth, err := truths(images, m.Classes)
+	truth, err := truths(images, d.Images, m.Classes)
 	if err != nil {
 		return err
 	}
@@ -128,8 +129,9 @@ func eval(c *call) error {
 	return nil
 }
 
-// truths finds the class of each image by the name of its folder.
-func truths(images []calibrate.Image, classes []resnet.Class) ([]int, error) {
+// truths finds the class of each of images, which are some of all, by the name of its folder. Where nobody has named the classes and there is a folder
+// for each, they are in the order of the folders' names, as torchvision's ImageFolder numbers them.
+func truths(images, all []calibrate.Image, classes []resnet.Class) ([]int, error) {
 	byName := map[string]int{}
 	add := func(name string, i int) {
 		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
@@ -149,6 +151,13 @@ func truths(images []calibrate.Image, classes []resnet.Class) ([]int, error) {
 	for i := range classes { // a class without a label has its number
 		add(strconv.Itoa(i), i)
 	}
+	if names := folders(all); unnamed(classes) && len(names) == len(classes) {
+		if _, known := byName[names[0]]; !known { // not by number
+			for i, name := range names {
+				byName[name] = i
+			}
+		}
+	}
 	list := make([]int, len(images))
 	for k, im := range images {
 		i, ok := byName[strings.ToLower(im.Class)]
@@ -158,6 +167,29 @@ func truths(images []calibrate.Image, classes []resnet.Class) ([]int, error) {
 		list[k] = i
 	}
 	return list, nil
+}
+
+// folders lists the names of the images' folders, in lower case and in the order of the names as they are.
+func folders(images []calibrate.Image) []string {
+	var names []string
+	for _, im := range images {
+		names = append(names, im.Class)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for i, n := range names {
+		names[i] = strings.ToLower(n)
+	}
+	return names
+}
+
+func unnamed(classes []resnet.Class) bool {
+	for i, c := range classes {
+		if c.ID != "" || c.Label("en") != numbered(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.

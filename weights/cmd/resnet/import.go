@@ -80,7 +80,7 @@ func (v *conversion) convert(c *call, path string) error {
 		}
 		defer d.Close()
 		labelled = d.Sample(confidenceImages, 1)
-		if truth, err = truths(labelled, classes); err != nil {
+		if truth, err = truths(labelled, d.Images, classes); err != nil {
 			return fmt.Errorf("-confidence: %s: %w", v.confidence, err)
 		}
 	}

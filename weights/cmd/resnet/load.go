@@ -101,10 +101,13 @@ func classesFor(n int) []resnet.Class {
 	}
 	classes := make([]resnet.Class, n)
 	for i := range classes {
-		classes[i].Labels = map[string]string{"en": "class " + strconv.Itoa(i)}
+		classes[i].Labels = map[string]string{"en": numbered(i)}
 	}
 	return classes
 }
+
+// numbered is the label of a class of which nothing is known.
+func numbered(i int) string { return "class " + strconv.Itoa(i) }
 
 // open makes an executor: the emitted machine, or plain Go where that does not run.
 func open(p *engine.Program) (engine.Executor, error) {

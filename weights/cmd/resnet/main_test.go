@@ -489,3 +489,31 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+func TestTruths(t *testing.T) {
+	var images []calibrate.Image
+	for _, name := range []string{"n03", "n01", "n02", "n01"} {
+		images = append(images, calibrate.Image{Class: name})
+	}
+	named := []resnet.Class{{ID: "n02"}, {ID: "n03"}, {ID: "n01"}}
+	for _, c := range []struct {
+		images  []calibrate.Image
+		classes []resnet.Class
+		want    []int
+	}{
+		{images, named, []int{1, 2, 0, 2}},
+		{images, classesFor(3), []int{2, 0, 1, 0}},
+		{images[:2], classesFor(3), []int{2, 0}}, // of all, which tell the order
+		{images, classesFor(4), nil},
+		{[]calibrate.Image{{Class: "2"}, {Class: "0"}}, classesFor(3), []int{2, 0}},
+	} {
+		all := images
+		if c.images[0].Class == "2" {
+			all = c.images
+		}
+		got, err := truths(c.images, all, c.classes)
+		if (err != nil) != (c.want == nil) || !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v, %v, want %v", c.images, got, err, c.want)
+		}
+	}
+}
