@@ -10,7 +10,7 @@ their gradients, at the largest resolution, are a third of a step.
     train.py --data DIR --out ckpt.pth --init seed.pth --arch resnet18 --size 96 --last 128 --minutes 100 --lr 0.08
 
 --data holds train-*.zip and val.zip (folders named by WordNet id) and classes.tsv. The checkpoint is a torchvision
-state_dict of averaged (EMA) weights, with a sidecar .json that records the arguments and the accuracy measured.
+state_dict of averaged (EMA) weights in float16, with a sidecar .json that records the arguments and the accuracy measured.
 
 The photographs people drop on the page differ from 64-pixel crops: they are sharper, or blurred, cropped loosely,
 tinted, badly exposed. Each batch is therefore cropped, stretched, mirrored, blurred or sharpened, and changed in
@@ -107,7 +107,7 @@ def main():
         net.load_state_dict(live); net.train(); return hit / len(pick), hit5 / len(pick)
 
     def save(extra):
-        torch.save({k: v.detach().float().cpu().contiguous() if v.is_floating_point() else v.cpu() for k, v in ema.items()}, a.out)
+        torch.save({k: v.detach().half().cpu().contiguous() if v.is_floating_point() else v.cpu() for k, v in ema.items()}, a.out)
         json.dump(dict(vars(a), **extra), open(os.path.splitext(a.out)[0] + ".json", "w"), indent=1)
 
     start, total, seen, step, epoch = time.time(), a.minutes * 60, 0, 0, 0
