@@ -265,7 +265,7 @@ type stats struct {
 	scale map[string]float64    // "image" included
 	float []means               // by convolution: what it reads in the float network,
 	quant []means               // and in the quantised one; the last entry of both is the linear layer's
-	power []means               // mean squares of quant, one tap
+	power []means               // mean squares of float, clipped as in quant, one tap: small changes of a network change it little
 
 	features, logits [][]float32 // of the float network, by image
 }
@@ -327,7 +327,7 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 		}
 		step := s.scale[name]
 		round := func(v float32) float64 { return step * min(math.RoundToEven(float64(v)/step), 127) }
-		square := func(v float32) float64 { return round(v) * round(v) }
+		square := func(v float32) float64 { x := min(float64(v), 127*step); return x * x }
 		for i, w := range readers {
 			if w.in != name {
 				continue
