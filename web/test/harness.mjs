@@ -83,8 +83,8 @@ export const faults = {
       return classify(m);
     };` }) },
   noisy: { ...small, 'worker.js+': () => ({ body: `
-    const read = OffscreenCanvasRenderingContext2D.prototype.getImageData;
-    OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = read.apply(this, a); d.data[0] ^= 1; return d; };` }) },
+    const getImageData = OffscreenCanvasRenderingContext2D.prototype.getImageData;
+    OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = getImageData.apply(this, a); d.data[0] ^= 1; return d; };` }) },
   strict: { ...small, 'worker.js': (body) => ({ body, policy: csp.replace("'wasm-unsafe-eval'", '') }) },
   bare: { ...small, 'worker.js+': () => ({ body: 'delete self.WebAssembly;' }) },
 };
