@@ -1,10 +1,10 @@
-// Damaged model files, through the public interface: each is refused as such, or loads and classifies. 40 files; 1,000
+// Damaged model files, through the public interface: each is refused as such, or loads and classifies. 20 files; 1,000
 // with RESNET_LONG, which takes some minutes. The reader itself is fuzzed far longer in Go (weights.FuzzRead).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inBrowsers } from './harness.mjs';
 
-const count = process.env.RESNET_LONG ? 1000 : 40;
+const count = process.env.RESNET_LONG ? 1000 : 20;
 
 inBrowsers('model files', (w) => {
   test(`${count} damaged ones are refused or work`, async () => {
