@@ -249,6 +249,7 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
     if (this.#poster.hidden) return;
     const focused = this.shadowRoot.activeElement === this.#poster;
     this.#poster.hidden = true;
+    this.#status.textContent = ''; // the frame speaks for itself
     if (focused) this.#frame.focus();
   }
 

@@ -20,7 +20,8 @@ export function receive(take) {
     act(e);
   });
   addEventListener('dragstart', () => { own = true; });
-  addEventListener('dragend', () => { own = false; });
+  // What is dragged may be gone at the end, and then tells nothing; while something is dragged, the pointer is silent.
+  for (const type of ['dragend', 'pointermove']) addEventListener(type, () => { own = false; });
   on('dragenter', (e) => {
     if (++depth === 1) drag(e.dataTransfer.types.includes('Files'));
   });
