@@ -152,8 +152,10 @@ const protocolTimeout = 180_000; // a busy machine may stand still for a minute
 /** Starts a browser: Firefox with further preferences, Chromium with a profile. */
 export async function launch(browser, { prefs, profile } = {}) {
   if (browser === 'firefox') {
+    // WebDriver would keep the bodies of all responses for a client that may ask; with no room for them, puppeteer does without.
+    const bodies = { 'remote.network.maxTotalDataSize': 1 };
     return puppeteer.launch({ browser, protocolTimeout, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
-      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...prefs } });
+      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...bodies, ...prefs } });
   }
   return puppeteer.launch({ browser: 'chrome', userDataDir: profile, protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
