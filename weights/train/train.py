@@ -4,8 +4,8 @@
 The schedule follows the wall clock, not epochs: the learning rate reaches zero when --minutes are used up, however
 fast the machine is and however often the process was stopped and continued (SIGSTOP, SIGCONT). The input grows in
 steps, from --size up to --last, because small images teach most of what large ones do at a fraction of the cost.
-From --freeze-from on, the stem and layer1 keep their weights (not their batch statistics): they settle first, and
-their gradients, at the largest resolution, are a third of a step.
+From --freeze-from on, the stem and layer1 keep their weights and batch statistics: they settle first, and training them,
+at the largest resolution, is nearly half of a step.
 
     train.py --data DIR --out ckpt.pth --init seed.pth --arch resnet18 --size 96 --last 128 --minutes 100 --lr 0.08
 
@@ -122,6 +122,7 @@ def main():
             lr = a.lr * (t / 0.03 if t < 0.03 else 0.5 * (1 + math.cos(math.pi * (t - 0.03) / 0.97)))
             for g in opt.param_groups: g["lr"] = lr
             if t >= a.freeze_from:
+                for m in (net.bn1, net.layer1): m.eval()
                 for v in early: v.requires_grad_(False); v.grad = None
             j = perm[i:i + a.batch]; y = Y[j].to(dev)
             x = ((augment(X[j], size, dev, a.scale) - mean) / std).to(memory_format=torch.channels_last)
