@@ -4,7 +4,7 @@
 
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
-import { bar, download, drawCrop, drawHeat, drawing, load as element, middle, percent, pictureOf, receive } from './view.js';
+import { bar, download, drawCrop, drawHeat, drawing, heading, load as element, middle, percent, pictureOf, receive } from './view.js';
 
 const VERSION = 1; // of the messages, the same as in embed.js
 const MOST_BYTES = 64 << 20; // of one picture from the site
@@ -29,8 +29,9 @@ const running = new Set(); // promises of all that the classifier is asked
 
 // ---- What the site may choose: by name the default, what it must be, and whether it is
 
+const HERE = new URL('.', location.href).href;
 const OPTIONS = {
-  model: ['', `the address of a model file on ${location.origin}`, isHere],
+  model: ['', `the address of a .msgpack file below ${HERE}`, isHere],
   topK: [5, 'a whole number from 1 to 100', (x) => Number.isInteger(x) && x >= 1 && x <= 100],
   threshold: [0, 'a number from 0 to 1', (x) => typeof x === 'number' && x >= 0 && x <= 1],
   heatmap: [false, 'true or false', (x) => typeof x === 'boolean'],
@@ -43,10 +44,12 @@ const COLOURS = ['accent', 'accent-ink', 'card', 'ink', 'line', 'paper', 'soft']
 const defaults = Object.fromEntries(Object.entries(OPTIONS).map(([name, [value]]) => [name, value]));
 let options = defaults;
 
-// Models come from where this page lies: a site may not make its visitors fetch what it likes.
+// Models lie beside this page: a site may not make its visitors fetch what it likes, which goes with their cookies.
 function isHere(url) {
   try {
-    return typeof url === 'string' && url.length <= 2000 && new URL(url, location.href).origin === location.origin;
+    if (url === '') return true; // the default
+    const { href } = new URL(url, HERE);
+    return typeof url === 'string' && url.length <= 2000 && href.startsWith(HERE) && /^[^?#]*\.msgpack$/.test(href);
   } catch {
     return false;
   }
@@ -134,7 +137,7 @@ function hear(message) {
   if (!isObject(message)) return;
   const { op, id, image } = message;
   if (op === 'set') return set(message.options);
-  if (op === 'load') return classifier ?? restart();
+  if (op === 'load') return info ? tell('ready', info) : classifier ?? restart();
   if (!Number.isSafeInteger(id) || id < 1) return; // no way to answer
   if (op === 'cancel') return calls.get(id)?.abort();
   const refuse = (code, why) => tell('error', { code, message: `resnet: ${why}` }, id);
@@ -174,7 +177,7 @@ function load() {
     classifier = progress = null;
     showLoad();
     fail(error);
-    tell('error', plain(error));
+    tell('error', plain(error), 'load');
   });
   return made;
 }
@@ -366,7 +369,7 @@ function showAnswer() {
   $('answer').dataset.sure = sure;
   $('eyebrow').textContent = sure ? t.looksLike : t.unsure;
   $('eyebrow').hidden = !best;
-  $('best').textContent = best?.label ?? t.nothing;
+  $('best').textContent = best ? heading(best.label) : t.nothing;
   $('bars').replaceChildren(...predictions.map((p, i) => bar(p, i, options.lang)));
   $('bars').classList.add('fresh');
   if (drawn) drawCrop($('crop'), drawn, heatmap?.box ?? middle(drawn));

@@ -1,12 +1,13 @@
 // <resnet-classifier>: a button until it is pressed, then a frame of the embed.html that lies beside this script. Before that
 // nothing else is loaded. Pictures are classified inside the frame, on the visitor's device; the page around it learns the
-// answers and never sees a picture it did not give itself. EMBEDDING.md tells attributes, events, styles and policies.
+// answers and never sees a picture it did not give itself. README.md tells attributes, events, styles and policies.
 
 const VERSION = 1; // of the messages, the same as in embed-page.js
 const FRAME = new URL('embed.html', import.meta.url);
 const MOST_BYTES = 64 << 20; // of one picture
 const MOST_HEIGHT = 10_000; // CSS pixels
 const PATIENCE = 5000; // ms from the frame's load event to its first message, which it sends before that event
+const STALL = 60_000; // ms until that event
 const STYLES = ['accent', 'accent-ink', 'card', 'ink', 'line', 'paper', 'radius', 'soft'];
 const TEXTS = {
   en: ['What is in this picture?', 'Press to start. Pictures stay on your device.', 'Loading…', 'It could not be loaded. Press to try again.'],
@@ -80,11 +81,12 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
 
   attributeChangedCallback(name) {
     if (!this.#frame) this.#say(1);
-    if (this.#info && (name === 'model' || name === 'lang')) {
-      this.#info = null; // another classifier is made
-      this.#await();
-    }
     this.#set();
+    if (this.#info && (name === 'model' || name === 'lang')) {
+      this.#info = null; // until the frame says it again: another classifier is made, unless nothing has changed for it
+      this.#await();
+      this.#port.postMessage({ op: 'load' });
+    }
   }
 
   /** What createClassifier's classifier says of itself; null until ready. */
@@ -107,8 +109,9 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
   async load() {
     if (!this.isConnected) throw failure('closed', 'the element is in no document; append it first');
     this.#start();
+    if (this.#info) return this.#info;
     this.#port?.postMessage({ op: 'load' }); // again, if it failed before
-    return this.#info ?? this.#ready.promise;
+    return this.#ready.promise;
   }
 
   /** Classifies a Blob or an ArrayBuffer of an image file and shows it; resolves with what the event result has as detail. */
@@ -182,6 +185,7 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
       this.#fail(failure('embed-unreachable', `${FRAME} does not answer; check the connection, that this page allows it (frame-src ${FRAME.origin}; in a sandbox allow-same-origin) and that it allows this page`));
     };
     frame.addEventListener('load', () => setTimeout(unreachable, PATIENCE), { signal });
+    setTimeout(unreachable, STALL);
     // In Firefox a frame that the page's policy forbids has no load event.
     document.addEventListener('securitypolicyviolation', (e) => {
       if (e.blockedURI.startsWith(FRAME.origin) && e.effectiveDirective === 'frame-src' && e.disposition === 'enforce') unreachable();
@@ -235,7 +239,7 @@ export class ResnetClassifierElement extends (globalThis.HTMLElement ?? Object) 
         const error = failure(detail.code, detail.message.replace(/^resnet: /, ''));
         if (detail.code === 'embed-refused') return this.#fail(error);
         this.#settle(id)?.reject(error);
-        if (!this.#info) {
+        if (id === 'load') {
           this.#ready.reject(error);
           this.#await();
         }

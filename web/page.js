@@ -2,7 +2,7 @@
 
 import { createClassifier } from './resnet.js';
 import { strings } from './strings.js';
-import { bar, download, drawCrop, drawHeat, drawing, load as element, make, middle, percent, pictureOf, receive } from './view.js';
+import { bar, download, drawCrop, drawHeat, drawing, heading, load as element, make, middle, percent, pictureOf, receive } from './view.js';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [
@@ -193,7 +193,7 @@ function showAnswer(fresh) {
   const best = predictions[0];
   $('answer').dataset.sure = sure;
   $('eyebrow').textContent = sure ? t.looksLike : t.unsure;
-  $('best').textContent = best.label;
+  $('best').textContent = heading(best.label);
   $('unsure-note').hidden = sure;
   $('bars').replaceChildren(...predictions.map((p, i) => bar(p, i, lang)));
   $('bars').classList.toggle('fresh', fresh);
@@ -202,6 +202,7 @@ function showAnswer(fresh) {
   $('facts').replaceChildren(
     ...fact(t.time, t.timeValue(ms)),
     ...fact(t.runs, t.runsValue(simd, info.threads)),
+    ...info.noise ? fact(t.noise[0], t.noise.slice(1)) : [],
     ...fact(t.model, t.modelValue(modelName(), info.classes.length, info.bytes)),
   );
   drawCrop($('crop'), drawn, heatmap.box);
@@ -384,7 +385,7 @@ function fillClasses() {
   const hits = info.classes.filter(({ id, label }) => words.every((w) => plain(label).includes(w) || id.includes(w)));
   const order = new Intl.Collator(lang);
   hits.sort((a, b) => order.compare(a.label, b.label));
-  $('class-list').replaceChildren(...hits.map(({ id, label }) => make('li', '', {}, make('span', '', {}, label), make('code', '', {}, id))));
+  $('class-list').replaceChildren(...hits.map(({ id, label }) => make('li', '', {}, make('span', '', {}, heading(label)), make('code', '', {}, id))));
   $('class-list').scrollTop = 0;
   $('classes-title').textContent = t.classesTitle(info.classes.length);
   $('found').textContent = t.found(hits.length, info.classes.length);

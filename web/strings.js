@@ -11,7 +11,7 @@ export const strings = {
     tagline: 'What is in this picture?',
     lead: 'Drop a photo and read the answer. The neural network runs inside this page, on your own device.',
     private1: 'No pixel leaves this page.',
-    private2: 'Nothing is uploaded: its security policy lets it reach no other site.',
+    private2: 'Pictures are neither uploaded nor kept.',
     fast1: 'Milliseconds per picture.',
     fast2: 'A ResNet in Go and integer SIMD, as WebAssembly.',
     offline1: 'Works offline.',
@@ -59,6 +59,7 @@ export const strings = {
     timeValue: (ms) => [`${ms.inference} ms`, ` network · ${ms.total} ms in all`],
     runs: 'Runs on',
     runsValue: (simd, threads) => [`${threads} ${threads === 1 ? 'thread' : 'threads'}`, { relaxed: ' · relaxed SIMD', fixed: ' · SIMD', none: ' · no SIMD' }[simd]],
+    noise: ['Pixels', 'altered', ' · this browser changes what a page reads of a picture, to hinder tracking; answers may differ a little'],
     model: 'Model',
     modelValue: (name, classes, bytes) => [name, ` · ${classes} classes · ${MB(bytes)} MB`],
 
@@ -97,7 +98,7 @@ export const strings = {
     tagline: '图里是什么？',
     lead: '放入一张照片，即刻得到答案。神经网络就在本页面内、在你自己的设备上运行。',
     private1: '像素不离开本页。',
-    private2: '不上传任何内容；安全策略不允许它连接任何其他网站。',
+    private2: '图片既不上传，也不保存。',
     fast1: '每张图只需几毫秒。',
     fast2: '用 Go 和整数 SIMD 写成的 ResNet，编译为 WebAssembly。',
     offline1: '离线可用。',
@@ -145,6 +146,7 @@ export const strings = {
     timeValue: (ms) => [`${ms.inference} 毫秒`, ` 推理 · 共 ${ms.total} 毫秒`],
     runs: '运行于',
     runsValue: (simd, threads) => [`${threads} 个线程`, { relaxed: ' · relaxed SIMD', fixed: ' · SIMD', none: ' · 无 SIMD' }[simd]],
+    noise: ['像素', '有改动', ' · 为防止跟踪，此浏览器会改动网页读到的像素，结果可能略有不同'],
     model: '模型',
     modelValue: (name, classes, bytes) => [name, ` · ${classes} 类 · ${MB(bytes)} MB`],
 

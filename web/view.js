@@ -101,11 +101,16 @@ export function percent(p, lang) {
   return new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(p);
 }
 
+/** A class's label as a heading has it: with a capital, but iPod as it is. */
+export function heading(label) {
+  return label.replace(/^\p{Ll}(?!\p{Lu})/u, (letter) => letter.toUpperCase());
+}
+
 /** A list item with a button that shows one prediction as a bar. */
 export function bar({ index, id, label, probability }, rank, lang) {
   const button = make('button', 'bar', { type: 'button', title: id });
   Object.assign(button.dataset, { index, id });
-  button.append(make('span', 'bar-label', {}, label), make('span', 'bar-value', {}, percent(probability, lang)), make('span', 'track', {}, make('span', 'fill')));
+  button.append(make('span', 'bar-label', {}, heading(label)), make('span', 'bar-value', {}, percent(probability, lang)), make('span', 'track', {}, make('span', 'fill')));
   button.style.setProperty('--p', probability);
   button.style.setProperty('--rank', rank);
   return make('li', '', {}, button);

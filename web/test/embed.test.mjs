@@ -93,7 +93,7 @@ inBrowsers('embed', (w) => {
     assert.ok(result.predictions[0].probability >= result.predictions[4].probability);
     assert.ok(result.heatmap.width > 0 && result.heatmap.box.width > 0);
     await frame.waitForSelector('body[data-state="result"]');
-    assert.equal(await frame.$eval('#best', (e) => e.textContent), result.predictions[0].label);
+    assert.equal((await frame.$eval('#best', (e) => e.textContent)).toLowerCase(), result.predictions[0].label.toLowerCase());
     assert.ok(await frame.$eval('#heat', (e) => e.classList.contains('on')), 'the attribute heatmap shows it');
 
     // The frame is as high as what it shows, at any width.
@@ -176,8 +176,22 @@ inBrowsers('embed', (w) => {
       const again = await failure(c.load());
       c.model = null;
       const info = await c.load();
-      return { missing, again, classes: info.classes.length, fine: (await c.classify(scene())).predictions.length, loaded };
+      const fine = (await c.classify(scene())).predictions.length;
+      // What changes nothing, or is refused, leaves the classifier as it is, and load() comes back.
+      const same = [];
+      for (const [name, value] of [['lang', 'en'], ['model', new URL(info.model).pathname.slice(1)], ['model', '/a/page'], ['model', 'a.msgpack?secret'], ['model', '//evil.example/a.msgpack']]) {
+        c.setAttribute(name, value);
+        same.push((await c.load()).classes.length, c.info !== null);
+      }
+      // What is wrong beside it does not make load() fail.
+      c.model = null;
+      const pending = c.load();
+      c.topK = 0;
+      same.push((await pending).classes.length);
+      c.topK = null;
+      return { missing, again, classes: info.classes.length, fine, same, loaded };
     });
+    assert.deepEqual(r.same, [...Array.from({ length: 5 }, () => [10, true]).flat(), 10]);
     assert.equal(r.missing.code, 'model-fetch');
     assert.match(r.missing.message, /none\.msgpack.*404/);
     assert.equal(r.again.code, 'model-fetch');
@@ -314,7 +328,7 @@ inBrowsers('embed', (w) => {
 inBrowsers('embed under the rules of others', (w) => {
   const f = fixture(w);
   const strict = (policy) => ({ 'Content-Security-Policy': `default-src 'none'; ${policy}` });
-  const guide = readFileSync(path.join(import.meta.dirname, '../EMBEDDING.md'), 'utf8');
+  const guide = readFileSync(path.join(import.meta.dirname, '../README.md'), 'utf8');
   const rows = Object.fromEntries([...guide.matchAll(/^\| ([^|]+) \| `([^`]*-src [^`]*)` \|$/gm)].map(([, way, policy]) => [way, policy]));
   const ours = (text) => text.replaceAll('https://resnet.example', f.site.origin);
 
