@@ -78,11 +78,8 @@ func Keep(classes []Class, allow, deny []string) ([]bool, error) {
 // find lists the classes that entry names.
 func find(classes []Class, entry string) []int {
 	entry = strings.TrimSpace(entry)
-	if i, err := strconv.Atoi(entry); err == nil {
-		if i >= 0 && i < len(classes) {
-			return []int{i}
-		}
-		return nil
+	if i, err := strconv.Atoi(entry); err == nil && i >= 0 && i < len(classes) {
+		return []int{i}
 	}
 	var found []int
 	for i, c := range classes {

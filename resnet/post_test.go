@@ -55,7 +55,7 @@ var animals = []Class{
 	{ID: "n02", Labels: map[string]string{"en": "crane"}},
 	{ID: "n03", Labels: map[string]string{"en": "Crane"}},
 	{ID: "", Labels: map[string]string{"en": "Ölvogel"}},
-	{ID: "n05"},
+	{ID: "n05", Labels: map[string]string{"en": "1984"}},
 }
 
 func TestKeep(t *testing.T) {
@@ -77,6 +77,7 @@ func TestKeep(t *testing.T) {
 		{[]string{"tab"}, nil, `allow: no class is "tab"`},
 		{[]string{""}, nil, `allow: no class is ""`},
 		{[]string{"5"}, nil, `allow: no class is "5"`},
+		{[]string{"1984"}, nil, "4"},
 		{nil, []string{"-1"}, `deny: no class is "-1"`},
 		{[]string{"0"}, []string{"dog"}, `deny: no class is "dog"`},
 	} {

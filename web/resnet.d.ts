@@ -83,7 +83,7 @@ export interface ClassifyOptions extends CallOptions {
   topK?: number;
   /** The least probability of a prediction, 0 to 1. Default: 0. */
   threshold?: number;
-  /** Only these classes: index, id or label. Probabilities remain those among all classes. */
+  /** Only these classes: index, id or label; all, if the list is empty. Probabilities remain those among all classes. */
   allow?: readonly (number | string)[] | null;
   /** Not these classes. */
   deny?: readonly (number | string)[] | null;

@@ -5,6 +5,7 @@
 const SIMD = ['auto', 'relaxed', 'fixed', 'none'];
 const GRACE = 2000; // ms that a worker may take to come back after a cancel
 const STALL = 30_000; // ms that a picture's download may stand still
+const SILENCE = 60_000; // ms until a worker's first message, of which its scripts take most
 
 // Pixels as the file has them: upright, no colour conversion, straight alpha.
 const BITMAP = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -67,6 +68,7 @@ class Classifier {
   #kernels = []; // the worker's further threads
   #request = null; // what the worker is busy with: { id, resolve, reject, onProgress }
   #serial = 0;
+  #heard; // ends the wait for the worker's first message
   #jobs = []; // calls that wait for their turn, the current one included
   #pumping = false;
   #closed = false;
@@ -154,6 +156,8 @@ class Classifier {
       this.#lose(worker, e.message || `${this.#parts.worker} could not be loaded`);
     };
     worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
+    const silence = setTimeout(() => this.#lose(worker, `${this.#parts.worker} and what it loads did not come within ${SILENCE / 1000} s`), SILENCE);
+    this.#heard = () => clearTimeout(silence);
     const { wasm } = this.#parts;
     this.#parts.module ??= compiled.get(wasm)?.deref();
     let opened;
@@ -236,6 +240,7 @@ class Classifier {
 
   #receive(worker, data) {
     if (worker !== this.#worker) return;
+    this.#heard();
     if (data?.crash) return this.#lose(worker, data.crash.message, data.crash.code);
     if (data?.kernels) return this.#startKernels(data.kernels);
     if (data?.kernel) return this.#kernels.find((k) => !k.busy && (k.busy = true))?.worker.postMessage(data.kernel);
@@ -286,6 +291,7 @@ class Classifier {
   #drop(worker) {
     if (worker !== this.#worker) return undefined;
     worker?.terminate();
+    this.#heard?.();
     for (const kernel of this.#kernels.splice(0)) kernel.worker.terminate();
     const request = this.#request;
     this.#worker = this.#request = null;
@@ -313,8 +319,8 @@ async function take(source, stop) {
       }
       return bitmap(source);
     case 'HTMLImageElement':
-      if (!source.complete) await source.decode().catch(() => {});
-      if (!source.naturalWidth) {
+      if (!source.complete) await Promise.race([source.decode().catch(() => {}), new Promise((r) => { setTimeout(r, STALL); })]);
+      if (!source.complete || !source.naturalWidth) {
         throw new ResnetError('image-decode', `resnet: the image element has no picture (src ${clip(source.currentSrc || source.src)}); wait for its load event, or check the address`);
       }
       return bitmap(source);

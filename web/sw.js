@@ -12,7 +12,7 @@ async function install() {
   if (manifest.version !== version) throw new Error(`want version ${version}, the server has ${manifest.version}; the next visit tries again`);
   const cache = await caches.open(shell);
   await cache.put(scope + 'manifest.json', response);
-  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.ts$|^(embed\.json|offline\.html|package\.json)$/.test(f));
+  const files = Object.keys(manifest.files).filter((f) => f !== manifest.model && f !== 'sw.js' && !/\.ts$|^(embed\.json|npm\.js|offline\.html|package\.json)$/.test(f));
   await Promise.all(files.map((f) => keep(cache, f, manifest.files[f].sha256)));
 }
 

@@ -26,12 +26,15 @@ onmessage = async ({ data: m }) => {
     const value = await ops[m.op](m);
     postMessage({ id: m.id, value }, value.transfer ?? []);
   } catch (e) {
-    const code = e.code?.length ? e.code : /memory|allocat/i.test(e.message) && e instanceof RangeError ? 'out-of-memory' : '';
+    const code = e.code?.length ? e.code : isOutOfMemory(e) ? 'out-of-memory' : '';
     // An error without a code is a trap or a bug: Go's state cannot be trusted after it.
-    if (code) postMessage({ id: m.id, error: { code, message: e.message } });
-    else crash(`${e.name}: ${e.message}`);
+    if (code) postMessage({ id: m.id, error: { code, message: e.message ?? `resnet: ${e}` } });
+    else crash(e.message ? `${e.name}: ${e.message}` : String(e));
   }
 };
+
+// Firefox throws a string.
+const isOutOfMemory = (e) => e === 'out of memory' || (e instanceof RangeError && /memory|allocat|array length/i.test(e.message));
 
 const ops = {
   async open(m) {
@@ -196,13 +199,14 @@ async function compile(bytes) {
 // the file is not what it should be. There is no digest on plain http: Go then compares the file's own checksum.
 async function loadModel(m, manifest) {
   if (m.model instanceof Blob) return own('', new Uint8Array(await m.model.arrayBuffer()));
-  if (typeof m.model === 'object') return own('', new Uint8Array(m.model));
+  if (typeof m.model === 'object') return own('', new Uint8Array(m.model.buffer ?? m.model, m.model.byteOffset, m.model.byteLength));
   let { model: name, entry } = m;
-  if (!name) {
+  if (!entry && m.manifest) {
     const { files, model } = await manifest;
-    if (!model) throw new Failure('model-fetch', `${m.manifest} names no model; is it beside resnet.js on the server? Or pass the model option`);
-    name = new URL(model, m.manifest).href;
-    entry = files[model];
+    name ??= model && new URL(model, m.manifest).href;
+    if (!name) throw new Failure('model-fetch', `${m.manifest} names no model; is it beside resnet.js on the server? Or pass the model option`);
+    const folder = new URL('.', m.manifest).href;
+    if (name.startsWith(folder)) entry = files[name.slice(folder.length)];
   }
   const progress = (loaded, total) => report(m.id, 'model', loaded, total);
   // Only what the manifest vouches for is kept: another file may change behind its address.
@@ -250,10 +254,10 @@ async function keep(name, bytes) {
   const cache = await openCache();
   try {
     if (!cache) return;
-    if (!await cache.match(name)) await cache.put(name, new Response(bytes));
-    for (const { url } of await cache.keys()) {
+    for (const { url } of await cache.keys()) { // first: there may be room for one only
       if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
     }
+    if (!await cache.match(name)) await cache.put(name, new Response(bytes));
   } catch { /* full */ }
 }
 
@@ -310,6 +314,7 @@ async function download(url, code, size, progress) {
       }, first, total, progress);
       return loaded === buffer.length ? buffer : buffer.slice(0, loaded);
     } catch (e) {
+      if (isOutOfMemory(e)) throw new Failure('out-of-memory', `no memory for ${url} after ${loaded} bytes: ${e.message ?? e}; close other pages, or use a smaller model`);
       if (tag && loaded > start) tries = 0;
       const refused = response ? !response.ok && response.status !== 416 : start === 0; // another try would be no use
       if (refused || tries === TRIES) {
