@@ -7,10 +7,11 @@ usage() {
   cat <<'END'
 ./build.sh                  build dist/ and print its sizes; needs nothing but Go 1.26, which Go 1.21 or later fetches
 ./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
-./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing and soaks
+./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing (FUZZTIME=60s a target) and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
-PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any)
+PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any; '': none but its own)
+CHROMIUM=FILE FIREFOX=FILE ./build.sh ...   test and measure with these browsers
 END
 }
 
@@ -51,7 +52,8 @@ install() {
 }
 
 test_tools() {
-  install go=golang node=nodejs npm=npm chromium=chromium firefox-esr=firefox-esr qemu-aarch64=qemu-user
+  install go=golang node=nodejs npm=npm ${CHROMIUM:-chromium}=chromium ${FIREFOX:-firefox-esr}=firefox-esr
+  install qemu-aarch64=qemu-user || echo "build.sh: going on without emulation of arm64; the engine is tested on this machine alone" >&2
   if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then
     echo "build.sh: the tests need Node 20.19 or later, $(command -v node) is $(node --version)" >&2
     return 1
@@ -82,8 +84,10 @@ test_go() {
   GOOS=js GOARCH=wasm go vet ./engine/... ./resnet/... ./weights ./wasm
   say "go test"
   go test ./...
-  say "go test of the engine as arm64"
-  GOARCH=arm64 CGO_ENABLED=0 go test -short -exec qemu-aarch64 ./engine/...
+  if command -v qemu-aarch64 >/dev/null; then
+    say "go test of the engine as arm64"
+    GOARCH=arm64 CGO_ENABLED=0 go test -short -exec qemu-aarch64 ./engine/...
+  fi
 }
 
 test_browsers() {
@@ -122,7 +126,7 @@ run_tests() {
 }
 
 bench() {
-  install go=golang node=nodejs npm=npm chromium=chromium
+  install go=golang node=nodejs npm=npm ${CHROMIUM:-chromium}=chromium
   export CHROMIUM=${CHROMIUM:-$(command -v chromium)}
   build
   npm_ci web/bench

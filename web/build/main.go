@@ -4,10 +4,11 @@
 //
 // It runs in the repository root and needs nothing but Go. Beside compressible files it puts .br and .gz; it writes
 // manifest.json (see [Manifest]), _headers and nginx.conf for hosts other than web/serve, and NOTICES.txt with the
-// licences of what is bundled. It fails when the runtime outgrows its budget.
+// licences of what is bundled, the model included. It fails when the runtime outgrows its budget.
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,6 +23,7 @@ import (
 	"slices"
 	"strings"
 
+	"resnet-web/weights"
 	"resnet-web/web/headers"
 )
 
@@ -88,7 +90,7 @@ func build(out, model string, rules headers.Rules) error {
 	if err := compile(next); err != nil {
 		return err
 	}
-	if err := notices(filepath.Join(next, "NOTICES.txt")); err != nil {
+	if err := notices(filepath.Join(next, "NOTICES.txt"), model); err != nil {
 		return err
 	}
 	if err := writeRules(next, rules); err != nil {
@@ -216,8 +218,13 @@ func goroot() (string, error) {
 	return strings.TrimSpace(string(root)), err
 }
 
-// notices collects the licences of Go and of the modules that resnet.wasm is linked from.
-func notices(to string) error {
+// notices collects the licences of Go, of the modules that resnet.wasm is linked from, and of the model, which has its own
+// inside.
+func notices(to, model string) error {
+	m, err := weights.ReadFile(model)
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command("go", "list", "-deps", "-f", `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}|{{.Dir}}{{end}}{{end}}`, "./wasm")
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	cmd.Stderr = os.Stderr
@@ -229,6 +236,7 @@ func notices(to string) error {
 	if err != nil {
 		return err
 	}
+	unknown := func(s string) string { return cmp.Or(s, "not recorded in the file") }
 	modules := strings.Split(strings.TrimSpace(string(list)), "\n")
 	slices.Sort(modules)
 	modules = append([]string{"The Go runtime and standard library|" + root}, slices.Compact(modules)...)
@@ -245,6 +253,7 @@ func notices(to string) error {
 		}
 		fmt.Fprintf(&b, "\n\n%s\n\n%s\n", name, strings.TrimSpace(text))
 	}
+	fmt.Fprintf(&b, "\n\nThe model %s\n\nSource: %s\nLicence: %s\n", filepath.Base(model), unknown(m.Source), unknown(m.Licence))
 	return os.WriteFile(to, []byte(b.String()), 0o644)
 }
 

@@ -56,6 +56,8 @@ func NewHandler(dir string) (*Handler, error) {
 	return &Handler{dir: dir, rules: rules, tags: map[string]tag{}}, nil
 }
 
+const copying = time.Minute // that copying a folder takes at most
+
 // encodings are the precompressed variants, the better one first.
 var encodings = []struct{ name, ext string }{{"br", ".br"}, {"gzip", ".gz"}}
 
@@ -86,8 +88,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		compressed = true
-		// An old .gz beside a newer file would be a wrong answer.
-		if suffix == "" && r.Header.Get("Range") == "" && accepts(r.Header.Get("Accept-Encoding"), e.name) && !packedInfo.ModTime().Before(info.ModTime()) {
+		// An old .gz beside a newer file would be a wrong answer. A copy of the folder may have been written in any order.
+		if suffix == "" && r.Header.Get("Range") == "" && accepts(r.Header.Get("Accept-Encoding"), e.name) && !packedInfo.ModTime().Add(copying).Before(info.ModTime()) {
 			file.Close()
 			file, info, suffix = packed, packedInfo, e.ext
 			w.Header().Set("Content-Encoding", e.name)

@@ -50,10 +50,11 @@ async function serve(headers) {
 
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const BROWSERS = {
-  chromium: { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS },
-  'chromium without AVX-VNNI': { executablePath: '/usr/bin/chromium', headless: true, args: [...FLAGS, '--js-flags=--no-enable-avx-vnni'] },
-  firefox: { browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true },
+  chromium: { executablePath: CHROMIUM, headless: true, args: FLAGS },
+  'chromium without AVX-VNNI': { executablePath: CHROMIUM, headless: true, args: [...FLAGS, '--js-flags=--no-enable-avx-vnni'] },
+  firefox: { browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', headless: true },
 };
 
 for (const [name, launch] of Object.entries(BROWSERS))

@@ -1,7 +1,7 @@
-// Package catalogue knows the checkpoints that torchvision publishes, fetches them and proves that they are the ones.
+// Package catalogue knows the checkpoints that torchvision publishes, fetches them and compares them with their hashes.
 //
-// Each file's name holds the first eight digits of its SHA-256, so a download is verified without trusting the way it
-// came. A broken download goes on where it stopped.
+// Each file's name holds the first eight digits of its SHA-256: enough to find damage and mistakes. Against forgery there
+// is https. A broken download goes on where it stopped.
 package catalogue
 
 import (

@@ -157,7 +157,7 @@ func entries() string {
 }
 
 func export(c *call) error {
-	format := c.String("format", "", "`format` to write: onnx")
+	format := c.String("format", "onnx", "`format` to write: onnx")
 	out := c.String("o", "", "`file` to write (default: the model's name with .onnx)")
 	if err := c.parse(1, 1); err != nil {
 		return err
