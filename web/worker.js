@@ -46,6 +46,7 @@ const ops = {
     const module = loadModule(m, manifest);
     module.catch(() => {});
     loadGo(m.exec);
+    postMessage({}); // a sign of life: all scripts are here
     await startGo(await module);
     // While the model is on its way:
     const kernels = m.kernel && {
@@ -201,12 +202,12 @@ async function loadModel(m, manifest) {
   if (m.model instanceof Blob) return own('', new Uint8Array(await m.model.arrayBuffer()));
   if (typeof m.model === 'object') return own('', new Uint8Array(m.model.buffer ?? m.model, m.model.byteOffset, m.model.byteLength));
   let { model: name, entry } = m;
-  if (!entry && m.manifest) {
+  if (!entry) {
     const { files, model } = await manifest;
     name ??= model && new URL(model, m.manifest).href;
     if (!name) throw new Failure('model-fetch', `${m.manifest} names no model; is it beside resnet.js on the server? Or pass the model option`);
-    const folder = new URL('.', m.manifest).href;
-    if (name.startsWith(folder)) entry = files[name.slice(folder.length)];
+    const folder = /^https?:/.test(m.manifest) ? new URL('.', m.manifest).href : undefined;
+    if (folder && name.startsWith(folder)) entry = files[name.slice(folder.length)];
   }
   const progress = (loaded, total) => report(m.id, 'model', loaded, total);
   // Only what the manifest vouches for is kept: another file may change behind its address.

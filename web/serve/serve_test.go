@@ -98,6 +98,16 @@ func TestNothingEscapes(t *testing.T) {
 		}
 	}
 	r := get(h, "GET", "/none", nil)
+	for name, want := range map[string]string{
+		"Permissions-Policy":           "camera=(self)",
+		"Referrer-Policy":              "no-referrer",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Embedder-Policy": "require-corp",
+	} {
+		if got := r.Header.Get(name); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: want %s, got %q", name, want, got)
+		}
+	}
 	if r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Content-Security-Policy") == "" {
 		t.Error("an error lacks the security headers")
 	}

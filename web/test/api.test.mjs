@@ -339,15 +339,19 @@ inBrowsers('api', (w) => {
       out.next = (await c.classify(scene)).predictions.length;
       out.embed = await failure(c.embed(scene, { signal: AbortSignal.abort() }));
       out.benchmark = await failure(c.benchmark({ signal: AbortSignal.abort() }));
+      const long = new AbortController();
+      setTimeout(() => long.abort(), 100);
+      out.benchmarking = await failure(c.benchmark({ runs: 10_000, signal: long.signal }));
+      out.later = (await c.classify(scene)).predictions.length;
       out.create = await failure(make({ signal: AbortSignal.abort() }));
       return out;
     });
-    for (const key of ['before', 'waiting', 'fetching', 'embed', 'benchmark', 'create']) {
+    for (const key of ['before', 'waiting', 'fetching', 'embed', 'benchmark', 'benchmarking', 'create']) {
       assert.equal(r[key].code, 'aborted', key);
       assert.equal(r[key].name, 'AbortError', key);
     }
     assert.match(r.running.code, /aborted|none/);
-    assert.ok(r.others && r.after === 5 && r.next === 5);
+    assert.ok(r.others && r.after === 5 && r.next === 5 && r.later === 5);
   });
 
   test('close ends what runs and refuses what comes', async () => {

@@ -9,7 +9,7 @@ at the largest resolution, is nearly half of a step.
 
     train.py --data DIR --out ckpt.pth --init seed.pth --arch resnet18 --size 96 --last 128 --minutes 100 --lr 0.08
 
---data holds train-*.zip and val.zip (folders named by WordNet id) and classes.tsv. The checkpoint is a torchvision
+--data is what tiny.py makes: train-*.zip and val.zip (folders named by WordNet id) and classes.tsv. The checkpoint is a torchvision
 state_dict of averaged (EMA) weights in float16, with a sidecar .json that records the arguments and the accuracy measured.
 
 The photographs people drop on the page differ from 64-pixel crops: they are sharper, or blurred, cropped loosely,
@@ -77,7 +77,7 @@ def main():
     p.add_argument("--threads", type=int, default=os.cpu_count()); a = p.parse_args()
     torch.set_num_threads(a.threads); torch.manual_seed(a.seed); np.random.seed(a.seed); random.seed(a.seed)
     dev = "cuda" if torch.cuda.is_available() else "cpu"
-    ids = {l.split("\t")[0]: i for i, l in enumerate(open(os.path.join(a.data, "classes.tsv")))}
+    ids = {l.split()[0]: i for i, l in enumerate(open(os.path.join(a.data, "classes.tsv")))}
     X, Y = cached("train", a.cache, lambda: load_zip(sorted(glob.glob(os.path.join(a.data, "train-*.zip"))), ids))
     XV, YV = cached("val", a.cache, lambda: load_zip([os.path.join(a.data, "val.zip")], ids))
     mean = torch.tensor(MEAN, device=dev).view(1, 3, 1, 1); std = torch.tensor(STD, device=dev).view(1, 3, 1, 1)
