@@ -474,7 +474,7 @@ func TestMistakes(t *testing.T) {
 		{"flags go before", 2, []string{"classify", odd, "-k", "3"}},
 		{"-pad: want append or split", 1, []string{"import", "-pad", "both", fixture}},
 		{"web page", 1, []string{"export", "-format", "onnx", page}},
-		{"want -format onnx", 1, []string{"export", cut}},
+		{"want -format onnx", 1, []string{"export", "-format", "png", cut}},
 		{"checkpoint", 1, []string{"import", page}},
 	} {
 		code, out, errs := try(c.args...)
