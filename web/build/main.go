@@ -23,8 +23,8 @@ import (
 	"slices"
 	"strings"
 
-	"resnet-web/weights"
 	"resnet-web/web/headers"
+	"resnet-web/weights"
 )
 
 // Manifest is what dist/manifest.json says: which model the page starts with, and the size and hash of every file, for
