@@ -52,7 +52,7 @@ install() {
 }
 
 test_tools() {
-  install go=golang node=nodejs npm=npm ${CHROMIUM:-chromium}=chromium ${FIREFOX:-firefox-esr}=firefox-esr
+  install go=golang node=nodejs npm=npm "${CHROMIUM:-chromium}=chromium" "${FIREFOX:-firefox-esr}=firefox-esr"
   install qemu-aarch64=qemu-user || echo "build.sh: going on without emulation of arm64; the engine is tested on this machine alone" >&2
   if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then
     echo "build.sh: the tests need Node 20.19 or later, $(command -v node) is $(node --version)" >&2
@@ -126,7 +126,7 @@ run_tests() {
 }
 
 bench() {
-  install go=golang node=nodejs npm=npm ${CHROMIUM:-chromium}=chromium
+  install go=golang node=nodejs npm=npm "${CHROMIUM:-chromium}=chromium"
   export CHROMIUM=${CHROMIUM:-$(command -v chromium)}
   build
   npm_ci web/bench

@@ -236,7 +236,6 @@ func notices(to, model string) error {
 	if err != nil {
 		return err
 	}
-	unknown := func(s string) string { return cmp.Or(s, "not recorded in the file") }
 	modules := strings.Split(strings.TrimSpace(string(list)), "\n")
 	slices.Sort(modules)
 	modules = append([]string{"The Go runtime and standard library|" + root}, slices.Compact(modules)...)
@@ -253,7 +252,8 @@ func notices(to, model string) error {
 		}
 		fmt.Fprintf(&b, "\n\n%s\n\n%s\n", name, strings.TrimSpace(text))
 	}
-	fmt.Fprintf(&b, "\n\nThe model %s\n\nSource: %s\nLicence: %s\n", filepath.Base(model), unknown(m.Source), unknown(m.Licence))
+	const unknown = "not recorded in the file"
+	fmt.Fprintf(&b, "\n\nThe model %s\n\nSource: %s\nLicence: %s\n", filepath.Base(model), cmp.Or(m.Source, unknown), cmp.Or(m.Licence, unknown))
 	return os.WriteFile(to, []byte(b.String()), 0o644)
 }
 

@@ -5,12 +5,13 @@ The schedule follows the wall clock, not epochs: the learning rate reaches zero 
 fast the machine is and however often the process was stopped and continued (SIGSTOP, SIGCONT). The input grows in
 steps, from --size up to --last, because small images teach most of what large ones do at a fraction of the cost.
 From --freeze-from on, the stem and layer1 keep their weights and batch statistics: they settle first, and training them,
-at the largest resolution, is nearly half of a step.
+at the largest resolution, is a third of a step.
 
     train.py --data DIR --out ckpt.pth --init seed.pth --arch resnet18 --size 96 --last 128 --minutes 100 --lr 0.08
 
---data is what tiny.py makes: train-*.zip and val.zip (folders named by WordNet id) and classes.tsv. The checkpoint is a torchvision
-state_dict of averaged (EMA) weights in float16, with a sidecar .json that records the arguments and the accuracy measured.
+--data is what tiny.py makes: train-*.zip and val.zip (folders named by WordNet id) and classes.tsv. The checkpoint is a
+torchvision state_dict of averaged (EMA) weights in float16, with a sidecar .json that records the arguments and the
+accuracy measured.
 
 The photographs people drop on the page differ from 64-pixel crops: they are sharper, or blurred, cropped loosely,
 tinted, badly exposed. Each batch is therefore cropped, stretched, mirrored, blurred or sharpened, and changed in
