@@ -1,27 +1,14 @@
 // How long a visitor waits: node start.mjs [COUNT] opens the page of dist/ from its own server and the offline file from the
 // disk, in a fresh Chromium and Firefox each time, and prints the milliseconds from the opening of the page until the
 // classifier is ready: median (min–max).
-import { execFileSync, spawn } from 'node:child_process';
-import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
+import { browsers, root, serve } from './serve.mjs';
 
-const root = path.resolve(import.meta.dirname, '../..');
 const count = Number(process.argv[2] ?? 5);
-
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'resnet-start-'));
-const command = path.join(folder, 'serve');
-execFileSync('go', ['build', '-o', command, './web/serve'], { cwd: root });
-const server = spawn(command, ['-dir', path.join(root, 'dist'), 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-const url = await new Promise((found) => server.stdout.on('data', (d) => { const m = /http:\S+/.exec(d); if (m) found(m[0]); }));
-
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const browsers = {
-  Chromium: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: flags },
-  Firefox: { browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', headless: true },
-};
+const { url, server } = await serve();
 
 // In the page, before anything else.
 function watch() {
@@ -67,5 +54,3 @@ for (const [name, launch] of Object.entries(browsers)) {
   console.log(`| ${name} | ${cell(first)} | ${cell(second)} | ${cell(offline)} |`);
 }
 server.kill();
-await new Promise((r) => server.on('exit', r));
-fs.rmSync(folder, { recursive: true });

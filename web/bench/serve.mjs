@@ -1,0 +1,30 @@
+// What start.mjs and jpeg.mjs share: the two browsers, and dist/ on its own server.
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+export const root = path.resolve(import.meta.dirname, '../..');
+
+export const browsers = {
+  Chromium: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] },
+  Firefox: { browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', headless: true },
+};
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'resnet-bench-'));
+process.on('exit', () => fs.rmSync(folder, { recursive: true }));
+
+/** Builds a command of this module, such as ./web/serve; returns its path. */
+export function command(name) {
+  const file = path.join(folder, path.basename(name));
+  execFileSync('go', ['build', '-o', file, name], { cwd: root });
+  return file;
+}
+
+/** Serves dist/ with web/serve; returns its address and the process. */
+export async function serve() {
+  const server = spawn(command('./web/serve'), ['-dir', path.join(root, 'dist'), 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const url = await new Promise((found) => server.stdout.on('data', (d) => { const m = /http:\S+/.exec(d); if (m) found(m[0]); }));
+  return { url, server };
+}
