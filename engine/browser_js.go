@@ -22,7 +22,7 @@ type BrowserOptions struct {
 	SIMD    SIMD
 	Threads int // wanted; 1 without cross-origin isolation
 
-	// Spawn sends { module, memory } to a Worker that runs web/kernel.js, another one each time. It is called Threads−1
+	// Spawn sends { module, memory } to a Worker that runs web/worker/kernel.ts, another one each time. It is called Threads−1
 	// times and may return before the Worker runs. Lost, if not nil, counts those that never will.
 	Spawn func(module, memory js.Value)
 	Lost  func() int

@@ -1,6 +1,6 @@
 //go:build js
 
-// Command wasm is the classifier of web/worker.js: it sets the global object resnet, whose functions the worker calls.
+// Command wasm is the classifier of web/worker: it sets the global object resnet, whose functions the worker calls.
 //
 //	prepare(settings)                                    chooses SIMD and threads; takes some 30 ms where both SIMDs are there
 //	open(bytes, verified, lang)                          loads a model; a Promise. Verified: the caller compares its checksum

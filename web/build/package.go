@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// packageVersion is that of the npm package, by semantic versioning of the interface in resnet.d.ts.
+// packageVersion is that of the npm package, by semantic versioning of the interface in web/types/resnet.d.ts.
 const packageVersion = "0.1.0"
 
 // entryFile is what an importer of the npm package gets.

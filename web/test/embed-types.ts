@@ -1,5 +1,5 @@
 // Checked by tsc, never run: <resnet-classifier> as a page uses it.
-import { ResnetClassifierElement } from '../embed.js';
+import type { ResnetClassifierElement } from '../types/embed.d.ts';
 
 export async function accepted(blob: Blob, signal: AbortSignal) {
   const c = document.createElement('resnet-classifier');

@@ -33,7 +33,7 @@ onmessage = async ({ data: args }) => {
 const FILES = {
   '/': ['text/html', () => '<!doctype html><title>engine</title>'],
   '/worker.js': ['text/javascript', () => WORKER],
-  '/kernel.js': ['text/javascript', () => fs.readFileSync(path.join(root, 'web/kernel.js'))],
+  '/kernel.js': ['text/javascript', () => fs.readFileSync(path.join(process.env.DIST ?? path.join(root, 'dist'), 'kernel.js'))],
   '/wasm_exec.js': ['text/javascript', () => fs.readFileSync(path.join(goroot, 'lib/wasm/wasm_exec.js'))],
   '/engine.wasm': ['application/wasm', () => fs.readFileSync(path.join(dir, 'engine.wasm'))],
 };

@@ -70,18 +70,20 @@ export const faults = {
   'no-wasm': { ...small, 'resnet.wasm': () => ({ body: '', status: 404 }) },
   'no-worker': { ...small, 'worker.js': () => ({ body: '', status: 404 }) },
   'no-exec': { ...small, 'wasm_exec.js': () => ({ body: '', status: 404 }) },
-  // Workers in which some calls go wrong, chosen by topK.
+  // Workers in which some calls go wrong, chosen by topK: their Go program is another than the worker takes it for.
   wild: { ...small, 'worker.js+': () => ({ body: `
-    const classify = ops.classify;
-    ops.classify = async (m) => {
-      if (m.topK === 100) for (;;);                                        // never comes back
-      if (m.topK === 101) unwrap(go.write(null));                          // a panic in Go
-      if (m.topK === 102) throw new WebAssembly.RuntimeError('unreachable');
-      if (m.topK === 103) throw new RangeError('Array buffer allocation failed');
-      if (m.topK === 104) setTimeout(() => { throw new Error('stray'); });
-      if (m.topK === 105) { const end = performance.now() + 500; while (performance.now() < end); }
-      return classify(m);
-    };` }) },
+    let program;
+    Object.defineProperty(self, 'resnet', { get: () => program, set(go) {
+      program = { ...go, choose(topK, ...rest) {
+        if (topK === 100) for (;;);                                        // never comes back
+        if (topK === 101) return go.write(null);                           // a panic in Go
+        if (topK === 102) throw new WebAssembly.RuntimeError('unreachable');
+        if (topK === 103) throw new RangeError('Array buffer allocation failed');
+        if (topK === 104) setTimeout(() => { throw new Error('stray'); });
+        if (topK === 105) { const end = performance.now() + 500; while (performance.now() < end); }
+        return go.choose(topK, ...rest);
+      } };
+    } });` }) },
   noisy: { ...small, 'worker.js+': () => ({ body: `
     const getImageData = OffscreenCanvasRenderingContext2D.prototype.getImageData;
     OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = getImageData.apply(this, a); d.data[0] ^= 1; return d; };` }) },

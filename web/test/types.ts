@@ -1,6 +1,8 @@
 // Checked by tsc, never run: what the API accepts and gives, and what it refuses.
-import { createClassifier, createClassifierFrom, ResnetError } from '../resnet.js';
-import type { Classifier, ErrorCode, Progress, Result, Source } from '../resnet.js';
+import type * as api from '../types/resnet.d.ts';
+import type { Classifier, ErrorCode, Progress, Result, Source } from '../types/resnet.d.ts';
+
+declare const { createClassifier, createClassifierFrom, ResnetError }: typeof api;
 
 export async function accepted(file: File, image: HTMLImageElement, video: HTMLVideoElement, data: ImageData, signal: AbortSignal) {
   const c: Classifier = await createClassifier();

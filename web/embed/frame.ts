@@ -1,10 +1,11 @@
+// @ts-nocheck
 // The page in the frame of <resnet-classifier>: takes pictures from the visitor, and from the site around it, and tells what
 // they are. Whatever that site sends is checked here; it gets answers, never the visitor's pictures. In a plain iframe, or
 // opened by itself, it does the same for the visitor alone.
 
-import { createClassifier } from './resnet.js';
-import { strings } from './strings.js';
-import { bar, download, drawCrop, drawHeat, drawing, heading, load as element, middle, percent, pictureOf, receive } from './view.js';
+import { createClassifier } from '../api/resnet.ts';
+import { strings } from '../lib/strings.ts';
+import { bar, download, drawCrop, drawHeat, drawing, heading, load as element, middle, percent, pictureOf, receive } from '../page/view.ts';
 
 const VERSION = 1; // of the messages, the same as in embed.js
 const MOST_BYTES = 64 << 20; // of one picture from the site

@@ -1,8 +1,9 @@
+// @ts-nocheck
 // The page: takes pictures, shows answers. It computes nothing itself and knows the network only through resnet.js.
 
-import { createClassifier } from './resnet.js';
-import { strings } from './strings.js';
-import { bar, download, drawCrop, drawHeat, drawing, heading, load as element, make, middle, percent, pictureOf, receive } from './view.js';
+import { createClassifier } from '../api/resnet.ts';
+import { strings } from '../lib/strings.ts';
+import { bar, download, drawCrop, drawHeat, drawing, heading, load as element, make, middle, percent, pictureOf, receive } from './view.ts';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
 const SAMPLES = [

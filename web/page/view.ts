@@ -1,3 +1,4 @@
+// @ts-nocheck
 // What the page and the embedded frame share: how pictures come in, the bars, the crop and its heat map.
 
 export function make(tag, className, attributes = {}, ...children) {

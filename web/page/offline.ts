@@ -1,7 +1,7 @@
 // Stands in for resnet.js in the offline page: whatever that fetches lies in data blocks of the page itself. Addresses of
 // other files of dist/ are in globalThis.inlined.
 
-import { createClassifierFrom, ResnetError } from './resnet.js';
+import { createClassifierFrom, ResnetError } from '../api/resnet.ts';
 
 const text = (id) => document.getElementById(id).textContent;
 
