@@ -1,17 +1,31 @@
 // The public interface: createClassifier. This module takes pictures from the page and queues calls; one worker decodes
 // and computes. It has no dependencies, asks for no special headers, and may be imported from another origin.
-// Types and units are in resnet.d.ts.
+// What it exports is described in ../types/resnet.d.ts.
 
-const SIMD = ['auto', 'relaxed', 'fixed', 'none'];
+import { isBytes, isKind, kind } from '../lib/kind.ts';
+import { unknownOption } from '../lib/options.ts';
+import { patience } from '../lib/patience.ts';
+import { messageOf } from '../lib/thrown.ts';
+import type {
+  Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, ErrorCode, Info, Parts, Result,
+  Simd, Source,
+} from '../types/resnet.d.ts';
+import type {
+  Answer, Answers, FromWorker, KernelWork, Op, Picture, Pixels, Requests, Settings, ToWorker,
+} from './protocol.ts';
+
 const GRACE = 2000; // ms that a worker may take to come back after a cancel
-const STALL = 30_000; // ms that a picture's download may stand still
+const ELEMENT_STALL = 30_000; // ms that an image element's download may take
 const SILENCE = 60_000; // ms until a worker's first message, of which its scripts take most
 
 // Pixels as the file has them: upright, no colour conversion, straight alpha.
-const BITMAP = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+const BITMAP: ImageBitmapOptions = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
 
 export class ResnetError extends Error {
-  constructor(code, message, options) {
+  readonly code: ErrorCode;
+  override name: 'ResnetError' | 'AbortError';
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = code === 'aborted' ? 'AbortError' : 'ResnetError';
     this.code = code;
@@ -19,7 +33,7 @@ export class ResnetError extends Error {
 }
 
 /** Loads the runtime and a model and returns a classifier. */
-export async function createClassifier(options = {}) {
+export async function createClassifier(options: CreateOptions = {}): Promise<Classifier> {
   return createClassifierFrom({
     // Each URL is written out so that bundlers see it.
     worker: new URL('./worker.js', import.meta.url).href,
@@ -35,332 +49,428 @@ export async function createClassifier(options = {}) {
  * URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a model,
  * manifest names it.
  */
-export async function createClassifierFrom(parts, options = {}) {
-  check(options !== null && typeof options === 'object', 'options', 'an object', options);
+export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
+  checkOptions(parts, PARTS);
+  checkOptions(options, CREATE);
   const { model, threads = 'auto', simd = 'auto', lang = 'en', onProgress, signal } = options;
   check(threads === 'auto' || isCount(threads), 'threads', "'auto' or a whole number from 1", threads);
   check(SIMD.includes(simd), 'simd', SIMD.map((s) => `'${s}'`).join(', '), simd);
   check(typeof lang === 'string', 'lang', "a language such as 'en'", lang);
   check(onProgress == null || typeof onProgress === 'function', 'onProgress', 'a function', onProgress);
   checkSignal(signal);
-  parts = { ...parts };
-  if (model != null) {
-    const isBytes = kind(model) === 'ArrayBuffer' || ArrayBuffer.isView(model);
-    check(isBytes || typeof model === 'string' || kind(model) === 'URL', 'model', 'a URL or an ArrayBuffer', model);
-    try {
-      // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
-      parts.model = isBytes ? new Blob([model]) : absolute(model);
-    } catch (cause) {
-      throw new ResnetError('bad-option', `resnet: model: want a URL or bytes of its own, got ${isBytes ? kind(model) : clip(model)}: ${cause.message}`, { cause });
-    }
-  }
-  const classifier = new Classifier(parts, { threads, simd, lang });
-  await classifier._open(onProgress, signal);
-  return classifier;
+  return WorkerClassifier.open({ ...parts, ...modelPart(model) }, { threads, simd, lang }, onProgress, signal);
 }
 
-const compiled = new Map(); // by address, the runtime as a WeakRef to its WebAssembly.Module, for further classifiers
+const SIMD: readonly ('auto' | Simd)[] = ['auto', 'relaxed', 'fixed', 'none'];
 
-class Classifier {
-  #parts;
-  #settings;
-  #worker = null; // started by the first job that needs it
-  #kernels = []; // the worker's further threads
-  #request = null; // what the worker is busy with: { id, resolve, reject, onProgress }
+// The options of each call, by name.
+const PARTS = names<Parts>({ worker: 1, kernel: 1, exec: 1, wasm: 1, model: 1, manifest: 1 });
+const CREATE = names<CreateOptions>({ model: 1, threads: 1, simd: 1, lang: 1, onProgress: 1, signal: 1 });
+const CLASSIFY = names<ClassifyOptions>({ topK: 1, threshold: 1, allow: 1, deny: 1, heatmap: 1, signal: 1 });
+const EMBED = names<CallOptions>({ signal: 1 });
+const BENCHMARK = names<BenchmarkOptions>({ runs: 1, signal: 1 });
+
+function names<T>(all: Record<keyof T, 1>) {
+  return Object.keys(all);
+}
+
+// What the option model says, as the worker takes it.
+function modelPart(model: CreateOptions['model']) {
+  if (model == null) return {};
+  const bytes = isBytes(model);
+  check(bytes || typeof model === 'string' || isKind(model, 'URL'), 'model', 'a URL or an ArrayBuffer', model);
+  try {
+    // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
+    return { model: bytes ? new Blob([model]) : absolute(model) };
+  } catch (cause) {
+    const got = bytes ? kind(model) : clip(model);
+    throw new ResnetError('bad-option',
+      `resnet: model: want a URL or bytes of its own, got ${got}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** A request but for its id. */
+type Ask = { [K in Op]: { op: K } & Requests[K] }[Op];
+
+/** What the first request needs; a model may be an address here. */
+type WorkerParts = Omit<Requests['open'], keyof Settings> & { worker: string };
+
+// Runtimes by address, for further classifiers of the page.
+const compiled = new Map<string, WeakRef<WebAssembly.Module>>();
+
+/** A call that waits for its turn, or that the worker is busy with. */
+interface Call {
+  run: () => Promise<void>;
+  fail: (error: unknown) => void;
+  id?: number; // of its request
+}
+
+/** A request without an answer. */
+interface Pending {
+  settle: (answer: Answer) => void;
+  reject: (error: unknown) => void;
+  onProgress: CreateOptions['onProgress'];
+  timer?: ReturnType<typeof setTimeout>;
+}
+
+class WorkerClassifier implements Classifier {
+  #parts: WorkerParts;
+  #settings: Settings;
+  #worker: Worker | null = null; // started by the first call that needs it
+  #kernels: { worker: Worker; busy: boolean }[] = []; // the worker's further threads
+  #pending = new Map<number, Pending>(); // by id
   #serial = 0;
-  #heard; // ends the wait for the worker's first message
-  #jobs = []; // calls that wait for their turn, the current one included
+  #heard = () => {}; // ends the wait for the worker's first message
+  #calls: Call[] = []; // the current one included
   #pumping = false;
   #closed = false;
-  #info;
+  #info: Info | undefined; // there once the first worker is ready
 
-  constructor(parts, settings) {
+  private constructor(parts: WorkerParts, settings: Settings) {
     this.#parts = parts;
     this.#settings = settings;
   }
 
+  /** Makes a classifier with its worker. */
+  static async open(
+    parts: WorkerParts, settings: Settings, onProgress: CreateOptions['onProgress'], signal: CreateOptions['signal'],
+  ) {
+    if (signal?.aborted) throw aborted(signal);
+    const classifier = new WorkerClassifier(parts, settings);
+    const { promise, reject } = promised<never>();
+    const abort = () => signal && reject(aborted(signal));
+    signal?.addEventListener('abort', abort);
+    try {
+      await Promise.race([classifier.#start(onProgress), promise]);
+    } catch (error) {
+      classifier.close();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+    if (classifier.info.noise) {
+      console.warn('resnet: this browser changes the pixels that a page reads from a canvas, to hinder fingerprinting; '
+        + 'results may differ a little from those of other browsers');
+    }
+    return classifier;
+  }
+
   get info() {
+    if (!this.#info) throw closed(); // nobody has a classifier before that
     return this.#info;
   }
 
-  async classify(source, options = {}) {
+  async classify(source: Source, options: ClassifyOptions = {}): Promise<Result> {
     const start = performance.now();
-    check(options !== null && typeof options === 'object', 'options', 'an object', options);
+    checkOptions(options, CLASSIFY);
     const { topK = 5, threshold = 0, heatmap = false, signal } = options;
     const allow = options.allow ?? null;
     const deny = options.deny ?? null;
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
     check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
-    const classes = this.#info.classes;
+    const { classes } = this.info;
     check(typeof heatmap === 'boolean' || (Number.isInteger(heatmap) && heatmap >= 0 && heatmap < classes.length),
       'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
-    for (const [name, list] of [['allow', allow], ['deny', deny]]) {
-      check(list === null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
-        name, 'an array of class indices, ids or labels', list);
-    }
+    checkClasses('allow', allow);
+    checkClasses('deny', deny);
     checkSignal(signal);
-    const r = await this.#call({ op: 'classify', topK, threshold, allow, deny, heatmap }, source, signal);
-    const predictions = Array.from(r.indices, (index, i) => ({ ...classes[index], probability: r.probabilities[i] }));
-    const result = { predictions, sure: r.sure };
-    if (r.heatmap) result.heatmap = r.heatmap;
-    result.timings = { ...r.timings, total: performance.now() - start };
-    return result;
+    const r = await this.#call((stop) => take(source, stop), (picture) => this.#ask(
+      { op: 'classify', topK, threshold, allow, deny, heatmap, picture }, transferable(picture)), signal);
+    const predictions = r.indices.map((index, i) => ({ ...classes[index], probability: r.probabilities[i] }));
+    return {
+      predictions,
+      sure: r.sure,
+      ...(r.heatmap && { heatmap: r.heatmap }),
+      timings: { ...r.timings, total: performance.now() - start },
+    };
   }
 
-  async embed(source, options = {}) {
-    checkSignal(options?.signal);
-    return this.#call({ op: 'embed' }, source, options?.signal);
+  async embed(source: Source, options: CallOptions = {}) {
+    checkOptions(options, EMBED);
+    checkSignal(options.signal);
+    return this.#call((stop) => take(source, stop),
+      (picture) => this.#ask({ op: 'embed', picture }, transferable(picture)), options.signal);
   }
 
-  async benchmark(options = {}) {
-    const { runs = 10, signal } = options ?? {};
+  async benchmark(options: BenchmarkOptions = {}): Promise<Benchmark> {
+    checkOptions(options, BENCHMARK);
+    const { runs = 10, signal } = options;
     check(isCount(runs) && runs <= 10_000, 'runs', 'a whole number from 1 to 10,000', runs);
     checkSignal(signal);
-    return this.#call({ op: 'benchmark', runs }, null, signal);
+    return this.#call(async () => null, () => this.#ask({ op: 'benchmark', runs }), signal);
   }
 
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.#drop(this.#worker)?.reject(closed());
-    this.#parts = {};
-    for (const job of this.#jobs.splice(0)) job.fail(closed());
+    this.#drop(closed);
+    this.#parts = { worker: '', wasm: '' }; // so that their memory is free
+    for (const call of this.#calls.splice(0)) call.fail(closed());
   }
 
-  /** Starts the worker for createClassifier; not part of the interface. */
-  async _open(onProgress, signal) {
-    if (signal?.aborted) throw aborted(signal);
-    let abort;
-    try {
-      await Promise.race([
-        this.#start(onProgress),
-        new Promise((_, reject) => signal?.addEventListener('abort', abort = () => reject(aborted(signal)))),
-      ]);
-    } catch (error) {
-      this.close();
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
-    if (this.#info.noise) {
-      console.warn('resnet: this browser changes the pixels that a page reads from a canvas, to hinder fingerprinting; results may differ a little from those of other browsers');
-    }
-  }
-
-  async #start(onProgress) {
-    const worker = startWorker(this.#parts.worker);
+  async #start(onProgress?: CreateOptions['onProgress']) {
+    const parts = this.#parts;
+    const worker = startWorker(parts.worker);
     this.#worker = worker;
-    worker.onmessage = ({ data }) => this.#receive(worker, data);
+    worker.onmessage = ({ data }: MessageEvent<FromWorker | null>) => {
+      if (worker === this.#worker && data) this.#receive(worker, data);
+    };
     worker.onerror = (e) => {
       e.preventDefault();
-      this.#lose(worker, e.message || `${this.#parts.worker} could not be loaded`);
+      this.#lose(worker, e.message || `${parts.worker} could not be loaded`);
     };
     worker.onmessageerror = () => this.#lose(worker, 'a message could not be read');
-    const silence = setTimeout(() => this.#lose(worker, `${this.#parts.worker} and what it loads did not come within ${SILENCE / 1000} s`), SILENCE);
+    const silence = setTimeout(() => {
+      this.#lose(worker, `${parts.worker} and what it loads did not come within ${SILENCE / 1000} s`);
+    }, SILENCE);
     this.#heard = () => clearTimeout(silence);
-    const { wasm } = this.#parts;
-    this.#parts.module ??= compiled.get(wasm)?.deref();
+    const { wasm } = parts;
+    const address = typeof wasm === 'string' ? wasm : undefined;
+    if (address !== undefined) parts.module ??= compiled.get(address)?.deref();
     let opened;
     try {
-      opened = await this.#ask({ op: 'open', ...this.#parts, ...this.#settings }, [], onProgress);
+      opened = await this.#ask({ op: 'open', ...parts, ...this.#settings }, [], onProgress);
     } catch (error) {
-      this.#drop(worker);
+      if (worker === this.#worker) this.#drop(closed);
       throw error;
     }
-    const { info, module, model } = opened;
-    if (typeof wasm === 'string' && globalThis.WeakRef) compiled.set(wasm, new WeakRef(module));
+    if (address !== undefined && globalThis.WeakRef) compiled.set(address, new WeakRef(opened.module));
     // A worker started later gets the model's address and hash: it is in the cache, if there is one.
-    Object.assign(this.#parts, { module, manifest: '' }, model);
-    this.#info ??= deepFreeze(info);
+    Object.assign(parts, { module: opened.module, manifest: '' }, opened.address);
+    this.#info ??= deepFreeze(opened.info);
   }
 
   // Calls run one after another, in the order they were made. Pictures are taken at once, so that a video may play on.
-  #call(message, source, signal) {
+  #call<P extends Picture | null, T>(
+    takePicture: (stop: AbortController) => Promise<P>, send: (picture: P) => Promise<T>, signal: CallOptions['signal'],
+  ): Promise<T> {
     if (this.#closed) throw closed();
     if (signal?.aborted) throw aborted(signal);
-    const job = { message };
     const stop = new AbortController(); // ends the download of its picture
-    const result = new Promise((resolve, reject) => {
-      job.succeed = resolve;
-      job.fail = reject;
-    });
-    job.failed = result.then(() => {}, () => { job.over = true; });
-    job.picture = message.op === 'benchmark' ? Promise.resolve(null) : take(source, stop);
-    job.picture.catch(() => {}); // reported when its turn comes
+    const picture = takePicture(stop);
+    picture.catch(() => {}); // reported when its turn comes
+    const { promise, resolve, reject } = promised<T>();
+    let failed = false;
+    const settled = promise.then(() => {}, () => { failed = true; });
+    const call: Call = {
+      fail: reject,
+      run: async () => {
+        const taken = await Promise.race([picture.then((its) => ({ its })), settled]);
+        if (!failed && !this.#worker) await this.#start();
+        if (failed || !taken) return;
+        call.id = this.#serial + 1;
+        resolve(await send(taken.its));
+      },
+    };
     const abort = () => {
-      job.fail(aborted(signal));
-      if (job.id === undefined) this.#jobs = this.#jobs.filter((j) => j !== job);
-      else this.#cancel(job.id);
+      if (signal) reject(aborted(signal));
+      if (call.id === undefined) this.#calls = this.#calls.filter((c) => c !== call);
+      else this.#cancel(call.id);
     };
     signal?.addEventListener('abort', abort);
-    job.failed.then(() => {
+    settled.then(() => {
       signal?.removeEventListener('abort', abort);
       stop.abort();
-      job.picture.then((p) => p?.close?.(), () => {}); // a bitmap that was not handed over
+      picture.then((p) => isKind(p, 'ImageBitmap') && p.close(), () => {}); // one that was not handed over
     });
-    this.#jobs.push(job);
+    this.#calls.push(call);
     this.#pump();
-    return result;
+    return promise;
   }
 
   async #pump() {
     if (this.#pumping) return;
     this.#pumping = true;
-    while (this.#jobs.length > 0) {
-      const job = this.#jobs[0];
+    while (this.#calls.length > 0) {
+      const call = this.#calls[0];
       try {
-        const picture = await Promise.race([job.picture, job.failed]);
-        if (!job.over && !this.#worker) await this.#start();
-        if (!job.over) {
-          job.id = this.#serial + 1;
-          job.succeed(await this.#ask({ ...job.message, picture }, transferable(picture)));
-        }
+        await call.run();
       } catch (error) {
-        job.fail(error);
+        call.fail(error);
       }
-      if (this.#jobs[0] === job) this.#jobs.shift();
+      if (this.#calls[0] === call) this.#calls.shift();
     }
     this.#pumping = false;
   }
 
-  #ask(message, transfer, onProgress) {
-    if (this.#closed) throw closed();
+  #ask<K extends Op>(
+    request: Ask & { op: K }, transfer: Transferable[] = [], onProgress?: CreateOptions['onProgress'],
+  ): Promise<Answers[K]> {
+    if (this.#closed || !this.#worker) throw closed();
     const id = ++this.#serial;
-    return new Promise((resolve, reject) => {
-      this.#request = { id, resolve, reject, onProgress };
-      try {
-        this.#worker.postMessage({ ...message, id }, transfer);
-      } catch (cause) {
-        this.#request = null;
-        if (cause.name !== 'DataCloneError') throw cause;
-        throw tainted(cause);
-      }
-    });
+    const { promise, resolve, reject } = promised<Answers[K]>();
+    const settle = (answer: Answer) => {
+      if (isAnswer(answer, request.op)) resolve(answer.value);
+    };
+    this.#pending.set(id, { settle, reject, onProgress });
+    const plain: Ask = request;
+    try {
+      post(this.#worker, { ...plain, id }, transfer);
+    } catch (cause) {
+      this.#pending.delete(id);
+      if (!(cause instanceof DOMException && cause.name === 'DataCloneError')) throw cause;
+      throw tainted(cause);
+    }
+    return promise;
   }
 
-  #receive(worker, data) {
-    if (worker !== this.#worker) return;
+  #receive(worker: Worker, data: FromWorker) {
     this.#heard();
-    if (data?.crash) return this.#lose(worker, data.crash.message, data.crash.code);
-    if (data?.kernels) return this.#startKernels(data.kernels);
-    if (data?.kernel) return this.#kernels.find((k) => !k.busy && (k.busy = true))?.worker.postMessage(data.kernel);
-    const request = this.#request;
-    if (!request || data?.id !== request.id) return;
-    if (data.progress) {
+    switch (data.op) {
+      case 'alive':
+        return;
+      case 'crash':
+        return this.#lose(worker, data.message, data.code);
+      case 'kernels':
+        return this.#startKernels(worker, data.count);
+      case 'kernel':
+        return this.#employKernel(data.work);
+    }
+    const pending = this.#pending.get(data.id);
+    if (!pending) return;
+    if (data.op === 'progress') {
       try {
-        request.onProgress?.(data.progress);
+        pending.onProgress?.(data.progress);
       } catch (error) {
         reportError(error);
       }
       return;
     }
-    this.#request = null;
-    clearTimeout(request.timer);
-    if (data.error) request.reject(new ResnetError(data.error.code, data.error.message));
-    else request.resolve(data.value);
+    this.#pending.delete(data.id);
+    clearTimeout(pending.timer);
+    if (data.op === 'error') pending.reject(new ResnetError(data.error.code, data.error.message));
+    else pending.settle(data);
   }
 
-  #cancel(id) {
+  #cancel(id: number) {
     const worker = this.#worker;
-    if (this.#request?.id !== id) return;
-    worker.postMessage({ op: 'cancel', id });
-    this.#request.timer = setTimeout(() => this.#lose(worker, 'it did not come back after a cancel'), GRACE);
+    const pending = this.#pending.get(id);
+    if (!worker || !pending) return;
+    post(worker, { op: 'cancel', id });
+    pending.timer = setTimeout(() => this.#lose(worker, 'it did not come back after a cancel'), GRACE);
   }
 
   // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver listen
   // for workers, a worker that starts another often blocks for good. It waits on the same condition variable as the new
   // worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a thread less.
-  #startKernels(count) {
-    const owner = this.#worker;
-    const lost = (e) => {
-      e.preventDefault?.();
-      owner.postMessage({ op: 'kernel-lost' });
-    };
+  #startKernels(owner: Worker, count: number) {
+    const { kernel } = this.#parts;
     for (let i = 0; i < count; i++) {
       try {
-        const worker = startWorker(this.#parts.kernel);
-        worker.onerror = lost;
+        if (kernel === undefined) throw new TypeError('no kernel among the parts');
+        const worker = startWorker(kernel);
+        worker.onerror = (e) => {
+          e.preventDefault();
+          post(owner, { op: 'kernel-lost' });
+        };
         this.#kernels.push({ worker, busy: false });
-      } catch (error) {
-        lost(error);
+      } catch {
+        post(owner, { op: 'kernel-lost' });
       }
     }
   }
 
-  // Drops a worker, if it is still in use; the next job starts another. Returns what it was busy with.
-  #drop(worker) {
-    if (worker !== this.#worker) return undefined;
-    worker?.terminate();
-    this.#heard?.();
+  #employKernel(work: KernelWork) {
+    const kernel = this.#kernels.find((k) => !k.busy);
+    if (!kernel) return;
+    kernel.busy = true;
+    kernel.worker.postMessage(work);
+  }
+
+  // Ends the worker; the next call starts another. What it was busy with fails.
+  #drop(error: () => unknown) {
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#heard();
     for (const kernel of this.#kernels.splice(0)) kernel.worker.terminate();
-    const request = this.#request;
-    this.#worker = this.#request = null;
-    clearTimeout(request?.timer);
-    return request;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { timer, reject } of pending) {
+      clearTimeout(timer);
+      reject(error());
+    }
   }
 
-  #lose(worker, why, code = 'worker-crashed') {
-    this.#drop(worker)?.reject(new ResnetError(code, `resnet: the worker stopped: ${why}; the next call starts a new one`));
+  #lose(worker: Worker, why: string, code: ErrorCode = 'worker-crashed') {
+    if (worker !== this.#worker) return;
+    this.#drop(() => new ResnetError(code, `resnet: the worker stopped: ${why}; the next call starts a new one`));
   }
 }
 
-/** Turns a source into what a worker takes: a Blob, an ImageBitmap or { width, height, data }. */
-async function take(source, stop) {
-  switch (kind(source)) {
-    case 'String':
-    case 'URL':
-      return download(source, stop);
-    case 'Blob':
-    case 'File':
-      return source;
-    case 'ImageData':
-      if (kind(source.data) === 'Uint8ClampedArray' && source.colorSpace !== 'display-p3') {
-        return { width: source.width, height: source.height, data: source.data.slice() };
-      }
-      return bitmap(source);
-    case 'HTMLImageElement':
-      if (!source.complete) await Promise.race([source.decode().catch(() => {}), new Promise((r) => { setTimeout(r, STALL); })]);
-      if (!source.complete || !source.naturalWidth) {
-        throw new ResnetError('image-decode', `resnet: the image element has no picture (src ${clip(source.currentSrc || source.src)}); wait for its load event, or check the address`);
-      }
-      return bitmap(source);
-    case 'HTMLVideoElement':
-      if (source.readyState < 2) {
-        throw new ResnetError('image-decode', 'resnet: the video has no frame yet; wait for its loadeddata event');
-      }
-      return bitmap(source);
-    case 'HTMLCanvasElement':
-    case 'OffscreenCanvas':
-    case 'ImageBitmap':
-      if (!source.width || !source.height) {
-        throw new ResnetError('image-decode', `resnet: the ${kind(source)} is ${source.width}×${source.height}; it needs at least one pixel, and must not be closed`);
-      }
-      return bitmap(source);
-  }
-  throw new ResnetError('bad-option', `resnet: source: want a Blob, File, ImageBitmap, ImageData, image, video or canvas element, or a URL string; got ${kind(source)}`);
+const isAnswer = <K extends Op>(answer: Answer, op: K): answer is Answer & { value: Answers[K] } => answer.op === op;
+
+function post(worker: Worker, message: ToWorker, transfer: Transferable[] = []) {
+  worker.postMessage(message, transfer);
 }
 
-async function bitmap(source) {
+/** A promise with what settles it. */
+function promised<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((done, failed) => {
+    resolve = done;
+    reject = failed;
+  });
+  return { promise, resolve, reject };
+}
+
+/** Turns a source into what a worker takes. */
+async function take(source: Source, stop: AbortController): Promise<Picture> {
+  if (isKind(source, 'String', 'URL')) return download(source, stop);
+  if (isKind(source, 'Blob', 'File')) return source;
+  if (isKind(source, 'ImageData')) return pixels(source) ?? bitmap(source);
+  if (isKind(source, 'HTMLImageElement')) {
+    if (!source.complete) {
+      const stalled = new Promise((resolve) => { setTimeout(resolve, ELEMENT_STALL); });
+      await Promise.race([source.decode().catch(() => {}), stalled]);
+    }
+    if (!source.complete || !source.naturalWidth) {
+      throw new ResnetError('image-decode', 'resnet: the image element has no picture '
+        + `(src ${clip(source.currentSrc || source.src)}); wait for its load event, or check the address`);
+    }
+    return bitmap(source);
+  }
+  if (isKind(source, 'HTMLVideoElement')) {
+    if (source.readyState < 2) {
+      throw new ResnetError('image-decode', 'resnet: the video has no frame yet; wait for its loadeddata event');
+    }
+    return bitmap(source);
+  }
+  if (isKind(source, 'HTMLCanvasElement', 'OffscreenCanvas', 'ImageBitmap')) {
+    if (!source.width || !source.height) {
+      throw new ResnetError('image-decode', `resnet: the ${kind(source)} is ${source.width}×${source.height}; `
+        + 'it needs at least one pixel, and must not be closed');
+    }
+    return bitmap(source);
+  }
+  throw new ResnetError('bad-option', 'resnet: source: want a Blob, File, ImageBitmap, ImageData, image, video or canvas '
+    + `element, or a URL string; got ${kind(source)}`);
+}
+
+// A copy of the bytes of ImageData, unless its colours are to be converted.
+function pixels({ width, height, data, colorSpace }: ImageData): Pixels | null {
+  if (!isKind(data, 'Uint8ClampedArray') || colorSpace === 'display-p3') return null;
+  return { width, height, data: data.slice() };
+}
+
+async function bitmap(source: ImageBitmapSource) {
   try {
     return await createImageBitmap(source, BITMAP);
   } catch (cause) {
-    if (cause.name === 'SecurityError') throw tainted(cause);
-    throw new ResnetError('image-decode', `resnet: no picture could be taken from the ${kind(source)}: ${cause.message}`, { cause });
+    if (cause instanceof DOMException && cause.name === 'SecurityError') throw tainted(cause);
+    throw new ResnetError('image-decode',
+      `resnet: no picture could be taken from the ${kind(source)}: ${messageOf(cause)}`, { cause });
   }
 }
 
-async function download(url, stop) {
-  let timer;
-  const alive = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => stop.abort(new Error(`no byte came for ${STALL / 1000} s`)), STALL);
-  };
-  const advice = 'check the address; a picture on another site must allow this one (CORS)';
+async function download(url: string | URL, stop: AbortController) {
+  const { signal, alive, end } = patience(stop);
   try {
     url = absolute(url);
-    alive();
-    const response = await fetch(url, { signal: stop.signal });
-    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    const response = await fetch(url, { signal });
+    if (!response.ok || !response.body) {
+      throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    }
     const pieces = [];
     for (const reader = response.body.getReader(); ;) {
       const { done, value } = await reader.read();
@@ -369,48 +479,63 @@ async function download(url, stop) {
       alive();
     }
   } catch (cause) {
-    throw new ResnetError('image-fetch', `resnet: ${clip(url)}: ${cause.message}; ${advice}`, { cause });
+    throw new ResnetError('image-fetch', `resnet: ${clip(url)}: ${messageOf(cause)}; `
+      + 'check the address; a picture on another site must allow this one (CORS)', { cause });
   } finally {
-    clearTimeout(timer);
+    end();
   }
 }
 
 // A page may not start a worker from another origin's script by URL, but its own blob may import that script.
 // A blob is always the page's own, though on file: its origin has another name.
-function startWorker(url) {
+function startWorker(url: string) {
   try {
     if (/^blob:/.test(url) || new URL(url, base()).origin === globalThis.origin) return new Worker(url);
     const shim = URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(url)})`], { type: 'text/javascript' }));
     setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
     return new Worker(shim);
   } catch (cause) {
-    throw new ResnetError('worker-crashed', `resnet: this page may not start the worker ${url}: ${cause.message}`, { cause });
+    throw new ResnetError('worker-crashed', `resnet: this page may not start the worker ${url}: ${messageOf(cause)}`, { cause });
   }
 }
 
-const kind = (x) => Object.prototype.toString.call(x).slice(8, -1); // works for objects of other frames too
-const isCount = (x) => Number.isSafeInteger(x) && x >= 1;
+const isCount = (x: unknown) => typeof x === 'number' && Number.isSafeInteger(x) && x >= 1;
 const base = () => globalThis.document?.baseURI ?? location.href;
-const absolute = (url) => new URL(url, base()).href;
-const clip = (s) => (String(s).length > 200 ? `${String(s).slice(0, 200)}…` : String(s));
-const transferable = (p) => (p?.data ? [p.data.buffer] : kind(p) === 'ImageBitmap' ? [p] : []);
+const absolute = (url: string | URL) => new URL(url, base()).href;
+const clip = (s: unknown) => (String(s).length > 200 ? `${String(s).slice(0, 200)}…` : String(s));
 
-function check(ok, name, wanted, got) {
+function transferable(picture: Picture): Transferable[] {
+  if (isKind(picture, 'Blob', 'File')) return [];
+  return [isKind(picture, 'ImageBitmap') ? picture : picture.data.buffer];
+}
+
+function check(ok: boolean, name: string, wanted: string, got: unknown): asserts ok {
   if (ok) return;
   const shown = typeof got === 'string' ? `'${clip(got)}'` : typeof got === 'object' && got !== null ? kind(got) : String(got);
   throw new ResnetError('bad-option', `resnet: ${name}: want ${wanted}, got ${shown}`);
 }
 
-function checkSignal(signal) {
-  check(signal == null || kind(signal) === 'AbortSignal', 'signal', 'an AbortSignal', signal);
+function checkOptions(options: unknown, known: readonly string[]) {
+  check(options !== null && typeof options === 'object', 'options', 'an object', options);
+  const unknown = unknownOption(options, known);
+  if (unknown) throw new ResnetError('bad-option', `resnet: ${unknown}`);
 }
 
-function deepFreeze(x) {
+function checkClasses(name: string, list: unknown) {
+  check(list === null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
+    name, 'an array of class indices, ids or labels', list);
+}
+
+function checkSignal(signal: unknown) {
+  check(signal == null || isKind(signal, 'AbortSignal'), 'signal', 'an AbortSignal', signal);
+}
+
+function deepFreeze<T>(x: T): T {
   if (typeof x === 'object' && x !== null) Object.values(Object.freeze(x)).forEach(deepFreeze);
   return x;
 }
 
-function aborted(signal) {
+function aborted(signal: AbortSignal) {
   return new ResnetError('aborted', 'resnet: aborted by the caller', { cause: signal.reason });
 }
 
@@ -418,6 +543,7 @@ function closed() {
   return new ResnetError('closed', 'resnet: the classifier is closed; create another');
 }
 
-function tainted(cause) {
-  return new ResnetError('image-tainted', "resnet: the picture comes from another site that does not let this page read it; load it with crossorigin='anonymous' from a server that allows that (CORS), or pass the file itself", { cause });
+function tainted(cause: unknown) {
+  return new ResnetError('image-tainted', 'resnet: the picture comes from another site that does not let this page read it; '
+    + "load it with crossorigin='anonymous' from a server that allows that (CORS), or pass the file itself", { cause });
 }

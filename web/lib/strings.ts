@@ -1,3 +1,4 @@
+// @ts-nocheck
 // What the page says, by language. A function makes a text that has values in it.
 
 const kB = (n) => Math.round(n / 1000).toLocaleString('en');

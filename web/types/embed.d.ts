@@ -41,8 +41,37 @@ export interface ResnetClassifierEventMap extends Omit<HTMLElementEventMap, 'pro
   error: CustomEvent<Error & { code: string }>;
 }
 
+/** What JSX may write in <resnet-classifier>. */
+export interface ResnetClassifierAttributes {
+  model?: string;
+  'top-k'?: number | string;
+  threshold?: number | string;
+  heatmap?: boolean;
+  lang?: string;
+  theme?: 'auto' | 'light' | 'dark';
+  id?: string;
+  class?: string;
+  className?: string;
+  style?: unknown;
+  hidden?: boolean;
+  key?: unknown;
+  ref?: unknown;
+  children?: unknown;
+}
+
+/**
+ * The element for JSX. Where that looks for elements in a module instead of a global namespace, as in React 19:
+ * declare module 'react' { namespace JSX { interface IntrinsicElements extends ResnetClassifierElements {} } }
+ */
+export interface ResnetClassifierElements {
+  'resnet-classifier': ResnetClassifierAttributes;
+}
+
 declare global {
   interface HTMLElementTagNameMap {
     'resnet-classifier': ResnetClassifierElement;
+  }
+  namespace JSX {
+    interface IntrinsicElements extends ResnetClassifierElements {}
   }
 }

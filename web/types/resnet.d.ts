@@ -172,8 +172,8 @@ export interface Parts {
   kernel?: string;
   /** Address of wasm_exec.js. */
   exec?: string;
-  wasm: string | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
-  model?: Blob | ArrayBuffer | ArrayBufferView;
+  wasm: string | BufferSource | WebAssembly.Module;
+  model?: Blob | BufferSource;
   /** Address of manifest.json, which names the model if neither parts nor options give one. */
   manifest?: string;
 }
