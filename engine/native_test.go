@@ -25,3 +25,19 @@ func TestNativeEqualsReference(t *testing.T) {
 		}
 	}
 }
+
+func TestNativeScales(t *testing.T) {
+	for _, p := range scalePrograms {
+		for _, threads := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%d/threads=%d", p.ImageSize(), threads), func(t *testing.T) {
+				e, err := NativeWith(p, NativeOptions{Threads: threads})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer e.Close()
+				scaleBoth(t, p, e)
+				refuse(t, p, e)
+			})
+		}
+	}
+}

@@ -22,7 +22,7 @@
 //	labels        map            language → array of str, one label per class, "" for none; languages in ascending order
 //	resize        int            pixels of the shorter side after scaling
 //	crop          int            side of the square cut out of its centre: the network's input
-//	filter        str            "linear"
+//	filter        str            "linear" (Pillow's bilinear), "bicubic"
 //	mean, std     bin            3 floats each, for R, G, B in 0…1
 //	scales        bin            per layer one float: the real value of one step of its 7-bit output; a projection's
 //	                             equals that of its block's last convolution
@@ -54,6 +54,7 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
+	"resnet-web/engine"
 	"resnet-web/resnet"
 )
 
@@ -181,7 +182,11 @@ func Write(w io.Writer, m *resnet.Model) error {
 	}
 	num("resize", m.Prep.Resize)
 	num("crop", m.Prep.Crop)
-	text("filter", m.Prep.Filter)
+	filter := m.Prep.Filter
+	if filter == engine.Bilinear.String() {
+		filter = bilinear
+	}
+	text("filter", filter)
 	floats("mean", m.Prep.Mean[:])
 	floats("std", m.Prep.Std[:])
 	scales := make([]float32, len(m.Convs))
@@ -574,7 +579,9 @@ func parse(w *window) (*resnet.Model, error) {
 	key("crop")
 	m.Prep.Crop = r.num(1, maxSide)
 	key("filter")
-	m.Prep.Filter = r.text()
+	if m.Prep.Filter = r.text(); m.Prep.Filter == bilinear {
+		m.Prep.Filter = engine.Bilinear.String()
+	}
 	key("mean")
 	copy(m.Prep.Mean[:], r.floats(3))
 	key("std")
@@ -789,12 +796,15 @@ func checkParameters(c resnet.Conv, m, b []float32) error {
 	return nil
 }
 
+// bilinear is the first filter's name in files of format 1, which had no other.
+const bilinear = "linear"
+
 func checkPrep(p resnet.Prep) error {
 	if p.Crop < 32 || p.Resize < p.Crop || p.Resize > maxSide {
 		return formatError("resize, crop: want 32 ≤ crop ≤ resize ≤ %d, got %d and %d", maxSide, p.Resize, p.Crop)
 	}
-	if p.Filter != "linear" {
-		return formatError("filter: want linear, got %.20q", p.Filter)
+	if p.Filter != engine.Bilinear.String() && p.Filter != engine.Bicubic.String() {
+		return formatError("filter: want %s or %s, got %.20q", bilinear, engine.Bicubic, p.Filter)
 	}
 	for i := range 3 {
 		if !(p.Mean[i] >= 0 && p.Mean[i] <= 1 && p.Std[i] > 1e-6 && p.Std[i] <= 1e6) {

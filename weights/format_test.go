@@ -31,7 +31,7 @@ func small() *resnet.Model {
 			{ID: "", Labels: map[string]string{"en": "a class without an id"}},
 			{ID: "n02099712"},
 		},
-		Prep:        resnet.Prep{Resize: 40, Crop: 32, Filter: "linear", Mean: [3]float32{.5, .4, .3}, Std: [3]float32{.2, .3, .4}},
+		Prep:        resnet.Prep{Resize: 40, Crop: 32, Filter: "bilinear", Mean: [3]float32{.5, .4, .3}, Std: [3]float32{.2, .3, .4}},
 		Temperature: 1.25, Unsure: 0.2, Source: "seeded numbers", Licence: "MIT",
 	}
 	rng := rand.New(rand.NewPCG(1, 2))

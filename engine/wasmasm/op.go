@@ -62,6 +62,7 @@ const (
 	V128Store       Op = simd | 11
 	v128Const       Op = simd | 12
 	I8x16Shuffle    Op = simd | 13
+	I8x16Swizzle    Op = simd | 14
 	I8x16Splat      Op = simd | 15
 	I32x4Splat      Op = simd | 17
 	F32x4Splat      Op = simd | 19
@@ -90,17 +91,23 @@ const (
 	I16x8ExtendHighI8x16S Op = simd | 136
 	I16x8ExtendLowI8x16U  Op = simd | 137
 	I16x8ExtendHighI8x16U Op = simd | 138
+	I16x8ShrU             Op = simd | 141
 	I16x8Add              Op = simd | 142
+	I16x8Sub              Op = simd | 145
+	I16x8Mul              Op = simd | 149
 	I16x8MaxS             Op = simd | 152
 
 	I32x4ExtendLowI16x8S  Op = simd | 167
 	I32x4ExtendHighI16x8S Op = simd | 168
 	I32x4ExtendLowI16x8U  Op = simd | 169
 	I32x4ExtendHighI16x8U Op = simd | 170
+	I32x4Shl              Op = simd | 171
+	I32x4ShrS             Op = simd | 172
 	I32x4Add              Op = simd | 174
 	I32x4Sub              Op = simd | 177
 	I32x4Mul              Op = simd | 181
 	I32x4DotI16x8S        Op = simd | 186
+	I64x2ShrU             Op = simd | 205
 
 	F32x4Add                Op = simd | 228
 	F32x4Sub                Op = simd | 229

@@ -38,6 +38,7 @@ func eval(c *call) error {
 	check := c.String("checkpoint", "", "measure this checkpoint `file` in float32 beside the model")
 	arch := c.String("arch", "", "architecture of the checkpoint (default: the model's)")
 	n := c.Int("n", 0, "use only so many images, of each class as many (default: all)")
+	simd := simd(c)
 	asJSON := c.Bool("json", false, `print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer`)
 	if err := c.parse(1, 1); err != nil {
 		return err
@@ -80,7 +81,7 @@ func eval(c *call) error {
 
 	bar := newProgress(c.stderr, "int8 ")
 	start := time.Now()
-	int8s, sure, err := rankings(images, quantised(m), m.Temperature, bar)
+	int8s, sure, err := rankings(images, quantised(m, *simd), m.Temperature, bar)
 	bar.clear()
 	if err != nil {
 		return err
@@ -209,7 +210,7 @@ func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Fl
 type runner func(calibrate.Image) ([]float32, error)
 
 // quantised makes runners of m.
-func quantised(m *resnet.Model) func() (run runner, done func(), err error) {
+func quantised(m *resnet.Model, open opener) func() (run runner, done func(), err error) {
 	return func() (runner, func(), error) {
 		cl, err := resnet.NewClassifier(m, open)
 		if err != nil {

@@ -159,7 +159,7 @@ const (
 func fit(c *call, m *resnet.Model, images []calibrate.Image, truth []int) error {
 	bar := newProgress(c.stderr, "fitting")
 	logits := make([][]float32, len(images))
-	err := overAll(images, quantised(m), bar, func(i int, l []float32) { logits[i] = slices.Clone(l) })
+	err := overAll(images, quantised(m, open), bar, func(i int, l []float32) { logits[i] = slices.Clone(l) })
 	bar.clear()
 	if err != nil {
 		return err

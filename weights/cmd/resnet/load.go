@@ -117,6 +117,26 @@ func open(p *engine.Program) (engine.Executor, error) {
 	return engine.Reference(p)
 }
 
+// opener makes executors as a flag -simd asks for.
+type opener func(*engine.Program) (engine.Executor, error)
+
+// simd defines the flag. What it returns is there after parse.
+func simd(c *call) *opener {
+	o := opener(open)
+	c.Func("simd", "auto, or `none` for plain Go instead of SIMD, many times slower (the same bytes)", func(s string) error {
+		switch s {
+		case "auto":
+			o = open
+		case "none":
+			o = engine.Reference
+		default:
+			return fmt.Errorf("want auto or none, got %q", s)
+		}
+		return nil
+	})
+	return &o
+}
+
 // progress draws a bar on w, if w is a terminal, while work that takes long is under way.
 type progress struct {
 	mu    sync.Mutex
