@@ -756,14 +756,12 @@ func check(m *resnet.Model) error {
 			return err
 		}
 	}
-	i := 1
-	for _, b := range net.Blocks {
-		i += len(b.Convs)
-		if b.HasProj() {
-			if m.Convs[i].Scale != m.Convs[i-1].Scale {
-				return formatError("%s: scale: want its block's %v, got %v", b.Proj.Name, m.Convs[i-1].Scale, m.Convs[i].Scale)
-			}
-			i++
+	for s := range net.Steps() {
+		if s.Kind != resnet.BlockShortcut || s.Conv == nil {
+			continue
+		}
+		if got, want := m.Convs[s.Conv.Index].Scale, m.Convs[s.Block.End().Index].Scale; got != want {
+			return formatError("%s: scale: want its block's %v, got %v", s.Conv.Name, want, got)
 		}
 	}
 	if n := net.Classes * net.Features; len(m.FC.W) != n || len(m.FC.Scale) != net.Classes || len(m.FC.B) != net.Classes {

@@ -231,32 +231,36 @@ func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), s
 	wg.Wait()
 }
 
-// wire names the activation that a convolution reads and the one whose scale its output has.
-type wire struct{ in, out string }
+// wire says what a convolution reads and writes.
+type wire struct {
+	in       string // the activation that it reads
+	out      string // the activation whose scale its output has: its own, the pooled one, or its block's
+	shortcut bool   // its output is not an activation itself: the block's sum takes it in
+}
 
-// wires lists them in the order of Network.Convs. "maxpool" has the scale of "conv1": the two commute.
+// wires lists them in the order of Network.Convs. "maxpool" stands for what it pools: both have one scale, as rounding and
+// the maximum commute.
 func wires(n resnet.Network) []wire {
-	list := []wire{{"image", n.Stem.Name}}
-	in := n.Stem.Name
-	if n.MaxPool {
-		list[0].out, in = "maxpool", "maxpool"
-	}
-	for _, b := range n.Blocks {
-		from := in
-		for i, c := range b.Convs {
-			to := c.Name
-			if i == len(b.Convs)-1 {
-				to = b.Name
-			}
-			list = append(list, wire{from, to})
-			from = to
+	list := make([]wire, len(n.Convs()))
+	var before *resnet.Conv
+	for s := range n.Steps() {
+		switch {
+		case s.Kind == resnet.StemPool:
+			list[before.Index].out = s.Out
+		case s.Conv == nil:
+		case s.Kind == resnet.BlockShortcut:
+			list[s.Conv.Index] = wire{s.In, s.Block.Name, true}
+		default:
+			list[s.Conv.Index] = wire{s.In, s.Out, false}
+			before = s.Conv
 		}
-		if b.HasProj() {
-			list = append(list, wire{in, b.Name})
-		}
-		in = b.Name
 	}
 	return list
+}
+
+// readers are the wires and, last, what the linear layer reads through the average.
+func readers(n resnet.Network) []wire {
+	return append(wires(n), wire{in: n.Blocks[len(n.Blocks)-1].Name})
 }
 
 // stats is what quantisation needs to know of the activations.
@@ -309,8 +313,7 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 		s.scale[name] = float64(float32(h.scale())) // as the file has it
 	}
 
-	last := f.Blocks[len(f.Blocks)-1].Name
-	readers := append(list, wire{in: last})
+	readers := readers(f.Network)
 	var float, quant, power [shards][]means
 	for i := range shards {
 		float[i], quant[i], power[i] = make([]means, len(readers)), make([]means, len(readers)), make([]means, len(readers))

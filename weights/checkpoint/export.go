@@ -118,49 +118,54 @@ func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
 		return name
 	}
 
-	at := 0
-	conv := func(x string) string {
+	conv := func(x string, at int) string {
 		c := f.Convs[at]
-		at++
 		k, s, p := int64(c.Kernel), int64(c.Stride), int64(c.Pad)
 		return node("Conv", c.Name, []string{x, constant(c.Name+".weight", c.W, c.Out, c.In, c.Kernel, c.Kernel), constant(c.Name+".bias", c.B, c.Out)},
 			ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p))
 	}
 	relu := func(x, name string) string { return node("Relu", name, []string{x}) }
+	// pad is a shortcut without parameters, whose 0/1 weights say the same: every second row and column, then zero channels.
+	pad := func(x string, b *resnet.Block) string {
+		before, s := int64(0), int64(b.Proj.Stride)
+		if b.Shortcut == resnet.PadSplit {
+			before = int64(b.Proj.Out-b.Proj.In) / 2
+		}
+		name := b.Proj.Name
+		x = node("Slice", name+".slice", []string{x, integers(name+".starts", 0, 0), integers(name+".ends", math.MaxInt64, math.MaxInt64),
+			integers(name+".axes", 2, 3), integers(name+".steps", s, s)})
+		return node("Pad", name, []string{x, integers(name+".pads", 0, before, 0, 0, 0, int64(b.Proj.Out-b.Proj.In)-before, 0, 0)})
+	}
 
-	x := relu(conv("input"), "conv1.relu")
-	if f.MaxPool {
-		x = node("MaxPool", "maxpool", []string{x}, ints("kernel_shape", 3, 3), ints("strides", 2, 2), ints("pads", 1, 1, 1, 1))
-	}
-	for _, b := range f.Blocks {
-		y := x
-		for i, c := range b.Convs {
-			if y = conv(y); i < len(b.Convs)-1 {
-				y = relu(y, c.Name+".relu")
+	x, skip := "input", ""
+	for s := range f.Steps() {
+		switch s.Kind {
+		case resnet.StemConv, resnet.BlockConv:
+			x = relu(conv(x, s.Conv.Index), s.Conv.Name+".relu")
+		case resnet.StemPool:
+			x = node("MaxPool", "maxpool", []string{x}, ints("kernel_shape", 3, 3), ints("strides", 2, 2), ints("pads", 1, 1, 1, 1))
+		case resnet.BlockShortcut:
+			switch s.Block.Shortcut {
+			case resnet.Identity:
+				skip = x
+			case resnet.Projection:
+				skip = conv(x, s.Conv.Index)
+			default:
+				skip = pad(x, s.Block)
 			}
-		}
-		switch b.Shortcut {
-		case resnet.NoShortcut:
-			x = relu(y, b.Name)
-			continue
-		case resnet.Projection:
-			x = conv(x)
-		case resnet.PadAppend, resnet.PadSplit:
-			at++ // its 0/1 weights say the same
-			before, s := int64(0), int64(b.Proj.Stride)
-			if b.Shortcut == resnet.PadSplit {
-				before = int64(b.Proj.Out-b.Proj.In) / 2
+		case resnet.BlockEnd:
+			x = conv(x, s.Conv.Index)
+			if s.Block.Shortcut != resnet.NoShortcut {
+				x = node("Add", s.Block.Name+".sum", []string{x, skip})
 			}
-			name := b.Proj.Name
-			x = node("Slice", name+".slice", []string{x, integers(name+".starts", 0, 0), integers(name+".ends", math.MaxInt64, math.MaxInt64),
-				integers(name+".axes", 2, 3), integers(name+".steps", s, s)})
-			x = node("Pad", name, []string{x, integers(name+".pads", 0, before, 0, 0, 0, int64(b.Proj.Out-b.Proj.In)-before, 0, 0)})
+			x = relu(x, s.Block.Name)
+		case resnet.HeadPool:
+			x = node("GlobalAveragePool", "avgpool", []string{x})
+			x = node("Flatten", "features", []string{x})
+		case resnet.HeadLinear:
+			node("Gemm", "logits", []string{x, constant("fc.weight", f.FCW, f.Classes, f.Features), constant("fc.bias", f.FCB, f.Classes)}, number("transB", 1))
 		}
-		x = relu(node("Add", b.Name+".sum", []string{y, x}), b.Name)
 	}
-	x = node("GlobalAveragePool", "avgpool", []string{x})
-	x = node("Flatten", "features", []string{x})
-	node("Gemm", "logits", []string{x, constant("fc.weight", f.FCW, f.Classes, f.Features), constant("fc.bias", f.FCB, f.Classes)}, number("transB", 1))
 
 	graph.text(2, f.Name)
 	for _, c := range constants {
