@@ -81,13 +81,9 @@ func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)
 		return nil, err
 	}
 	n := m.Network()
-	// The last feature map is the output of the last block's last convolution, which only a projection can follow.
-	last := len(m.Convs) - 1
-	if n.Blocks[len(n.Blocks)-1].HasProj() {
-		last--
-	}
+	end := n.Blocks[len(n.Blocks)-1].End() // whose output is the last feature map
 	return &Classifier{
-		model: m, program: p, run: run, scale: m.Convs[last].Scale,
+		model: m, program: p, run: run, scale: m.Convs[end.Index].Scale,
 		scratch:  make([]byte, max(p.Features.Bytes(), p.Logits.Bytes())),
 		features: make([]float32, n.Features), logits: make([]float32, n.Classes), probabilities: make([]float64, n.Classes),
 	}, nil

@@ -41,6 +41,7 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 		}
 		return q, s
 	}
+	m.Convs = make([]QuantConv, len(f.Convs))
 	add := func(c FloatConv, in, out float32) {
 		n := c.In * c.Kernel * c.Kernel
 		pad := make([]float32, engine.PadChannels(c.Out)-c.Out)
@@ -48,7 +49,7 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 		var all []int8
 		for o := range c.Out {
 			w, b := c.W[o*n:(o+1)*n], c.B[o]
-			if c.Name == f.Stem.Name { // the image's values are q/127
+			if c.Index == 0 { // the image's values are q/127
 				w = append([]float32(nil), w...)
 				for i := range w {
 					channel := i / (c.Kernel * c.Kernel)
@@ -61,27 +62,17 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 			q.M, q.B = append(q.M, s*in/out), append(q.B, b/out)
 		}
 		q.M, q.B = append(q.M, pad...), append(q.B, pad...)
-		q.W = engine.PackConv(all, c.Out, c.In, c.Kernel, c.Name == f.Stem.Name)
-		m.Convs = append(m.Convs, q)
+		q.W = engine.PackConv(all, c.Out, c.In, c.Kernel, c.Index == 0)
+		m.Convs[c.Index] = q
 	}
-	add(f.Convs[0], 1, scale[f.Stem.Name])
-	in, next := scale[f.Stem.Name], 1
-	for _, b := range f.Blocks {
-		x := in
-		for i, c := range b.Convs {
-			out := scale[c.Name]
-			if i == len(b.Convs)-1 {
-				out = scale[b.Name]
-			}
-			add(f.Convs[next], x, out)
-			next++
-			x = out
+	scale["image"], scale["maxpool"] = 1, scale["conv1"] // as the machine has them
+	for s := range f.Steps() {
+		switch {
+		case s.Kind == BlockShortcut && s.Conv != nil:
+			add(f.Convs[s.Conv.Index], scale[s.In], scale[s.Block.Name])
+		case s.Conv != nil:
+			add(f.Convs[s.Conv.Index], scale[s.In], scale[s.Out])
 		}
-		if b.HasProj() {
-			add(f.Convs[next], in, scale[b.Name])
-			next++
-		}
-		in = x
 	}
 	for i := range f.Classes {
 		q, s := row(f.FCW[i*f.Features : (i+1)*f.Features])

@@ -10,6 +10,26 @@ const (
 	atomic       = atomicPrefix << 16
 )
 
+// Instructions that a Func writes with their immediates.
+const (
+	opBlock        = 0x02
+	opLoop         = 0x03
+	opIf           = 0x04
+	opElse         = 0x05
+	opEnd          = 0x0b
+	opBr           = 0x0c
+	opBrIf         = 0x0d
+	opReturn       = 0x0f
+	opCall         = 0x10
+	opCallIndirect = 0x11
+	opLocalGet     = 0x20
+	opLocalSet     = 0x21
+	opLocalTee     = 0x22
+	opI32Const     = 0x41
+	opI64Const     = 0x42
+	opF32Const     = 0x43
+)
+
 // Scalar instructions.
 const (
 	Unreachable Op = 0x00
@@ -54,7 +74,7 @@ const (
 
 // SIMD instructions (128-bit, fixed width).
 const (
-	V128Load        Op = simd | 0
+	V128Load        Op = simd
 	V128Load8x8S    Op = simd | 1
 	V128Load8x8U    Op = simd | 2
 	V128Load16x4S   Op = simd | 3
@@ -121,7 +141,7 @@ const (
 
 // Atomic instructions (Threads proposal).
 const (
-	AtomicNotify    Op = atomic | 0x00
+	AtomicNotify    Op = atomic
 	AtomicWait32    Op = atomic | 0x01
 	AtomicFence     Op = atomic | 0x03
 	I32AtomicLoad   Op = atomic | 0x10

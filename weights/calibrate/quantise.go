@@ -95,7 +95,7 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 		}
 		taps := c.Kernel * c.Kernel
 		q := round(c.W, c.B, c.Out, c.In, taps, div, s.float[i].mean(), s.quant[i].mean(), s.power[i].mean())
-		out8 := (c.Out + 7) &^ 7
+		out8 := engine.PadChannels(c.Out)
 		conv := resnet.QuantConv{Name: c.Name, W: engine.PackConv(q.w, c.Out, c.In, c.Kernel, i == 0), M: make([]float32, out8), B: make([]float32, out8), Scale: float32(out)}
 		for o := range c.Out {
 			conv.M[o], conv.B[o] = float32(in*q.scale[o]/out), float32(q.bias[o]/out)
@@ -105,7 +105,7 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 		}
 		m.Convs = append(m.Convs, conv)
 		l := Layer{Name: c.Name, Weights: q.snr, Bias: q.shift / out}
-		if i == 0 || list[i].out != list[i-1].out { // not a shortcut, which has its block's scale
+		if !list[i].shortcut {
 			l.describe(s.hists[list[i].out], out)
 		}
 		r.Layers = append(r.Layers, l)

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"resnet-web/resnet"
@@ -116,37 +114,6 @@ func (v *conversion) convert(c *call, path string) error {
 	}
 	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", v.out, m.Name, len(m.Classes), prep.Crop, prep.Crop, size)
 	return nil
-}
-
-// loadImages prepares n images of a dataset, in parallel.
-func loadImages(path string, n int, prep resnet.Prep, bar *progress) ([]*image.RGBA, error) {
-	defer bar.clear()
-	d, err := calibrate.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	images := d.Sample(n, 1)
-	crops := make([]*image.RGBA, len(images))
-	errs := make([]error, len(images))
-	var wg sync.WaitGroup
-	var count atomic.Int64
-	slots := make(chan struct{}, 4) // pictures in full size at a time
-	for i, im := range images {
-		wg.Go(func() {
-			slots <- struct{}{}
-			crops[i], errs[i] = im.Load(prep)
-			<-slots
-			bar.set(int(count.Add(1)), len(images))
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return crops, nil
 }
 
 // confidenceImages are enough to fit two numbers to; sureness is how often a sure answer of a model shall be right.
