@@ -34,6 +34,7 @@ TRANSFORMS = {name: Compose([Resize(r['resize'], InterpolationMode(r['filter']))
 # An sRGB profile with the names of red and green exchanged: whoever applies it cannot fail to show it.
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 PROFILE = PROFILE.replace(b'rXYZ', b'?XYZ').replace(b'gXYZ', b'rXYZ').replace(b'?XYZ', b'gXYZ')
+PROFILE = PROFILE[:24] + struct.pack('>6H', 2000, 1, 1, 0, 0, 0) + PROFILE[36:]  # its date, which would be now
 
 
 def jpeg(quality=90, mode='RGB', **options):
@@ -171,10 +172,8 @@ def scene(w, h, seed):
     return Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8), 'RGB')
 
 
-def photograph(data, random):
-    """A photograph enlarged to a size between 65 and 800 a side, with the noise that enlarging takes from it."""
-    w = random.randint(65, 801)
-    h = int(np.clip(w * random.uniform(0.5, 2), 65, 800))
+def photograph(data, w, h, random):
+    """A photograph enlarged, with the noise that enlarging takes from it."""
     with Image.open(data) as image:
         large = np.array(image.convert('RGB').resize((w, h), Image.BICUBIC)).astype(np.int64)
     return Image.fromarray(np.clip(large + random.randint(-12, 13, large.shape), 0, 255).astype(np.uint8), 'RGB')
@@ -193,7 +192,10 @@ def scenes():
 
 
 def photographs(archive):
-    """Yields the same for 240 opaque photographs, 20 with alpha and 20 of the rest."""
+    """Yields the same for 240 opaque photographs, 20 with alpha and 20 of the rest.
+
+    Their sides are between 65 and 800 pixels; the first three are as large as a camera's.
+    """
     random = np.random.RandomState(1)
     with zipfile.ZipFile(archive) as files:
         names = sorted(n for n in files.namelist() if n.lower().endswith(('.jpg', '.jpeg')))
@@ -201,8 +203,12 @@ def photographs(archive):
             formats = [f for f in FORMATS[kind].items() if f[0] not in CJPEG or shutil.which('cjpeg')]
             for i in range(count):
                 name, save = formats[i % len(formats)]
+                w = random.randint(65, 801)
+                h = int(np.clip(w * random.uniform(0.5, 2), 65, 800))
+                if kind == 'opaque' and i < 3:
+                    w, h = [(4032, 3024), (3023, 4031), (6001, 1999)][i]
                 with files.open(names[random.randint(len(names))]) as data:
-                    yield f'{kind}-{i:03}-{name}', kind, save, photograph(data, random)
+                    yield f'{kind}-{i:03}-{name}', kind, save, photograph(data, w, h, random)
 
 
 def main():
