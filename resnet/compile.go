@@ -7,8 +7,8 @@ import (
 	"resnet-web/engine"
 )
 
-// Compile turns a model into an engine program for its crop size. The model's parameters must fit its wiring, as a
-// reader of model files has checked; they are referred to, not copied.
+// Compile turns a model into an engine program for its crop size. The model's parameters must fit its wiring, which a
+// reader of model files has checked. The program refers to them and copies none.
 //
 // # Notes
 //
@@ -90,7 +90,7 @@ func macs(c Conv, side int) int64 {
 	return int64(side) * int64(side) * int64(c.Out) * int64(c.In) * int64(c.Kernel) * int64(c.Kernel)
 }
 
-// border is the quantised mean colour, which stands outside the picture.
+// border is the quantised mean colour, with which the first convolution pads the picture.
 func border(mean [3]float32) (b [3]byte) {
 	for i, v := range mean {
 		b[i] = engine.Quantise7(byte(math.Round(255 * float64(min(max(v, 0), 1)))))

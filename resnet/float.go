@@ -28,7 +28,7 @@ type Float struct {
 	FCB   []float32   // Classes
 }
 
-// NewFloat allocates the parameters of n: zeros, but for the 0/1 weights of pad shortcuts, which are filled in.
+// NewFloat allocates the parameters of n. They are zero, except for the 0/1 weights of pad shortcuts.
 func NewFloat(n Network) *Float {
 	f := &Float{Network: n, FCW: make([]float32, n.Classes*n.Features), FCB: make([]float32, n.Classes)}
 	for _, c := range n.Convs() {
@@ -201,7 +201,7 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 	return logits
 }
 
-// floats keeps activation buffers between calls and panels those of convolutions.
+// floats keeps the buffers of activations between calls, and panels those of convolutions.
 var floats, panels sync.Pool
 
 func getFloats(n int) *[]float32 {
@@ -229,7 +229,7 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// maxPool is 3×3, stride 2, padding 1, over planes of n×n to planes of half×half. Inputs are not negative.
+// maxPool pools planes of n×n to planes of half×half: 3×3, stride 2, padding 1. Inputs are not negative.
 func maxPool(dst, src []float32, n, half int) {
 	for c := range len(dst) / (half * half) {
 		plane, out := src[c*n*n:(c+1)*n*n], dst[c*half*half:(c+1)*half*half]
@@ -250,7 +250,8 @@ func maxPool(dst, src []float32, n, half int) {
 // rows × tile is the register tile: outputs by pixels.
 const rows, tile = 4, 8
 
-// run convolves src, In planes of n×n, into dst, adds the bias and, unless nil, add, and applies the ReLU.
+// run convolves src, In planes of n×n, into dst. It adds the bias and, unless it is nil, add; then it applies the ReLU if
+// relu is set.
 //
 // Output pixels are taken in panels of 8: for each of the In·Kernel² weights of an output, the 8 inputs it meets.
 func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
@@ -275,7 +276,7 @@ func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 		var sums [rows][tile]float32
 		for o := 0; o < c.Out; o += rows {
 			for r := range w {
-				at := min(o+r, c.Out-1) * k // past the end the last output again
+				at := min(o+r, c.Out-1) * k // past the end the last output is computed again
 				w[r] = c.W[at : at+k]
 			}
 			for i := range mine {

@@ -85,7 +85,7 @@ func (c Config) Summary(classes, size int) Summary {
 	return s
 }
 
-// String is a table: a line for each layer, then the totals.
+// String is a table with one line per layer and the totals in the last.
 func (s Summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d classes, input 3×%d×%d\n\n", s.Architecture, s.Classes, s.Size, s.Size)

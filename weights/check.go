@@ -10,8 +10,8 @@ import (
 	"resnet-web/resnet"
 )
 
-// lookup is resnet.Lookup for the part of name before a "-": importers append widths that the table lacks, as in
-// resnet50-96-96, which are keys of their own here.
+// lookup looks up the part of name before a "-". Importers append the widths of a network that the table lacks, as in
+// resnet50-96-96; a model file has the widths under keys of their own, so they are not read from the name.
 func lookup(name string) (resnet.Config, error) {
 	base, _, _ := strings.Cut(name, "-")
 	c, err := resnet.Lookup(base[:min(len(base), 64)])
@@ -177,7 +177,7 @@ func checkWeights(layer string, w []int8) error {
 
 func finite(f float32) bool { return f-f == 0 }
 
-// textual also keeps NUL out, which separates labels on their way to a page.
+// textual reports whether a model file may hold s. NUL is refused because it separates labels on their way to a page.
 func textual(s string) bool {
 	return len(s) <= maxText && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }

@@ -33,7 +33,7 @@ var (
 	ErrIntegrity = errors.New("model file is damaged")
 )
 
-// fileError says what is wrong with a file; its message names no sentinel, errors.Is finds it.
+// fileError says what is wrong with a file. Its message does not repeat the sentinel, which errors.Is finds.
 type fileError struct {
 	kind error
 	text string

@@ -52,7 +52,7 @@ func ReadAt(file io.ReaderAt, size int) (*resnet.Model, error) {
 	return parse(w)
 }
 
-// sniff tells a model file of size bytes, or the beginning of one, from everything else by the first bytes of it.
+// sniff returns an error unless data, the beginning of a file of size bytes, is that of a model file.
 func sniff(data []byte, size int) error {
 	const mapLen = "\xde\x00\x15" // a map of fileKeys keys
 	head := mapLen + "\xa5magic\xb0" + magic
@@ -82,7 +82,7 @@ func parse(w *window) (*resnet.Model, error) {
 	m := &resnet.Model{Config: config}
 	r.field("ids")
 	classes := r.count()
-	// A class costs a row of the linear layer further on: no class is allocated that the file cannot hold.
+	// Each class needs a row of the linear layer further on, so no class is allocated that the file has no room for.
 	net := config.Network(classes)
 	m.Classes = make([]resnet.Class, r.fits(classes, net.Features+8))
 	for i := range m.Classes {

@@ -182,7 +182,7 @@ func (r *reader) floats(n int) []float32 {
 
 // window is a file and the part of it that is in memory.
 type window struct {
-	file  io.ReaderAt // nil if all of it is
+	file  io.ReaderAt // nil if all of the file is in memory
 	size  int
 	pos   int    // of the next byte
 	buf   []byte // the file's bytes from start
@@ -191,7 +191,7 @@ type window struct {
 	broken error // of file
 }
 
-// windowBytes is how much is read at once: a layer's parameters and the next one's name are mostly less.
+// windowBytes is how much is read at once. Mostly that holds a layer's parameters and the name of the next.
 const windowBytes = 16 << 10
 
 func (w *window) left() int { return w.size - w.pos }

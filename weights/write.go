@@ -18,7 +18,8 @@ import (
 //
 // # Errors
 //
-// ErrFormat, wrapped, if m is not what Read would accept, or its weights are still in the file that ReadAt read; otherwise those of w.
+// ErrFormat, wrapped, if m is not what Read would accept or if its weights are still in the file that ReadAt read;
+// otherwise those of w.
 func Write(w io.Writer, m *resnet.Model) error {
 	if err := check(m); err != nil {
 		return err

@@ -43,7 +43,7 @@ type Layer struct {
 	Bias    float64 `json:"bias"`    // root mean square of the mean error that the bias takes back, in steps of the output
 }
 
-// String is a table with a line per layer.
+// String is a table with one line per layer.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-24s %10s %10s %9s %8s %8s %9s\n", "layer", "max", "range", "clipped", "SNR dB", "weights", "bias")
@@ -159,7 +159,7 @@ func outputs(m *resnet.Model, crops []*image.RGBA, done func()) (features, logit
 	return features, logits, errors.Join(errs...)
 }
 
-// best is the index of the largest value, of equal ones the first.
+// best is the index of the largest value, or of the first one if several are equal.
 func best(v []float32) int {
 	at := 0
 	for i := range v {

@@ -11,8 +11,8 @@ import (
 	"resnet-web/resnet"
 )
 
-// means gathers what one convolution reads: per input channel and tap, the mean over the output's positions, zero where
-// the tap lies in the border.
+// means gathers what one convolution reads: for each input channel and tap, the mean over the positions of the output.
+// Where a tap lies in the border it reads zero.
 type means struct {
 	sum   []float64 // in × taps
 	count float64
@@ -134,9 +134,9 @@ func readers(n resnet.Network) []wire {
 type stats struct {
 	hists map[string]*histogram // by name of the activation
 	scale map[string]float64    // "image" included
-	float []means               // by convolution: what it reads in the float network,
-	quant []means               // and in the quantised one; the last entry of both is the linear layer's
-	power []means               // mean squares of float, clipped as in quant, one tap: small changes of a network change it little
+	float []means               // by convolution, then the linear layer: what it reads in the float network
+	quant []means               // and in the quantised one
+	power []means               // mean squares per input, clipped as in quant but not rounded, so that small changes of a network change them little
 
 	features, logits [][]float32 // of the float network, by image
 }
@@ -150,7 +150,8 @@ func finished(hists map[string]*histogram) error {
 	return nil
 }
 
-// measure takes the statistics from samples, in two passes: scales first, then means of what the scales make of it.
+// measure takes the statistics from samples in two passes: the first finds the scales, the second the means of the
+// activations before and after rounding to those scales.
 func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func()) (*stats, error) {
 	list := wires(f.Network)
 	var parts [shards]map[string]*histogram

@@ -33,7 +33,7 @@ func (n *node) attr(name string) *attr {
 	return nil
 }
 
-// int is an integer attribute, or what ONNX says where there is none.
+// int is an integer attribute, or otherwise where the node has none.
 func (n *node) int(name string, otherwise int64) int64 {
 	if a := n.attr(name); a != nil {
 		return a.i

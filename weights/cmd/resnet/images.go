@@ -46,8 +46,9 @@ func loadImages(path string, n int, prep resnet.Prep, bar *progress) ([]*image.R
 	return crops, nil
 }
 
-// truths finds the class of each of images, which are some of all, by the name of its folder. Where nobody has named the classes and there is a folder
-// for each, they are in the order of the folders' names, as torchvision's ImageFolder numbers them.
+// truths finds the class of each of images by the name of its folder; all are the images of the whole data set. Where the
+// classes have no names and there is a folder for each, they are taken in the order of the folders' names, as
+// torchvision's ImageFolder numbers them.
 func truths(images, all []calibrate.Image, classes []resnet.Class) ([]int, error) {
 	byName := map[string]int{}
 	add := func(name string, i int) {

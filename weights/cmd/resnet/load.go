@@ -20,8 +20,8 @@ func loadModel(path string) (*resnet.Model, error) {
 	return weights.ReadFile(path)
 }
 
-// loadFloat reads the network of a checkpoint. It notes on notes where it had to guess: pad is 0 where nobody says how a
-// CIFAR net pads its shortcuts.
+// loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its shortcuts;
+// what had to be guessed is written to notes.
 func loadFloat(path, arch string, pad resnet.Shortcut, notes io.Writer) (*resnet.Float, error) {
 	c, err := checkpoint.Open(path)
 	if err != nil {

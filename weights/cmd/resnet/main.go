@@ -148,6 +148,6 @@ func oneLine(s string) string {
 }
 
 func main() {
-	debug.SetGCPercent(25) // what fills the heap is a few large arrays, quick to look through
+	debug.SetGCPercent(25) // the heap is a few large arrays, which the collector scans quickly
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// save writes a file, and returns its size. One that is there stays until the new one is whole.
+// save writes a file and returns its size. A file that is already there stays until the new one is whole.
 func save(path string, write func(io.Writer) error) (size int64, err error) {
 	f, err := temporary(path)
 	if err != nil {
@@ -36,7 +36,7 @@ func save(path string, write func(io.Writer) error) (size int64, err error) {
 	return size, err
 }
 
-// creatable says before the work, which may take minutes, that save could not write path.
+// creatable returns an error if save could not write path. Commands ask before they start work that may take minutes.
 func creatable(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		what := "a device"
