@@ -64,6 +64,10 @@ type Conv struct {
 	Index               int // place in Network.Convs, and so in Float, Model and the model file
 }
 
+// Fixed reports whether the convolution is a pad shortcut, whose 0/1 weights follow from its shape: no checkpoint has them,
+// and the paper counts neither parameters nor multiply-adds for it.
+func (c Conv) Fixed() bool { return c.Norm == "" }
+
 // OutSize is the side of the output for an input of side n.
 func (c Conv) OutSize(n int) int { return (n+2*c.Pad-c.Kernel)/c.Stride + 1 }
 

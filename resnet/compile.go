@@ -82,9 +82,9 @@ func Compile(m *Model) (*engine.Program, error) {
 	return b.Program(last, features, logits), nil
 }
 
-// macs counts a convolution's multiply-adds for a square output. A pad shortcut copies and counts nothing.
+// macs counts a convolution's multiply-adds for a square output. A pad shortcut only copies.
 func macs(c Conv, side int) int64 {
-	if c.Norm == "" {
+	if c.Fixed() {
 		return 0
 	}
 	return int64(side) * int64(side) * int64(c.Out) * int64(c.In) * int64(c.Kernel) * int64(c.Kernel)

@@ -35,7 +35,7 @@ func NewFloat(n Network) *Float {
 		f.Convs = append(f.Convs, FloatConv{Conv: c, W: make([]float32, c.Out*c.In*c.Kernel*c.Kernel), B: make([]float32, c.Out)})
 	}
 	for s := range n.Steps() {
-		if s.Kind != BlockShortcut || s.Conv == nil || s.Block.Shortcut == Projection {
+		if s.Conv == nil || !s.Conv.Fixed() {
 			continue
 		}
 		p, before := f.Convs[s.Conv.Index], 0

@@ -50,7 +50,7 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 		}
 		at := step.Conv.Index
 		scale[step.Out] = float64(m.Convs[at].Scale)
-		if at > 0 && (step.Kind != resnet.BlockShortcut || step.Block.Shortcut == resnet.Projection) {
+		if at > 0 && !step.Conv.Fixed() {
 			unfold(f.Convs[at], m.Convs[at], scale[step.In], nil, false)
 		}
 	}

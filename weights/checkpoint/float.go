@@ -68,7 +68,7 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	}
 	f := resnet.NewFloat(net)
 	for i := range f.Convs {
-		if f.Convs[i].Norm == "" {
+		if f.Convs[i].Fixed() {
 			continue
 		}
 		if err := s.fold(&f.Convs[i]); err != nil {
@@ -180,7 +180,7 @@ func (s *state) check(net resnet.Network) error {
 		return nil
 	}
 	for _, conv := range net.Convs() {
-		if conv.Norm == "" {
+		if conv.Fixed() {
 			continue
 		}
 		if err := want(conv.Name+".weight", conv.Out, conv.In, conv.Kernel, conv.Kernel); err != nil {
@@ -212,7 +212,7 @@ func (s *state) check(net resnet.Network) error {
 	}
 	if w := s.c.wiring; w != nil {
 		for _, conv := range net.Convs() {
-			if stride := w.strides[conv.Name]; conv.Norm != "" && stride != conv.Stride {
+			if stride := w.strides[conv.Name]; !conv.Fixed() && stride != conv.Stride {
 				return bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
 			}
 		}
