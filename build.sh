@@ -83,6 +83,11 @@ test_go() {
   fi
   go vet ./...
   GOOS=js GOARCH=wasm go vet ./engine/... ./resnet/... ./weights ./wasm
+  say "staticcheck"
+  local staticcheck
+  staticcheck=$(go tool -n staticcheck) # a program for this machine; "go tool" would build one for js below
+  "$staticcheck" ./...
+  GOOS=js GOARCH=wasm "$staticcheck" ./engine/... ./resnet/... ./weights ./wasm
   say "go test"
   go test ./...
   if command -v qemu-aarch64 >/dev/null; then

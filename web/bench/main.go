@@ -7,6 +7,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"log"
@@ -145,7 +146,7 @@ func native(runs string, files []string) error {
 		var times []float64
 		for i := range n + 1 {
 			start := time.Now()
-			if err := e.Run(picture); err != nil {
+			if err := errors.Join(e.SetImage(picture), e.Run()); err != nil {
 				return err
 			}
 			if i > 0 {

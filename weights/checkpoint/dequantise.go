@@ -40,19 +40,18 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 		stem.B[o] = float32(b)
 	}
 
-	at, scale := 1, float64(m.Convs[0].Scale)
-	for _, b := range net.Blocks {
-		in := scale
-		for range b.Convs {
-			unfold(f.Convs[at], m.Convs[at], scale, nil, false)
-			scale = float64(m.Convs[at].Scale)
-			at++
+	scale := map[string]float64{} // of each activation, the real value of one step
+	for step := range net.Steps() {
+		if step.Kind == resnet.StemPool {
+			scale[step.Out] = scale[step.In]
 		}
-		if b.HasProj() {
-			if b.Shortcut == resnet.Projection {
-				unfold(f.Convs[at], m.Convs[at], in, nil, false)
-			}
-			at++
+		if step.Conv == nil {
+			continue
+		}
+		at := step.Conv.Index
+		scale[step.Out] = float64(m.Convs[at].Scale)
+		if at > 0 && !step.Conv.Fixed() {
+			unfold(f.Convs[at], m.Convs[at], scale[step.In], nil, false)
 		}
 	}
 	for c := range net.Classes {

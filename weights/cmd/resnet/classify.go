@@ -35,6 +35,7 @@ func classify(c *call) error {
 	var r recipe
 	r.flags(c)
 	k := c.Int("k", 5, "number of classes to print")
+	simd := simd(c)
 	lang := c.String("lang", "en", "language of the labels")
 	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
 	if err := c.parse(1, math.MaxInt); err != nil {
@@ -56,35 +57,32 @@ func classify(c *call) error {
 		return fmt.Errorf("classify: -%s goes with -checkpoint; a model file knows its own", own)
 	}
 
-	var predict func(crop *image.RGBA) (resnet.Result, error)
-	var prep resnet.Prep
+	var predict func(img image.Image) (resnet.Result, error)
 	if *check != "" {
 		f, p, classes, err := r.read(c, *check)
 		if err != nil {
 			return err
 		}
-		prep = p
-		predict = func(crop *image.RGBA) (resnet.Result, error) { return floatClassify(f, prep, classes, crop, *k, *lang) }
+		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, classes, img, *k, *lang) }
 	} else {
 		m, err := loadModel(*model)
 		if err != nil {
 			return err
 		}
-		prep = m.Prep
-		cl, err := resnet.NewClassifier(m, open)
+		cl, err := resnet.NewClassifier(m, *simd)
 		if err != nil {
 			return err
 		}
 		defer cl.Close()
-		predict = func(crop *image.RGBA) (resnet.Result, error) {
-			return cl.Classify(crop, resnet.Options{TopK: *k, Lang: *lang, Heatmap: resnet.HeatmapNone})
+		predict = func(img image.Image) (resnet.Result, error) {
+			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Lang: *lang, Heatmap: resnet.HeatmapNone})
 		}
 	}
 
 	failed := false
 	for _, name := range c.args {
 		start := time.Now()
-		answer, err := classifyFile(name, prep, predict)
+		answer, err := classifyFile(name, predict)
 		if err != nil {
 			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", name, oneLine(err.Error()))
 			failed = true
@@ -121,7 +119,7 @@ func classify(c *call) error {
 	return nil
 }
 
-func classifyFile(name string, prep resnet.Prep, predict func(*image.RGBA) (resnet.Result, error)) (resnet.Result, error) {
+func classifyFile(name string, predict func(image.Image) (resnet.Result, error)) (resnet.Result, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return resnet.Result{}, err
@@ -131,15 +129,15 @@ func classifyFile(name string, prep resnet.Prep, predict func(*image.RGBA) (resn
 	if err != nil {
 		return resnet.Result{}, err
 	}
-	crop, _, err := resnet.Fit(img, prep)
-	if err != nil {
-		return resnet.Result{}, err
-	}
-	return predict(crop)
+	return predict(img)
 }
 
 // floatClassify is Classify by the float32 oracle.
-func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, crop *image.RGBA, k int, lang string) (resnet.Result, error) {
+func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, img image.Image, k int, lang string) (resnet.Result, error) {
+	crop, _, err := resnet.Fit(img, prep, resnet.View{})
+	if err != nil {
+		return resnet.Result{}, err
+	}
 	logits := f.Forward(calibrate.Normalise(crop, prep), prep.Crop, nil)
 	p := make([]float64, len(logits))
 	resnet.Softmax(p, logits, 1)
