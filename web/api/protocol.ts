@@ -3,7 +3,7 @@
 // import these types, so the type check finds an end that speaks otherwise.
 
 import type {
-  Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Result, Simd, Timings,
+  Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Rectangle, Result, Simd, Timings,
 } from '../types/resnet.d.ts';
 
 // Page and worker. Each request has an id, by which its answers are known: several may be under way at once.
@@ -14,6 +14,12 @@ export interface Pixels {
   height: number;
   data: Uint8ClampedArray<ArrayBuffer>;
 }
+
+/** How a VideoFrame names the order of a pixel's bytes; X has no meaning. */
+export type PixelFormat = 'RGBA' | 'BGRA' | 'RGBX' | 'BGRX';
+
+/** The machine's memory for rows of a picture, shared if there are threads. */
+export type Strip = Uint8Array<ArrayBufferLike>;
 
 /** What the worker takes as a picture. It closes bitmaps. */
 export type Picture = Blob | ImageBitmap | Pixels;
@@ -34,7 +40,7 @@ export interface Manifest {
 export interface Settings {
   threads: 'auto' | number;
   simd: 'auto' | Simd;
-  lang: string;
+  lang: string; // of the labels
 }
 
 /** A model by its address; with entry, if the manifest vouches for it. */
@@ -43,34 +49,52 @@ export interface ModelAddress {
   entry: FileEntry | undefined;
 }
 
+/** What a call asks about a picture. */
+export interface Question {
+  topK: number;
+  threshold: number;
+  allow: readonly (number | string)[] | null;
+  deny: readonly (number | string)[] | null;
+  heatmap: number; // a class, BEST or NONE
+  features: boolean;
+  region: Rectangle | null;
+  squash: boolean;
+}
+
+export const BEST = -1;
+export const NONE = -2;
+
+/** A heat map without its place. */
+export type HeatmapData = Omit<Heatmap, 'box'>;
+
+/** What the network found. */
+export interface Finding {
+  number: number; // for heat maps of other classes
+  indices: number[];
+  probabilities: number[];
+  sure: boolean;
+  box: Rectangle;
+  heatmap?: HeatmapData;
+  features?: Float32Array<ArrayBuffer>;
+}
+
 export interface Requests {
   open: Settings & Omit<Parts, 'worker' | 'model'> & {
     model?: string | Parts['model'];
     entry?: FileEntry;
     module?: WebAssembly.Module; // compiled before, from what wasm says
   };
-  classify: {
-    picture: Picture;
-    topK: number;
-    threshold: number;
-    allow: readonly (number | string)[] | null;
-    deny: readonly (number | string)[] | null;
-    heatmap: boolean | number;
-  };
-  embed: { picture: Picture };
+  classify: Question & { picture: Picture };
+  heatmap: { number: number; index: number };
+  input: Pick<Question, 'region' | 'squash'> & { picture: Picture };
   benchmark: { runs: number };
 }
 
 export interface Answers {
   open: { info: Info; module: WebAssembly.Module; address: ModelAddress | null };
-  classify: {
-    indices: number[];
-    probabilities: number[];
-    sure: boolean;
-    heatmap?: Heatmap;
-    timings: Omit<Timings, 'total'>;
-  };
-  embed: Float32Array<ArrayBuffer>;
+  classify: Finding & { timings: Omit<Timings, 'total'> };
+  heatmap: HeatmapData;
+  input: Uint8Array<ArrayBuffer>;
   benchmark: Benchmark;
 }
 
@@ -114,22 +138,19 @@ export type Reply<T> =
 /** The global object resnet of the worker, once the program runs. */
 export interface Program {
   prepare(settings: ProgramSettings): Reply<null>;
-  open(bytes: Uint8Array, verified: boolean, lang: string): Promise<Reply<Opened>>;
+  open(bytes: Uint8Array, verified: boolean): Promise<Reply<Opened>>;
   check(width: number, height: number): Reply<null>;
-  fit(width: number, height: number): Reply<Part>;
-  write(rows: ImageData | Uint8Array | Uint8ClampedArray): Reply<null>;
-  finish(swapped: boolean): Reply<null>;
-  choose(
-    topK: number, threshold: number, allow: readonly (number | string)[] | null, deny: readonly (number | string)[] | null,
-    heatmap: number, // a class, BEST or NONE
+  picture(question: Question): Reply<number>;
+  begin(picture: number, width: number, height: number): Reply<Part>;
+  write(
+    picture: number, rows: number, format: PixelFormat, pixels: ImageData | Uint8Array | Uint8ClampedArray | null,
   ): Reply<null>;
-  classify(): Reply<Omit<Answers['classify'], 'timings'>>;
-  embed(): Reply<Float32Array<ArrayBuffer>>;
+  run(picture: number): Reply<Finding>;
+  input(picture: number): Reply<Uint8Array<ArrayBuffer>>;
+  drop(picture: number): Reply<null>;
+  heatmap(number: number, index: number): Reply<HeatmapData>;
   benchmark(runs: number): Reply<Benchmark>;
 }
-
-export const BEST = -1;
-export const NONE = -2;
 
 export interface ProgramSettings {
   simd: 'auto' | Simd;
@@ -143,16 +164,13 @@ export interface ProgramSettings {
 
 export interface Opened extends Pick<Info, 'architecture' | 'inputSize' | 'simd' | 'threads'> {
   ids: string; // joined by NUL, in the order of classes
-  labels: string;
+  labels: Record<string, string>; // by language, likewise
 }
 
-/** The part of a picture that the network sees, and how many of its rows one write may take. */
-export interface Part {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
+/** The part of a picture that the network sees, and memory that takes so many of its rows. */
+export interface Part extends Rectangle {
   rows: number;
+  strip: Strip;
 }
 
 // The element in somebody's page and the frame in it. Either may be of another version or somebody else's: each checks

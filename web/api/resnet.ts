@@ -7,11 +7,12 @@ import { unknownOption } from '../lib/options.ts';
 import { patience } from '../lib/patience.ts';
 import { messageOf } from '../lib/thrown.ts';
 import type {
-  Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, ErrorCode, Info, Parts, Result,
-  Simd, Source,
+  Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, ErrorCode, Heatmap, Info, Parts,
+  Rectangle, Result, Simd, Source, ViewOptions,
 } from '../types/resnet.d.ts';
+import { BEST, NONE } from './protocol.ts';
 import type {
-  Answer, Answers, FromWorker, KernelWork, Op, Picture, Pixels, Requests, Settings, ToWorker,
+  Answer, Answers, FromWorker, KernelWork, Op, Picture, Pixels, Question, Requests, Settings, ToWorker,
 } from './protocol.ts';
 
 const GRACE = 2000; // ms that a worker may take to come back after a cancel
@@ -66,8 +67,11 @@ const SIMD: readonly ('auto' | Simd)[] = ['auto', 'relaxed', 'fixed', 'none'];
 // The options of each call, by name.
 const PARTS = names<Parts>({ worker: 1, kernel: 1, exec: 1, wasm: 1, model: 1, manifest: 1 });
 const CREATE = names<CreateOptions>({ model: 1, threads: 1, simd: 1, lang: 1, onProgress: 1, signal: 1 });
-const CLASSIFY = names<ClassifyOptions>({ topK: 1, threshold: 1, allow: 1, deny: 1, heatmap: 1, signal: 1 });
-const EMBED = names<CallOptions>({ signal: 1 });
+const CALL = names<CallOptions>({ signal: 1 });
+const VIEW = names<ViewOptions>({ region: 1, fit: 1, signal: 1 });
+const CLASSIFY = names<ClassifyOptions>({
+  topK: 1, threshold: 1, allow: 1, deny: 1, heatmap: 1, features: 1, region: 1, fit: 1, signal: 1,
+});
 const BENCHMARK = names<BenchmarkOptions>({ runs: 1, signal: 1 });
 
 function names<T>(all: Record<keyof T, 1>) {
@@ -100,10 +104,16 @@ const compiled = new Map<string, WeakRef<WebAssembly.Module>>();
 
 /** A call that waits for its turn, or that the worker is busy with. */
 interface Call {
+  /** Does what is left to do when its turn comes. */
   run: () => Promise<void>;
+  /** Lets the worker decode its picture, while the call before it is being computed. */
+  prepare: () => Promise<void>;
   fail: (error: unknown) => void;
   id?: number; // of its request
 }
+
+/** Why a call fails that the worker had not begun with when it was lost: another worker takes it. */
+const AGAIN = Symbol('again');
 
 /** A request without an answer. */
 interface Pending {
@@ -125,6 +135,7 @@ class WorkerClassifier implements Classifier {
   #pumping = false;
   #closed = false;
   #info: Info | undefined; // there once the first worker is ready
+  #results = new WeakMap<Result, { worker: Worker | null; number: number; box: Rectangle }>(); // for heat maps
 
   private constructor(parts: WorkerParts, settings: Settings) {
     this.#parts = parts;
@@ -163,33 +174,69 @@ class WorkerClassifier implements Classifier {
   async classify(source: Source, options: ClassifyOptions = {}): Promise<Result> {
     const start = performance.now();
     checkOptions(options, CLASSIFY);
-    const { topK = 5, threshold = 0, heatmap = false, signal } = options;
+    const { topK = 5, threshold = 0, heatmap = false, features = false, signal } = options;
     const allow = options.allow ?? null;
     const deny = options.deny ?? null;
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
     check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
     const { classes } = this.info;
-    check(typeof heatmap === 'boolean' || (Number.isInteger(heatmap) && heatmap >= 0 && heatmap < classes.length),
+    check(typeof heatmap === 'boolean' || isIndex(heatmap, classes.length),
       'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
+    check(typeof features === 'boolean', 'features', 'true or false', features);
     checkClasses('allow', allow);
     checkClasses('deny', deny);
     checkSignal(signal);
-    const r = await this.#call((stop) => take(source, stop), (picture) => this.#ask(
-      { op: 'classify', topK, threshold, allow, deny, heatmap, picture }, transferable(picture)), signal);
-    const predictions = r.indices.map((index, i) => ({ ...classes[index], probability: r.probabilities[i] }));
-    return {
-      predictions,
+    const of = heatmap === true ? BEST : heatmap === false ? NONE : heatmap;
+    const question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(options) };
+    const { worker, ...r } = await this.#look(source, question, signal);
+    const result: Result = {
+      predictions: r.indices.map((index, i) => ({ ...classes[index], probability: r.probabilities[i] })),
       sure: r.sure,
-      ...(r.heatmap && { heatmap: r.heatmap }),
+      ...(r.heatmap && { heatmap: { ...r.heatmap, box: r.box } }),
+      ...(r.features && { features: r.features }),
       timings: { ...r.timings, total: performance.now() - start },
     };
+    this.#results.set(result, { worker, number: r.number, box: r.box });
+    return result;
   }
 
-  async embed(source: Source, options: CallOptions = {}) {
-    checkOptions(options, EMBED);
+  async embed(source: Source, options: ViewOptions = {}) {
+    checkOptions(options, VIEW);
     checkSignal(options.signal);
-    return this.#call((stop) => take(source, stop),
-      (picture) => this.#ask({ op: 'embed', picture }, transferable(picture)), options.signal);
+    const question = { topK: 1, threshold: 0, allow: null, deny: null, heatmap: NONE, features: true, ...viewOf(options) };
+    const { features } = await this.#look(source, question, options.signal);
+    return features ?? new Float32Array(0); // never without, as it was asked for
+  }
+
+  async heatmap(result: Result, index: number, options: CallOptions = {}): Promise<Heatmap> {
+    checkOptions(options, CALL);
+    checkSignal(options.signal);
+    const { classes } = this.info;
+    check(isIndex(index, classes.length), 'index', `a class index from 0 to ${classes.length - 1}`, index);
+    const known = typeof result === 'object' && result !== null ? this.#results.get(result) : undefined;
+    check(known !== undefined, 'result', 'a result of this classifier', result);
+    const { worker, number, box } = known;
+    return this.#call(async () => null, async () => {
+      if (worker !== this.#worker) {
+        throw new ResnetError('bad-option', 'resnet: result: its feature map is gone with the worker that was lost; classify '
+          + 'the picture again');
+      }
+      return { ...await this.#ask({ op: 'heatmap', number, index }), box };
+    }, options.signal);
+  }
+
+  /** The network's input, size × size × (red, green, blue, 0) of 7 bits. For tests; not part of the interface. */
+  async _input(source: Source, options: ViewOptions = {}): Promise<Uint8Array> {
+    return this.#call((stop) => take(source, stop), (picture) => this.#ask(
+      { op: 'input', picture, ...viewOf(options) }, transferable(picture)), options.signal);
+  }
+
+  // Has the worker look at a picture.
+  #look(source: Source, question: Question, signal: CallOptions['signal']) {
+    return this.#call((stop) => take(source, stop), async (picture) => {
+      const worker = this.#worker;
+      return { worker, ...await this.#ask({ op: 'classify', ...question, picture }, transferable(picture)) };
+    }, signal);
   }
 
   async benchmark(options: BenchmarkOptions = {}): Promise<Benchmark> {
@@ -252,14 +299,36 @@ class WorkerClassifier implements Classifier {
     const { promise, resolve, reject } = promised<T>();
     let failed = false;
     const settled = promise.then(() => {}, () => { failed = true; });
+    let answer: Promise<T> | undefined;
+    const ask = (its: P) => {
+      call.id = this.#serial + 1;
+      answer = send(its);
+      answer.catch(() => {}); // looked at when its turn comes
+      return answer;
+    };
     const call: Call = {
       fail: reject,
       run: async () => {
         const taken = await Promise.race([picture.then((its) => ({ its })), settled]);
-        if (!failed && !this.#worker) await this.#start();
-        if (failed || !taken) return;
-        call.id = this.#serial + 1;
-        resolve(await send(taken.its));
+        for (;;) {
+          if (!failed && !this.#worker) await this.#start();
+          if (!taken || (failed && !answer)) return;
+          answer ??= ask(taken.its);
+          this.#calls[1]?.prepare();
+          try {
+            return resolve(await answer);
+          } catch (error) {
+            if (error !== AGAIN) throw error;
+            answer = undefined;
+          }
+        }
+      },
+      prepare: async () => {
+        if (answer) return;
+        const its = await Promise.race([picture, settled]).catch(() => undefined);
+        // Files alone: they can be sent once more if the worker is lost, and there is something to decode.
+        if (!its || failed || answer || this.#calls[1] !== call || !this.#worker || !isKind(its, 'Blob', 'File')) return;
+        ask(its);
       },
     };
     const abort = () => {
@@ -274,6 +343,7 @@ class WorkerClassifier implements Classifier {
       picture.then((p) => isKind(p, 'ImageBitmap') && p.close(), () => {}); // one that was not handed over
     });
     this.#calls.push(call);
+    if (this.#calls[1] === call && this.#calls[0].id !== undefined) call.prepare();
     this.#pump();
     return promise;
   }
@@ -347,7 +417,12 @@ class WorkerClassifier implements Classifier {
     const pending = this.#pending.get(id);
     if (!worker || !pending) return;
     post(worker, { op: 'cancel', id });
-    pending.timer = setTimeout(() => this.#lose(worker, 'it did not come back after a cancel'), GRACE);
+    const expire = () => {
+      const [oldest] = this.#pending.keys();
+      if (oldest === id) this.#lose(worker, 'it did not come back after a cancel');
+      else pending.timer = setTimeout(expire, GRACE); // it has not been begun with
+    };
+    pending.timer = setTimeout(expire, GRACE);
   }
 
   // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver listen
@@ -385,10 +460,10 @@ class WorkerClassifier implements Classifier {
     for (const kernel of this.#kernels.splice(0)) kernel.worker.terminate();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { timer, reject } of pending) {
+    pending.forEach(({ timer, reject }, i) => {
       clearTimeout(timer);
-      reject(error());
-    }
+      reject(i === 0 || this.#closed ? error() : AGAIN);
+    });
   }
 
   #lose(worker: Worker, why: string, code: ErrorCode = 'worker-crashed') {
@@ -414,10 +489,25 @@ function promised<T>() {
   return { promise, resolve, reject };
 }
 
+/** How alike the features of two pictures are. */
+export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
+  check(a?.length > 0 && a.length === b?.length, 'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
+  let ab = 0;
+  let aa = 0;
+  let bb = 0;
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return ab / Math.sqrt(aa * bb) || 0; // where one is all zeros
+}
+
 /** Turns a source into what a worker takes. */
 async function take(source: Source, stop: AbortController): Promise<Picture> {
   if (isKind(source, 'String', 'URL')) return download(source, stop);
   if (isKind(source, 'Blob', 'File')) return source;
+  if (isKind(source, 'ArrayBuffer')) return new Blob([source]);
   if (isKind(source, 'ImageData')) return pixels(source) ?? bitmap(source);
   if (isKind(source, 'HTMLImageElement')) {
     if (!source.complete) {
@@ -436,6 +526,10 @@ async function take(source: Source, stop: AbortController): Promise<Picture> {
     }
     return bitmap(source);
   }
+  if (isKind(source, 'VideoFrame')) {
+    if (!source.codedWidth) throw new ResnetError('image-decode', 'resnet: the VideoFrame is closed; pass one that is open');
+    return bitmap(source);
+  }
   if (isKind(source, 'HTMLCanvasElement', 'OffscreenCanvas', 'ImageBitmap')) {
     if (!source.width || !source.height) {
       throw new ResnetError('image-decode', `resnet: the ${kind(source)} is ${source.width}×${source.height}; `
@@ -443,8 +537,8 @@ async function take(source: Source, stop: AbortController): Promise<Picture> {
     }
     return bitmap(source);
   }
-  throw new ResnetError('bad-option', 'resnet: source: want a Blob, File, ImageBitmap, ImageData, image, video or canvas '
-    + `element, or a URL string; got ${kind(source)}`);
+  throw new ResnetError('bad-option', 'resnet: source: want a Blob, File, ArrayBuffer, ImageBitmap, ImageData, '
+    + `VideoFrame, image, video or canvas element, or a URL string; got ${kind(source)}`);
 }
 
 // A copy of the bytes of ImageData, unless its colours are to be converted.
@@ -499,6 +593,7 @@ function startWorker(url: string) {
   }
 }
 
+const isIndex = (x: unknown, count: number): x is number => typeof x === 'number' && Number.isInteger(x) && x >= 0 && x < count;
 const isCount = (x: unknown) => typeof x === 'number' && Number.isSafeInteger(x) && x >= 1;
 const base = () => globalThis.document?.baseURI ?? location.href;
 const absolute = (url: string | URL) => new URL(url, base()).href;
@@ -519,6 +614,16 @@ function checkOptions(options: unknown, known: readonly string[]) {
   check(options !== null && typeof options === 'object', 'options', 'an object', options);
   const unknown = unknownOption(options, known);
   if (unknown) throw new ResnetError('bad-option', `resnet: ${unknown}`);
+}
+
+// What of the picture is asked for, checked.
+function viewOf({ region = null, fit = 'crop' }: ViewOptions) {
+  check(fit === 'crop' || fit === 'squash', 'fit', "'crop' or 'squash'", fit);
+  if (region === null) return { region, squash: fit === 'squash' };
+  const { x, y, width, height } = region;
+  check([x, y, width, height].every(Number.isSafeInteger) && x >= 0 && y >= 0 && width >= 1 && height >= 1,
+    'region', '{ x, y, width, height } in whole pixels, a part of the picture', JSON.stringify(region));
+  return { region: { x, y, width, height }, squash: fit === 'squash' };
 }
 
 function checkClasses(name: string, list: unknown) {

@@ -7,6 +7,7 @@ interface Kinds {
   ImageData: ImageData;
   ImageBitmap: ImageBitmap;
   OffscreenCanvas: OffscreenCanvas;
+  VideoFrame: VideoFrame;
   HTMLImageElement: HTMLImageElement;
   HTMLVideoElement: HTMLVideoElement;
   HTMLCanvasElement: HTMLCanvasElement;

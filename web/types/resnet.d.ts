@@ -1,5 +1,8 @@
 // Types of resnet.js.
 
+/** How alike the features of two pictures are: the cosine of the angle between them, −1 to 1. */
+export function similarity(a: ArrayLike<number>, b: ArrayLike<number>): number;
+
 /** Loads the runtime and a model. Rejects with a {@link ResnetError}. */
 export function createClassifier(options?: CreateOptions): Promise<Classifier>;
 
@@ -27,11 +30,16 @@ export interface Progress {
   total: number;
 }
 
-/** What can be classified. A string is a URL, relative to the page; elements must be loaded, and readable (CORS). */
+/**
+ * What can be classified. A string is a URL, relative to the page; elements must be loaded, and readable (CORS); an
+ * ArrayBuffer has the bytes of a picture file. It stays the caller's: frames and bitmaps are not closed, buffers not detached.
+ */
 export type Source =
   | Blob
+  | ArrayBuffer
   | ImageBitmap
   | ImageData
+  | VideoFrame
   | HTMLImageElement
   | HTMLVideoElement
   | HTMLCanvasElement
@@ -44,7 +52,12 @@ export interface Classifier {
   readonly info: Info;
   classify(source: Source, options?: ClassifyOptions): Promise<Result>;
   /** The features before the linear layer. */
-  embed(source: Source, options?: CallOptions): Promise<Float32Array>;
+  embed(source: Source, options?: ViewOptions): Promise<Float32Array>;
+  /**
+   * Where the network saw another class, without another run; for the latest results of this classifier, 8 or more. Rejects
+   * with 'bad-option' for those that are too old.
+   */
+  heatmap(result: Result, index: number, options?: CallOptions): Promise<Heatmap>;
   /** Times the network alone, on a fixed picture. */
   benchmark(options?: BenchmarkOptions): Promise<Benchmark>;
   /** Frees everything. Calls that wait, and later ones, reject with the code 'closed'. */
@@ -70,7 +83,10 @@ export interface Class {
   readonly index: number;
   /** WordNet id, or ''. */
   readonly id: string;
+  /** In the language of the classifier. */
   readonly label: string;
+  /** By language: 'en' and, where the model has them, others. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface CallOptions {
@@ -78,7 +94,28 @@ export interface CallOptions {
   signal?: AbortSignal | null;
 }
 
-export interface ClassifyOptions extends CallOptions {
+/** What of a picture the network looks at. */
+export interface ViewOptions extends CallOptions {
+  /**
+   * The part to look at, in whole pixels of the upright source: cut out first, then treated as if it were the picture.
+   * Default: all of it.
+   */
+  region?: Rectangle | null;
+  /**
+   * 'crop' scales the shorter side and takes the centre square, as torchvision does; 'squash' scales the whole region to a
+   * square. Default: 'crop'.
+   */
+  fit?: 'crop' | 'squash';
+}
+
+export interface Rectangle {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export interface ClassifyOptions extends ViewOptions {
   /** The most predictions to give, from 1. Default: 5. */
   topK?: number;
   /** The least probability of a prediction, 0 to 1. Default: 0. */
@@ -89,6 +126,8 @@ export interface ClassifyOptions extends CallOptions {
   deny?: readonly (number | string)[] | null;
   /** Where the network saw the best class (true), or the class of an index. Default: false. */
   heatmap?: boolean | number;
+  /** Adds what embed() gives, from the same run. Default: false. */
+  features?: boolean;
 }
 
 export interface Result {
@@ -97,6 +136,7 @@ export interface Result {
   /** Whether the first prediction is likely enough to be told as fact; the model knows the limit. */
   sure: boolean;
   heatmap?: Heatmap;
+  features?: Float32Array;
   timings: Timings;
 }
 
@@ -113,14 +153,18 @@ export interface Heatmap {
   /** width × height values, row by row; their mean is the class's logit less its bias. */
   data: Float32Array;
   /** The part of the picture that the network saw and the map lies on, in upright pixels of the source. */
-  box: { x: number; y: number; width: number; height: number };
+  box: Rectangle;
 }
 
-/** Milliseconds. total is from the call to its result, waiting and messages included. */
+/** Milliseconds. */
 export interface Timings {
+  /** Reading and decoding the picture, but for the time in which the network was busy with the one before. */
   decode: number;
+  /** Scaling to the network's input. */
   preprocess: number;
+  /** The network. */
   inference: number;
+  /** From the call to its result, waiting and messages included. */
   total: number;
 }
 

@@ -1,13 +1,14 @@
 // The worker behind resnet.js: it loads the Go program and a model, decodes pictures, and passes pixels to Go.
 
-import { BEST, NONE } from '../api/protocol.ts';
+import { BEST } from '../api/protocol.ts';
 import type {
-  Answer, Answers, FromWorker, Picture, Program, ProgramSettings, Request, Requests, ToWorker,
+  Answer, Answers, FromWorker, Picture, Program, ProgramSettings, Question, Request, Requests, ToWorker,
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress } from '../types/resnet.d.ts';
-import { decode, hasCanvas, isNoisy } from './decode.ts';
+import { decode, isNoisy } from './decode.ts';
+import type { Decoded } from './decode.ts';
 import { loadGlue, obituary, start, unwrap } from './go.ts';
 import { keep, loadModel, loadModule, readManifest } from './load.ts';
 
@@ -18,9 +19,10 @@ interface Job {
 }
 
 let go: Program;
-let received = 0; // requests
 let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
+let turn = Promise.resolve(); // of the next request: when all those before it are done
+let busy = 0; // ms that the machine has worked
 
 const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
 
@@ -32,13 +34,15 @@ onmessage = ({ data: m }: MessageEvent<ToWorker | null>) => {
   } else if (typeof m?.id === 'number') serve(m);
 };
 
+// Requests take the machine one after another, in their order. While one has it, the picture of the next is decoded.
 async function serve(request: Request) {
-  received++;
   const job = { id: request.id, cancelled: false };
   jobs.set(job.id, job);
+  const before = turn;
+  let done = () => {};
+  turn = new Promise((resolve) => { done = resolve; });
   try {
-    const answer = await perform(request, job);
-    if (answer) send(answer, answer.op === 'classify' && answer.value.heatmap ? [answer.value.heatmap.data.buffer] : []);
+    send(await perform(request, job, before));
   } catch (e) {
     const code = e instanceof Failure ? e.code : isOutOfMemory(e) ? 'out-of-memory' : undefined;
     const message = e instanceof Failure ? e.message : `resnet: ${messageOf(e)}`;
@@ -47,16 +51,21 @@ async function serve(request: Request) {
     else crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
   } finally {
     jobs.delete(job.id);
+    done();
   }
 }
 
-async function perform(m: Request, job: Job): Promise<Answer | undefined> {
+async function perform(m: Request, job: Job, before: Promise<void>): Promise<Answer> {
   const { id } = m;
   switch (m.op) {
     case 'open': return { op: m.op, id, value: await open(m, job) };
-    case 'classify': return { op: m.op, id, value: await classify(m, job) };
-    case 'embed': return { op: m.op, id, value: await embed(m, job) };
+    case 'classify': return { op: m.op, id, value: await classify(m, m.picture, job, before) };
+  }
+  await before;
+  switch (m.op) {
+    case 'heatmap': return { op: m.op, id, value: unwrap(go.heatmap(m.number, m.index)) };
     case 'benchmark': return { op: m.op, id, value: unwrap(go.benchmark(m.runs)) };
+    case 'input': return { op: m.op, id, value: await input(m, job) };
   }
 }
 
@@ -85,26 +94,41 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const { name, entry, bytes, digest } = await loading;
   const warmup = reporter(id, 'warmup');
   warmup(0, 1);
+  const woken = wake();
   // Hashing runs beside Go, which looks at every length in the file anyway.
   const damage = digest?.then(() => null, (e: unknown) => e);
-  const opened = await go.open(bytes, digest !== undefined, m.lang);
+  const opened = await go.open(bytes, digest !== undefined);
   const damaged = await damage;
   if (damaged) throw damaged;
   const { ids, labels, ...info } = unwrap(opened, name);
-  const texts = labels.split('\0');
-  const classes = ids.split('\0').map((wnid, index) => ({ index, id: wnid, label: texts[index] }));
+  if (info.simd !== 'none') await rehearse(await woken);
   const length = bytes.length;
   warmup(1, 1);
-  setTimeout(async () => {
-    if (info.simd !== 'none') rehearse();
-    if (entry && digest) await keep(name, bytes);
-    release(bytes.buffer);
-  });
+  settle(name, entry && digest ? bytes : null).then(() => release(bytes.buffer));
   return {
-    info: { model: name, ...info, classes, bytes: length, ...noise },
+    info: { model: name, ...info, classes: classesOf(ids, labels, m.lang), bytes: length, ...noise },
     module,
     address: name ? { model: name, entry } : null,
   };
+}
+
+// Keeps the model for the next visit, once nothing has been asked for a while: that is slow where disks are.
+async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
+  do await new Promise((resolve) => { setTimeout(resolve, 500); });
+  while (jobs.size > 0);
+  if (bytes) await keep(name, bytes);
+}
+
+// The classes with their labels in all languages, and in one (BCP 47 lookup: zh-Hans-CN, zh-Hans, zh), English if it is not
+// among them.
+function classesOf(ids: string, labels: Record<string, string>, wanted: string) {
+  let lang = wanted;
+  while (lang && !Object.hasOwn(labels, lang)) lang = lang.slice(0, Math.max(lang.lastIndexOf('-'), 0));
+  const texts = Object.entries(labels).map(([language, joined]) => ({ language, list: joined.split('\0') }));
+  return ids.split('\0').map((id, index) => {
+    const all = Object.fromEntries(texts.map(({ language, list }) => [language, list[index]]));
+    return { index, id, label: all[lang || 'en'], labels: all };
+  });
 }
 
 // Gives memory back now that is not used any more, where browsers can (ES2024).
@@ -112,56 +136,86 @@ function release(buffer: ArrayBuffer & { transfer?: (length: number) => ArrayBuf
   buffer.transfer?.(0);
 }
 
-async function classify(m: Omit<Requests['classify'], 'picture'> & { picture: Picture | OffscreenCanvas }, job: Job) {
-  const heatmap = m.heatmap === true ? BEST : m.heatmap === false ? NONE : m.heatmap;
-  unwrap(go.choose(m.topK, m.threshold, m.allow, m.deny, heatmap));
-  const timings = await fit(m.picture, job);
-  const begin = performance.now();
-  const found = unwrap(go.classify());
-  return { ...found, timings: { ...timings, inference: performance.now() - begin } };
+async function classify(question: Question, picture: Picture, job: Job, before: Promise<void>): Promise<Answers['classify']> {
+  const number = unwrap(go.picture(question));
+  try {
+    const start = performance.now() - busy;
+    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
+    try {
+      const timings = { decode: performance.now() - busy - start, preprocess: 0, inference: 0 };
+      await before;
+      await fill(number, decoded, job, timings);
+      const begin = performance.now();
+      const found = unwrap(go.run(number));
+      timings.inference = performance.now() - begin;
+      busy += timings.inference;
+      return { ...found, timings };
+    } finally {
+      decoded.close();
+    }
+  } finally {
+    go.drop(number);
+  }
 }
 
-async function embed(m: Requests['embed'], job: Job) {
-  await fit(m.picture, job);
-  return unwrap(go.embed());
+// The network's input, for tests and for those who compare it with another program's.
+async function input({ picture, region, squash }: Requests['input'], job: Job) {
+  const number = unwrap(go.picture({ ...PLAIN, region, squash }));
+  try {
+    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
+    try {
+      await fill(number, decoded, job, { decode: 0, preprocess: 0 });
+      return unwrap(go.input(number));
+    } finally {
+      decoded.close();
+    }
+  } finally {
+    go.drop(number);
+  }
 }
 
-// Decodes a picture and passes it to Go, strip by strip; returns what that took in milliseconds.
-async function fit(picture: Picture | OffscreenCanvas, job: Job) {
+const PLAIN: Question = {
+  topK: 5, threshold: 0, allow: null, deny: null, heatmap: BEST, features: false, region: null, squash: false,
+};
+
+// Passes a picture to Go, strip by strip.
+async function fill(number: number, decoded: Decoded, job: Job, timings: { decode: number; preprocess: number }) {
   let mark = performance.now();
-  const timings = { decode: 0, preprocess: 0 };
   const lap = (name: keyof typeof timings) => {
     const now = performance.now();
     timings[name] += now - mark;
     mark = now;
   };
-  const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
-  try {
-    if (job.cancelled) throw new Failure('aborted', 'aborted by the caller');
+  if (job.cancelled) throw new Failure('aborted', 'aborted by the caller');
+  const { x, y, width, height, rows, strip } = unwrap(go.begin(number, decoded.width, decoded.height));
+  lap('preprocess');
+  for (let top = 0; top < height; top += rows) {
+    const count = Math.min(rows, height - top);
+    const pixels = await decoded.rows(x, y + top, width, count, strip);
     lap('decode');
-    const { x, y, width, height, rows } = unwrap(go.fit(decoded.width, decoded.height));
-    for (let top = 0; top < height; top += rows) {
-      const strip = await decoded.rows(x, y + top, width, Math.min(rows, height - top));
-      lap('decode');
-      unwrap(go.write(strip));
-      lap('preprocess');
-    }
-    unwrap(go.finish(decoded.swapped));
+    unwrap(go.write(number, count, decoded.format, pixels));
     lap('preprocess');
-  } finally {
-    decoded.close();
   }
-  return timings;
 }
 
-// Takes a picture through all that the first one would be the first to use, so that it need not wait for compilers. No
-// message comes between its steps, none of which waits for more than a promise that is settled already.
-function rehearse() {
-  if (!hasCanvas || received > 1) return;
-  const picture = new OffscreenCanvas(640, 480);
-  picture.getContext('2d')?.fillRect(0, 0, 320, 240);
-  classify({ picture, topK: 1, threshold: 0, allow: null, deny: null, heatmap: true }, { id: 0, cancelled: false })
-    .catch((e) => crash(messageOf(e)));
+// A grey JPEG of 16×16 pixels, in base64.
+const JPEG = '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeX'
+  + 'BkeFxlZ2P/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z';
+
+// Has the browser start its decoder while the model is on its way; returns a picture for rehearse.
+async function wake(): Promise<Blob | null> {
+  try {
+    const blob = new Blob([Uint8Array.from(atob(JPEG), (c) => c.charCodeAt(0))], { type: 'image/jpeg' });
+    (await createImageBitmap(blob)).close();
+    return blob;
+  } catch {
+    return null; // pictures will say what is wrong
+  }
+}
+
+// Takes a picture through all that the first one would be the first to use, so that it need not wait for compilers.
+async function rehearse(picture: Blob | null) {
+  if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
 }
 
 function crash(message: string) {
