@@ -1,8 +1,8 @@
 // Package resnet describes the ResNet family and runs its members.
 //
-// One table and one wiring function, [Config.Network], say what every network consists of, and one iterator,
-// [Network.Steps], walks it: the summary, the float32 oracle, the compiler to an engine program, quantisation and the
-// exporter all follow that walk. Names of layers and parameters are torchvision's.
+// One table and one wiring function, [Config.Network], say what every network consists of, and one list,
+// [Network.Steps], says in which order it is computed: the summary, the float32 oracle, the compiler to an engine program,
+// quantisation and the exporter all walk that list. Names of layers and parameters are torchvision's.
 //
 // Sources: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015), Table 1 and section 4.2;
 // torchvision.models.resnet for v1.5, which moves the stride of a bottleneck from its first 1×1 to its 3×3.
@@ -191,7 +191,7 @@ func (c Config) Network(classes int) Network {
 	if c.CIFAR {
 		n.Stem.Kernel, n.Stem.Stride, n.Stem.Pad = 3, 1, 1
 	}
-	in := c.Width
+	in, index := c.Width, 1
 	for s, count := range c.Stages {
 		planes, inner, out := c.Width<<s, c.Inner<<s, c.Width<<s
 		if c.Bottleneck {
@@ -204,7 +204,8 @@ func (c Config) Network(classes int) Network {
 				stride = 2
 			}
 			conv := func(k, in, out, kernel, stride int) {
-				b.Convs = append(b.Convs, Conv{Name: b.Name + ".conv" + strconv.Itoa(k), Norm: b.Name + ".bn" + strconv.Itoa(k), In: in, Out: out, Kernel: kernel, Stride: stride, Pad: kernel / 2})
+				b.Convs = append(b.Convs, Conv{Name: b.Name + ".conv" + strconv.Itoa(k), Norm: b.Name + ".bn" + strconv.Itoa(k), In: in, Out: out, Kernel: kernel, Stride: stride, Pad: kernel / 2, Index: index})
+				index++
 			}
 			switch {
 			case c.Bottleneck && c.V1:
@@ -231,16 +232,15 @@ func (c Config) Network(classes int) Network {
 				b.Shortcut = Projection
 				b.Proj = Conv{Name: b.Name + ".downsample.0", Norm: b.Name + ".downsample.1", In: in, Out: out, Kernel: 1, Stride: stride}
 			}
+			if b.HasProj() {
+				b.Proj.Index = index
+				index++
+			}
 			n.Blocks = append(n.Blocks, b)
 			in = out
 		}
 	}
 	n.Features = in
-	at := 0
-	for c := range n.filed() {
-		c.Index = at
-		at++
-	}
 	return n
 }
 

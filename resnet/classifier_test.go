@@ -66,7 +66,7 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 		m.Convs[c.Index] = q
 	}
 	scale["image"], scale["maxpool"] = 1, scale["conv1"] // as the machine has them
-	for s := range f.Steps() {
+	for _, s := range f.Steps() {
 		switch {
 		case s.Kind == BlockShortcut && s.Conv != nil:
 			add(f.Convs[s.Conv.Index], scale[s.In], scale[s.Block.Name])

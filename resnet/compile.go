@@ -26,7 +26,7 @@ func Compile(m *Model) (*engine.Program, error) {
 	}
 	// Activations that a later identity shortcut adds are kept in 16 bits too.
 	kept := map[string]bool{}
-	for s := range n.Steps() {
+	for _, s := range n.Steps() {
 		if s.Kind == BlockShortcut && s.Conv == nil {
 			kept[s.In] = true
 		}
@@ -51,7 +51,7 @@ func Compile(m *Model) (*engine.Program, error) {
 		scale = q.Scale
 		return b.Conv(spec)
 	}
-	for s := range n.Steps() {
+	for _, s := range n.Steps() {
 		switch s.Kind {
 		case StemConv:
 			x, skip = conv(s, none, 0, true, kept[s.Out])

@@ -27,7 +27,7 @@ func ExampleNetwork_Steps() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for s := range config.Network(10).Steps() {
+	for _, s := range config.Network(10).Steps() {
 		if s.Conv == nil {
 			fmt.Printf("%s → %s\n", s.In, s.Out)
 			continue

@@ -34,7 +34,7 @@ func NewFloat(n Network) *Float {
 	for _, c := range n.Convs() {
 		f.Convs = append(f.Convs, FloatConv{Conv: c, W: make([]float32, c.Out*c.In*c.Kernel*c.Kernel), B: make([]float32, c.Out)})
 	}
-	for s := range n.Steps() {
+	for _, s := range n.Steps() {
 		if s.Conv == nil || !s.Conv.Fixed() {
 			continue
 		}
@@ -70,7 +70,7 @@ func Random(n Network, seed uint64) *Float {
 	// The walk is not in the order of the stream: bounds first, then numbers.
 	type bounds struct{ v, bias float64 }
 	list := make([]bounds, len(f.Convs))
-	for s := range n.Steps() {
+	for _, s := range n.Steps() {
 		switch {
 		case s.Kind == BlockEnd && s.Block.Shortcut != NoShortcut:
 			list[s.Conv.Index] = bounds{1 / blocks, 0.1 / blocks}
@@ -151,7 +151,7 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 		observe(s.Out, c.Out, n, n, *y)
 		return y, n
 	}
-	for s := range f.Steps() {
+	for _, s := range f.Steps() {
 		switch s.Kind {
 		case StemConv, BlockConv:
 			y, n := convolve(s, nil, true)

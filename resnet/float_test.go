@@ -73,7 +73,7 @@ func TestForwardTorch(t *testing.T) {
 				return
 			}
 			var steps []string
-			for s := range f.Steps() {
+			for _, s := range f.Steps() {
 				if s.In != s.Out && s.Kind != HeadLinear {
 					steps = append(steps, s.Out)
 				}

@@ -52,7 +52,7 @@ func (c Config) Summary(classes, size int) Summary {
 	}
 	channels, side := 3, size
 	var projection *LayerSummary // of the block, listed after its convolutions as in the model file
-	for step := range n.Steps() {
+	for _, step := range n.Steps() {
 		switch step.Kind {
 		case StemConv, BlockConv, BlockEnd:
 			add(conv(step.Conv, side))

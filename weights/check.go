@@ -24,7 +24,7 @@ func lookup(name string) (resnet.Config, error) {
 
 // check holds a model against its architecture and its values against the arithmetic contract.
 func check(m *resnet.Model) error {
-	if err := checkConfig(m.Config); err != nil {
+	if err := checkConfig(&m.Config); err != nil {
 		return err
 	}
 	if err := checkTexts(m); err != nil {
@@ -40,19 +40,19 @@ func check(m *resnet.Model) error {
 		return formatError("unsure: want a probability below 1, got %v", m.Unsure)
 	}
 	net := m.Network()
-	if err := checkLayers(net, m.Convs); err != nil {
+	if err := checkLayers(&net, m.Convs); err != nil {
 		return err
 	}
-	return checkLinear(net, m.FC)
+	return checkLinear(&m.FC, net.Classes, net.Features)
 }
 
-func checkConfig(c resnet.Config) error {
+func checkConfig(c *resnet.Config) error {
 	known, err := lookup(c.Name)
 	if err != nil {
 		return err
 	}
 	known.Width, known.Inner, known.Pad = c.Width, c.Inner, c.Pad
-	if !known.Equal(c) {
+	if !known.Equal(*c) {
 		return formatError("architecture: the model's table differs from that of %s", c.Name)
 	}
 	if c.Width < 1 || c.Width > maxChannels || c.Inner < 1 || c.Inner > maxChannels {
@@ -103,7 +103,7 @@ func checkPrep(p resnet.Prep) error {
 	return nil
 }
 
-func checkLayers(net resnet.Network, list []resnet.QuantConv) error {
+func checkLayers(net *resnet.Network, list []resnet.QuantConv) error {
 	convs := net.Convs()
 	for _, c := range convs {
 		// As the engine counts: with the inputs rounded up to 8.
@@ -115,7 +115,7 @@ func checkLayers(net resnet.Network, list []resnet.QuantConv) error {
 		return formatError("layers: want %d, got %d", len(convs), len(list))
 	}
 	for i, c := range convs {
-		q := list[i]
+		q := &list[i]
 		n, out8 := packedSize(c), engine.PadChannels(c.Out)
 		switch {
 		case q.Name != c.Name:
@@ -132,7 +132,7 @@ func checkLayers(net resnet.Network, list []resnet.QuantConv) error {
 			return err
 		}
 	}
-	for s := range net.Steps() {
+	for _, s := range net.Steps() {
 		if s.Kind != resnet.BlockShortcut || s.Conv == nil {
 			continue
 		}
@@ -155,9 +155,9 @@ func checkParameters(c resnet.Conv, m, b []float32) error {
 	return nil
 }
 
-func checkLinear(net resnet.Network, fc resnet.QuantLinear) error {
-	if n := net.Classes * net.Features; len(fc.W) != n || len(fc.Scale) != net.Classes || len(fc.B) != net.Classes {
-		return formatError("fc: want %d weights, %d scales and biases, got %d, %d and %d", n, net.Classes, len(fc.W), len(fc.Scale), len(fc.B))
+func checkLinear(fc *resnet.QuantLinear, classes, features int) error {
+	if n := classes * features; len(fc.W) != n || len(fc.Scale) != classes || len(fc.B) != classes {
+		return formatError("fc: want %d weights, %d scales and biases, got %d, %d and %d", n, classes, len(fc.W), len(fc.Scale), len(fc.B))
 	}
 	for j := range fc.Scale {
 		if !finite(fc.Scale[j]) || !finite(fc.B[j]) {

@@ -75,15 +75,14 @@ func sniff(data []byte, size int) error {
 func parse(w *window) (*resnet.Model, error) {
 	r := newReader(w)
 	r.mapLen(fileKeys)
-	config, err := r.config()
-	if err != nil {
+	m := &resnet.Model{}
+	if err := r.config(&m.Config); err != nil {
 		return nil, err
 	}
-	m := &resnet.Model{Config: config}
 	r.field("ids")
 	classes := r.count()
 	// Each class needs a row of the linear layer further on, so no class is allocated that the file has no room for.
-	net := config.Network(classes)
+	net := m.Config.Network(classes)
 	m.Classes = make([]resnet.Class, r.fits(classes, net.Features+8))
 	for i := range m.Classes {
 		m.Classes[i].ID = r.text()
@@ -102,10 +101,8 @@ func parse(w *window) (*resnet.Model, error) {
 	m.Source = r.text()
 	r.field("licence")
 	m.Licence = r.text()
-	if m.Convs, err = r.layers(convs, scales); err != nil {
-		return nil, err
-	}
-	r.linear(&m.FC, net)
+	m.Convs = r.layers(convs, scales)
+	r.linear(&m.FC, net.Classes, net.Features)
 	if r.err == nil && r.left() != 0 {
 		r.fail(formatError("want the checksum after fc, file has %d bytes more", r.left()))
 	}
@@ -119,7 +116,7 @@ func parse(w *window) (*resnet.Model, error) {
 }
 
 // config reads the keys from magic to pad: the versions and the network.
-func (r *reader) config() (resnet.Config, error) {
+func (r *reader) config(c *resnet.Config) error {
 	r.field("magic")
 	if s := r.text(); r.err == nil && s != magic {
 		r.fail(formatError("want a model file, got magic %.20q", s))
@@ -129,12 +126,13 @@ func (r *reader) config() (resnet.Config, error) {
 	r.field("architecture")
 	name := r.text()
 	if r.err != nil {
-		return resnet.Config{}, r.err
+		return r.err
 	}
-	c, err := lookup(name)
+	known, err := lookup(name)
 	if err != nil {
-		return resnet.Config{}, err
+		return err
 	}
+	*c = known
 	r.field("width")
 	c.Width = r.num(1, maxChannels)
 	r.field("inner")
@@ -145,11 +143,10 @@ func (r *reader) config() (resnet.Config, error) {
 	if r.err == nil && i < 0 {
 		r.fail(formatError("pad: want pad-append or pad-split, file has %.20q", pad))
 	}
-	if r.err != nil {
-		return resnet.Config{}, r.err
+	if r.err == nil {
+		c.Pad = pads[i]
 	}
-	c.Pad = pads[i]
-	return c, nil
+	return r.err
 }
 
 // version reads the version k, of which this package knows one.
@@ -216,13 +213,13 @@ func (r *reader) prep(p *resnet.Prep) {
 
 // layers reads the parameters of convs, or where their weights are. Each layer's size is held against the file before
 // the next is read.
-func (r *reader) layers(convs []resnet.Conv, scales []float32) ([]resnet.QuantConv, error) {
+func (r *reader) layers(convs []resnet.Conv, scales []float32) []resnet.QuantConv {
 	r.field("layers")
 	if n := r.count(); r.err == nil && n != len(convs) {
 		r.fail(formatError("layers: want %d, file has %d", len(convs), n))
 	}
 	if r.err != nil {
-		return nil, r.err
+		return nil
 	}
 	list := make([]resnet.QuantConv, len(convs))
 	for i, c := range convs {
@@ -238,20 +235,20 @@ func (r *reader) layers(convs []resnet.Conv, scales []float32) ([]resnet.QuantCo
 		r.key("b")
 		q.B = r.floats(out8)
 		if r.err != nil {
-			return nil, r.err
+			return nil
 		}
 	}
-	return list, nil
+	return list
 }
 
 // linear reads the last layer.
-func (r *reader) linear(fc *resnet.QuantLinear, n resnet.Network) {
+func (r *reader) linear(fc *resnet.QuantLinear, classes, features int) {
 	r.field("fc")
 	r.mapLen(linearKeys)
 	r.key("weights")
-	fc.W = asInts(r.bin(n.Classes * n.Features))
+	fc.W = asInts(r.bin(classes * features))
 	r.key("scale")
-	fc.Scale = r.floats(n.Classes)
+	fc.Scale = r.floats(classes)
 	r.key("b")
-	fc.B = r.floats(n.Classes)
+	fc.B = r.floats(classes)
 }

@@ -28,7 +28,7 @@ func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 	list := wires(f.Network)
 	after := map[string][]moments{} // by activation, after its ReLU
 	var skip []moments              // of the block's shortcut
-	for step := range f.Steps() {
+	for _, step := range f.Steps() {
 		if step.Kind == resnet.BlockShortcut {
 			switch skip = after[step.In]; step.Block.Shortcut {
 			case resnet.Projection:

@@ -110,7 +110,7 @@ type wire struct {
 func wires(n resnet.Network) []wire {
 	list := make([]wire, len(n.Convs()))
 	var before *resnet.Conv
-	for s := range n.Steps() {
+	for _, s := range n.Steps() {
 		switch {
 		case s.Kind == resnet.StemPool:
 			list[before.Index].out = s.Out

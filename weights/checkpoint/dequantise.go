@@ -41,7 +41,7 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 	}
 
 	scale := map[string]float64{} // of each activation, the real value of one step
-	for step := range net.Steps() {
+	for _, step := range net.Steps() {
 		if step.Kind == resnet.StemPool {
 			scale[step.Out] = scale[step.In]
 		}

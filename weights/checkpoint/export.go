@@ -80,7 +80,7 @@ func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
 	}
 
 	x, skip := "input", ""
-	for s := range f.Steps() {
+	for _, s := range f.Steps() {
 		switch s.Kind {
 		case resnet.StemConv, resnet.BlockConv:
 			x = relu(conv(x, s.Conv.Index), s.Conv.Name+".relu")
