@@ -17,7 +17,8 @@
 //
 // Any number of pictures may have been asked about; begin ends what is there of the one before.
 //
-// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash.
+// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash. The types
+// of all this are Program in web/api/protocol.ts.
 package main
 
 import (

@@ -190,7 +190,10 @@ class WorkerClassifier implements Classifier {
     const question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(options) };
     const { worker, ...r } = await this.#look(source, question, signal);
     const result: Result = {
-      predictions: r.indices.map((index, i) => ({ ...classes[index], probability: r.probabilities[i] })),
+      predictions: r.indices.map((index, i) => {
+        const { id, label } = classes[index];
+        return { index, id, label, probability: r.probabilities[i] };
+      }),
       sure: r.sure,
       ...(r.heatmap && { heatmap: { ...r.heatmap, box: r.box } }),
       ...(r.features && { features: r.features }),

@@ -68,7 +68,7 @@ export interface Info {
   /** The model's address; '' for one given as bytes. */
   readonly model: string;
   readonly architecture: string;
-  readonly classes: readonly Class[];
+  readonly classes: readonly ModelClass[];
   /** Side of the square that the network sees, in pixels. */
   readonly inputSize: number;
   readonly simd: Simd;
@@ -85,6 +85,9 @@ export interface Class {
   readonly id: string;
   /** In the language of the classifier. */
   readonly label: string;
+}
+
+export interface ModelClass extends Class {
   /** By language: 'en' and, where the model has them, others. */
   readonly labels: Readonly<Record<string, string>>;
 }
