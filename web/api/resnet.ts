@@ -224,7 +224,7 @@ class WorkerClassifier implements Classifier {
         throw new ResnetError('bad-option', 'resnet: result: its feature map is gone with the worker that was lost; classify '
           + 'the picture again');
       }
-      return { ...await this.#ask({ op: 'heatmap', number, index }), box };
+      return { ...await this.#ask({ op: 'heatmap', number, index }), box: { ...box } };
     }, options.signal);
   }
 
