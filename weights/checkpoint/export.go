@@ -67,6 +67,136 @@ const (
 	attrInts = 7
 )
 
+// data types of ONNX.
+const (
+	typeFloat = 1
+	typeUint8 = 2
+	typeInt8  = 3
+	typeInt32 = 6
+	typeInt64 = 7
+)
+
+// onnxWriter is a graph that is being written: nodes in the order of execution, then the constants.
+type onnxWriter struct {
+	nodes     message
+	constants []*message
+}
+
+// node adds an operation, whose only output has its name.
+func (g *onnxWriter) node(op, name string, inputs []string, attrs ...*message) string {
+	n := &message{}
+	for _, in := range inputs {
+		n.text(1, in)
+	}
+	n.text(2, name)
+	n.text(3, name)
+	n.text(4, op)
+	for _, a := range attrs {
+		n.add(5, a)
+	}
+	g.nodes.add(1, n)
+	return name
+}
+
+// tensor adds a constant; put writes its values.
+func (g *onnxWriter) tensor(name string, kind int64, shape []int, put func(*message)) string {
+	t := &message{}
+	for _, n := range shape {
+		t.int(1, int64(n))
+	}
+	t.int(2, kind)
+	t.text(8, name)
+	put(t)
+	g.constants = append(g.constants, t)
+	return name
+}
+
+func (g *onnxWriter) floats(name string, v []float32, shape ...int) string {
+	return g.tensor(name, typeFloat, shape, func(t *message) { t.floats(9, v) })
+}
+
+func (g *onnxWriter) bytes(name string, kind int64, v []byte, shape ...int) string {
+	return g.tensor(name, kind, shape, func(t *message) {
+		t.head(9, len(v))
+		t.put(v)
+	})
+}
+
+func (g *onnxWriter) int64s(name string, v ...int64) string {
+	raw := make([]byte, 0, 8*len(v))
+	for _, x := range v {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
+	}
+	return g.bytes(name, typeInt64, raw, len(v))
+}
+
+// layers says how a format writes the operations that have parameters or round.
+type layers struct {
+	conv     func(i int, x string) string                    // convolution i of Network.Convs
+	act      func(i int, x, name string) (next, skip string) // the ReLU of convolution i, for the next convolution and for a sum
+	term     func(i int, x string) string                    // the output of a block's last convolution i, before the sum
+	shortcut func(i int, b resnet.Block, x string) string    // a projection or pad shortcut
+	pool     func(x string) string                           // the output of the max-pool
+	fc       []string                                        // weights and bias of the linear layer
+}
+
+// network adds all of n, from the tensor x to "logits".
+func (g *onnxWriter) network(n resnet.Network, x string, l layers) {
+	x, skip := l.act(0, l.conv(0, x), "conv1.relu")
+	if n.MaxPool {
+		x = l.pool(g.node("MaxPool", "maxpool", []string{x}, ints("kernel_shape", 3, 3), ints("strides", 2, 2), ints("pads", 1, 1, 1, 1)))
+		skip = x
+	}
+	at := 1
+	for _, b := range n.Blocks {
+		in, last := x, at+len(b.Convs)-1
+		for i, c := range b.Convs[:len(b.Convs)-1] {
+			x, _ = l.act(at+i, l.conv(at+i, x), c.Name+".relu")
+		}
+		x = l.conv(last, x)
+		at = last + 1
+		if b.Shortcut == resnet.NoShortcut {
+			x, skip = l.act(last, x, b.Name)
+			continue
+		}
+		if b.HasProj() {
+			skip = l.shortcut(at, b, in)
+			at++
+		}
+		x, skip = l.act(last, g.node("Add", b.Name+".sum", []string{l.term(last, x), skip}), b.Name)
+	}
+	x = g.node("GlobalAveragePool", "avgpool", []string{x})
+	x = g.node("Flatten", "features", []string{x})
+	g.node("Gemm", "logits", append([]string{x}, l.fc...), number("transB", 1))
+}
+
+// window is the attributes of a convolution.
+func window(c resnet.Conv, pad int) []*message {
+	k, s, p := int64(c.Kernel), int64(c.Stride), int64(pad)
+	return []*message{ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p)}
+}
+
+// write writes the graph as a model of n for pictures of side size (IR 7, opset 13).
+func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
+	graph := &message{}
+	graph.pieces, graph.size = g.nodes.pieces, g.nodes.size
+	graph.text(2, n.Name)
+	for _, c := range g.constants {
+		graph.add(5, c)
+	}
+	graph.add(11, value("input", 3, int64(size), int64(size)))
+	graph.add(12, value("logits", int64(n.Classes)))
+
+	opset := &message{}
+	opset.int(2, 13)
+	model := &message{}
+	model.int(1, 7)
+	model.text(2, "resnet-web")
+	model.add(7, graph)
+	model.add(8, opset)
+	return model.write(w)
+}
+
 // WriteONNX writes f as an ONNX model (IR 7, opset 13) in float32: input "input", N×3×size×size, RGB, already normalised
 // by mean and standard deviation; output "logits", N×classes. The batch N is free.
 //
@@ -77,106 +207,35 @@ func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
 	if size < 32 {
 		return fmt.Errorf("checkpoint: ONNX for a picture of side %d, want 32 or more", size)
 	}
-	graph := &message{}
-	node := func(op, name string, inputs []string, attrs ...*message) string {
-		n := &message{}
-		for _, in := range inputs {
-			n.text(1, in)
-		}
-		n.text(2, name)
-		n.text(3, name)
-		n.text(4, op)
-		for _, a := range attrs {
-			n.add(5, a)
-		}
-		graph.add(1, n)
-		return name
+	g := &onnxWriter{}
+	conv := func(i int, x string) string {
+		c := f.Convs[i]
+		return g.node("Conv", c.Name, []string{x, g.floats(c.Name+".weight", c.W, c.Out, c.In, c.Kernel, c.Kernel), g.floats(c.Name+".bias", c.B, c.Out)}, window(c.Conv, c.Pad)...)
 	}
-	var constants []*message
-	constant := func(name string, v []float32, shape ...int) string {
-		t := &message{}
-		for _, n := range shape {
-			t.int(1, int64(n))
-		}
-		t.int(2, 1)
-		t.text(8, name)
-		t.floats(9, v)
-		constants = append(constants, t)
-		return name
-	}
-	integers := func(name string, v ...int64) string {
-		t := &message{}
-		t.int(1, int64(len(v)))
-		t.int(2, 7)
-		t.text(8, name)
-		raw := []byte{}
-		for _, x := range v {
-			raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
-		}
-		t.text(9, string(raw))
-		constants = append(constants, t)
-		return name
-	}
-
-	at := 0
-	conv := func(x string) string {
-		c := f.Convs[at]
-		at++
-		k, s, p := int64(c.Kernel), int64(c.Stride), int64(c.Pad)
-		return node("Conv", c.Name, []string{x, constant(c.Name+".weight", c.W, c.Out, c.In, c.Kernel, c.Kernel), constant(c.Name+".bias", c.B, c.Out)},
-			ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p))
-	}
-	relu := func(x, name string) string { return node("Relu", name, []string{x}) }
-
-	x := relu(conv("input"), "conv1.relu")
-	if f.MaxPool {
-		x = node("MaxPool", "maxpool", []string{x}, ints("kernel_shape", 3, 3), ints("strides", 2, 2), ints("pads", 1, 1, 1, 1))
-	}
-	for _, b := range f.Blocks {
-		y := x
-		for i, c := range b.Convs {
-			if y = conv(y); i < len(b.Convs)-1 {
-				y = relu(y, c.Name+".relu")
+	g.network(f.Network, "input", layers{
+		conv: conv,
+		act: func(_ int, x, name string) (next, skip string) {
+			y := g.node("Relu", name, []string{x})
+			return y, y
+		},
+		term: func(_ int, x string) string { return x },
+		shortcut: func(i int, b resnet.Block, x string) string {
+			if b.Shortcut == resnet.Projection {
+				return conv(i, x)
 			}
-		}
-		switch b.Shortcut {
-		case resnet.NoShortcut:
-			x = relu(y, b.Name)
-			continue
-		case resnet.Projection:
-			x = conv(x)
-		case resnet.PadAppend, resnet.PadSplit:
-			at++ // its 0/1 weights say the same
-			before, s := int64(0), int64(b.Proj.Stride)
+			// The 0/1 weights say the same.
+			name, before, s := b.Proj.Name, int64(0), int64(b.Proj.Stride)
 			if b.Shortcut == resnet.PadSplit {
 				before = int64(b.Proj.Out-b.Proj.In) / 2
 			}
-			name := b.Proj.Name
-			x = node("Slice", name+".slice", []string{x, integers(name+".starts", 0, 0), integers(name+".ends", math.MaxInt64, math.MaxInt64),
-				integers(name+".axes", 2, 3), integers(name+".steps", s, s)})
-			x = node("Pad", name, []string{x, integers(name+".pads", 0, before, 0, 0, 0, int64(b.Proj.Out-b.Proj.In)-before, 0, 0)})
-		}
-		x = relu(node("Add", b.Name+".sum", []string{y, x}), b.Name)
-	}
-	x = node("GlobalAveragePool", "avgpool", []string{x})
-	x = node("Flatten", "features", []string{x})
-	node("Gemm", "logits", []string{x, constant("fc.weight", f.FCW, f.Classes, f.Features), constant("fc.bias", f.FCB, f.Classes)}, number("transB", 1))
-
-	graph.text(2, f.Name)
-	for _, c := range constants {
-		graph.add(5, c)
-	}
-	graph.add(11, value("input", 3, int64(size), int64(size)))
-	graph.add(12, value("logits", int64(f.Classes)))
-
-	opset := &message{}
-	opset.int(2, 13)
-	model := &message{}
-	model.int(1, 7)
-	model.text(2, "resnet-web")
-	model.add(7, graph)
-	model.add(8, opset)
-	return model.write(w)
+			x = g.node("Slice", name+".slice", []string{x, g.int64s(name+".starts", 0, 0), g.int64s(name+".ends", math.MaxInt64, math.MaxInt64),
+				g.int64s(name+".axes", 2, 3), g.int64s(name+".steps", s, s)})
+			return g.node("Pad", name, []string{x, g.int64s(name+".pads", 0, before, 0, 0, 0, int64(b.Proj.Out-b.Proj.In)-before, 0, 0)})
+		},
+		pool: func(x string) string { return x },
+		fc:   []string{g.floats("fc.weight", f.FCW, f.Classes, f.Features), g.floats("fc.bias", f.FCB, f.Classes)},
+	})
+	return g.write(w, f.Network, size)
 }
 
 // ints is a list attribute.

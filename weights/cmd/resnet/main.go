@@ -30,7 +30,7 @@ func init() { // not a literal: help refers to commands
 		{"info", "F", "describe a model file", info},
 		{"summary", "[-json] ARCH", "list a network's layers, parameters and multiply-adds", summary},
 		{"fetch", "NAME", "get an official checkpoint, verify it and make a model file of it", fetch},
-		{"export", "-format onnx [-o OUT] F", "write a model file's network for other runtimes", export},
+		{"export", "-format onnx|onnx-qdq [-fast] [-o OUT] F", "write a model file's network for other runtimes", export},
 	}
 }
 
