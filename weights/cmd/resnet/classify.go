@@ -36,6 +36,7 @@ func classify(c *call) error {
 	r.flags(c)
 	k := c.Int("k", 5, "number of classes to print")
 	lang := c.String("lang", "en", "language of the labels")
+	heat := c.String("heatmap", "", "draw where the best class is seen over each image's crop: `PNG` file to write, with several images a folder")
 	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
 	if err := c.parse(1, math.MaxInt); err != nil {
 		return err
@@ -45,6 +46,9 @@ func classify(c *call) error {
 	}
 	if *model != "" && *check != "" {
 		return fmt.Errorf("classify: want -model or -checkpoint, got both")
+	}
+	if *heat != "" && *check != "" {
+		return fmt.Errorf("classify: -heatmap goes with a model, not with -checkpoint")
 	}
 	var own string
 	c.Visit(func(f *flag.Flag) {
@@ -56,7 +60,17 @@ func classify(c *call) error {
 		return fmt.Errorf("classify: -%s goes with -checkpoint; a model file knows its own", own)
 	}
 
+	drawing, wanted := []string(nil), resnet.HeatmapNone
+	if *heat != "" {
+		var err error
+		if drawing, err = heatmapFiles(*heat, c.args); err != nil {
+			return err
+		}
+		wanted = resnet.HeatmapBest
+	}
+
 	var predict func(crop *image.RGBA) (resnet.Result, error)
+	var shown *image.RGBA // the crop of the image last predicted
 	var prep resnet.Prep
 	if *check != "" {
 		f, p, classes, err := r.read(c, *check)
@@ -77,20 +91,25 @@ func classify(c *call) error {
 		}
 		defer cl.Close()
 		predict = func(crop *image.RGBA) (resnet.Result, error) {
-			return cl.Classify(crop, resnet.Options{TopK: *k, Lang: *lang, Heatmap: resnet.HeatmapNone})
+			shown = crop
+			return cl.Classify(crop, resnet.Options{TopK: *k, Lang: *lang, Heatmap: wanted})
 		}
 	}
 
 	failed := false
-	for _, name := range c.args {
+	for i, name := range c.args {
 		start := time.Now()
 		answer, err := classifyFile(name, prep, predict)
+		took := time.Since(start)
+		if err == nil && drawing != nil {
+			err = writeHeatmap(drawing[i], shown, answer.Heatmap)
+		}
 		if err != nil {
 			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", name, oneLine(err.Error()))
 			failed = true
 			continue
 		}
-		out := classified{File: name, Predictions: []prediction{}, MS: float64(time.Since(start).Microseconds()) / 1000}
+		out := classified{File: name, Predictions: []prediction{}, MS: float64(took.Microseconds()) / 1000}
 		for _, p := range answer.Predictions {
 			out.Predictions = append(out.Predictions, prediction(p))
 		}

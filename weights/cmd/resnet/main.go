@@ -24,7 +24,7 @@ var commands []command
 
 func init() { // not a literal: help refers to commands
 	commands = []command{
-		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-json] IMAGE...", "name what pictures show", classify},
+		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-json] [-heatmap OUT.png] IMAGE...", "name what pictures show", classify},
 		{"eval", "[-model F] [-checkpoint C] [-n N] [-json] DIR|ZIP", "measure accuracy over images in folders named by class", eval},
 		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
 		{"info", "F", "describe a model file", info},
