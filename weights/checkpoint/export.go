@@ -178,6 +178,9 @@ func window(c resnet.Conv, pad int) []*message {
 
 // write writes the graph as a model of n for pictures of side size (IR 7, opset 13).
 func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
+	if size < 32 {
+		return fmt.Errorf("checkpoint: ONNX for a picture of side %d, want 32 or more", size)
+	}
 	graph := &message{}
 	graph.pieces, graph.size = g.nodes.pieces, g.nodes.size
 	graph.text(2, n.Name)
@@ -204,9 +207,6 @@ func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
 //
 // Those of w, and a size below 32.
 func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
-	if size < 32 {
-		return fmt.Errorf("checkpoint: ONNX for a picture of side %d, want 32 or more", size)
-	}
 	g := &onnxWriter{}
 	conv := func(i int, x string) string {
 		c := f.Convs[i]

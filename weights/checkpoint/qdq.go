@@ -14,7 +14,8 @@ import (
 // [WriteONNX]; the graph turns the normalised picture back into steps of 1/127.
 //
 // Without fast the graph is the network of package engine as nearly as ONNX has words for it. A Clip to 127 between the
-// two halves of a pair keeps activations to 7 bits. What a block adds up is not rounded at all, where the engine keeps 16
+// two halves of a pair keeps activations to 7 bits, with which the products of x86 processors without VNNI, summed in
+// pairs in 16 bits, do not saturate either. What a block adds up is not rounded at all, where the engine keeps 16
 // bits of the skip path; and where 127 times a mean lies close to half a step, the border can be one step off.
 //
 // With fast both terms of a block's sum are rounded to 8 bits. Runtimes that add only 8-bit integers, such as
@@ -24,7 +25,7 @@ import (
 //
 // # Errors
 //
-// Those of w, and a model whose layers do not fit its architecture.
+// Those of w, a picture of less than 32×32, and a model whose layers do not fit its architecture.
 func WriteQDQ(w io.Writer, m *resnet.Model, fast bool) error {
 	if err := fits(m); err != nil {
 		return err
