@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import puppeteer from 'puppeteer-core';
+import { chromium, firefox } from './browsers.mjs';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'engine-test-'));
@@ -49,12 +50,10 @@ async function serve(headers) {
 }
 
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const BROWSERS = {
-  chromium: { executablePath: CHROMIUM, headless: true, args: FLAGS },
-  'chromium without AVX-VNNI': { executablePath: CHROMIUM, headless: true, args: [...FLAGS, '--js-flags=--no-enable-avx-vnni'] },
-  firefox: { browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', headless: true },
+  chromium,
+  'chromium without AVX-VNNI': { ...chromium, args: [...chromium.args, '--js-flags=--no-enable-avx-vnni'] },
+  firefox,
 };
 
 for (const [name, launch] of Object.entries(BROWSERS))

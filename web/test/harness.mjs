@@ -12,6 +12,7 @@ import path from 'node:path';
 import { after, before, describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
+import { chromium, firefox } from './browsers.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const root = path.resolve(here, '../..');
@@ -162,12 +163,11 @@ export async function launch(browser, { prefs, profile } = {}) {
   if (browser === 'firefox') {
     // WebDriver would keep the bodies of all responses for a client that may ask; with no room for them, puppeteer does without.
     const bodies = { 'remote.network.maxTotalDataSize': 1 };
-    return puppeteer.launch({ browser, protocolTimeout, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+    return puppeteer.launch({ ...firefox, protocolTimeout,
       extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...bodies, ...prefs } });
   }
-  return puppeteer.launch({ browser: 'chrome', userDataDir: profile, protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
+  return puppeteer.launch({ ...chromium, userDataDir: profile, protocolTimeout,
+    args: [...chromium.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }
 
 /**

@@ -72,6 +72,8 @@ func (g *graph) link() error {
 				g.outputs[n.inputs[0]] = true
 			}
 		case "Shape": // feeds a Reshape
+		case "QuantizeLinear", "DequantizeLinear":
+			return bad("ONNX: %v: this network is quantised; export it in floating point", n)
 		default:
 			for _, out := range n.outputs {
 				g.made[out] = n
