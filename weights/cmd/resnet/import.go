@@ -119,7 +119,7 @@ func (v *conversion) convert(c *call, path string) error {
 // confidenceImages are enough to fit two numbers to; sureness is how often a sure answer of a model shall be right.
 const (
 	confidenceImages = 2000
-	sureness         = 0.75
+	sureness         = 0.9
 )
 
 // fit sets the model's temperature and threshold.
