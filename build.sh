@@ -10,6 +10,7 @@ usage() {
 ./build.sh test [--long]    install what the tests need, then run them all; --long adds fuzzing (FUZZTIME=60s a target) and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
+DEV=1 ./build.sh ...        readable scripts with source maps
 PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any; '': none but its own)
 CHROMIUM=FILE FIREFOX=FILE ./build.sh ...   test and measure with these browsers
 END
@@ -18,7 +19,7 @@ END
 say() { printf '\n== %s\n' "$*"; }
 
 build() {
-  go run ./web/build -out dist -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
+  go run ./web/build -out dist ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
 }
 
 serve() {
@@ -82,6 +83,11 @@ test_go() {
   fi
   go vet ./...
   GOOS=js GOARCH=wasm go vet ./engine/... ./resnet/... ./weights ./wasm
+  say "staticcheck"
+  local staticcheck
+  staticcheck=$(go tool -n staticcheck) # a program for this machine; "go tool" would build one for js below
+  "$staticcheck" ./...
+  GOOS=js GOARCH=wasm "$staticcheck" ./engine/... ./resnet/... ./weights ./wasm
   say "go test"
   go test ./...
   if command -v qemu-aarch64 >/dev/null; then

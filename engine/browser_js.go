@@ -22,7 +22,7 @@ type BrowserOptions struct {
 	SIMD    SIMD
 	Threads int // wanted; 1 without cross-origin isolation
 
-	// Spawn sends { module, memory } to a Worker that runs web/kernel.js, another one each time. It is called Threads−1
+	// Spawn sends { module, memory } to a Worker that runs web/worker/kernel.ts, another one each time. It is called Threads−1
 	// times and may return before the Worker runs. Lost, if not nil, counts those that never will.
 	Spawn func(module, memory js.Value)
 	Lost  func() int
@@ -36,8 +36,7 @@ type BrowserOptions struct {
 
 // BrowserExecutor runs the emitted machine in the page's own engine.
 type BrowserExecutor struct {
-	p       *Program
-	m       *image
+	feed
 	view    js.Value // Uint8Array over the whole memory
 	run, op js.Value
 	words   js.Value // Int32Array, for the control area
@@ -88,7 +87,7 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	js.CopyBytesToJS(source, code)
 	module := wasm.Get("Module").New(source)
 	exports := wasm.Get("Instance").New(module, map[string]any{"env": map[string]any{"memory": memory}}).Get("exports")
-	e = &BrowserExecutor{p: p, m: m, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
+	e = &BrowserExecutor{feed: feed{p: p, m: m}, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
 		view: js.Global().Get("Uint8Array").New(memory.Get("buffer")), words: js.Global().Get("Int32Array").New(memory.Get("buffer"))}
 	for i, part := range m.parts {
 		if part.data != nil {
@@ -162,17 +161,82 @@ func (e *BrowserExecutor) wake(program int) {
 // ErrBroken is returned by an executor that lost a thread. Close it and make another.
 var ErrBroken = errors.New("engine: a kernel thread did not reach the barrier in time")
 
-func (e *BrowserExecutor) Run(image []byte) (err error) {
+func (e *BrowserExecutor) Begin(s *Scaler) (err error) {
 	defer catch(&err)
-	if len(image) != e.p.Input.Bytes() {
-		return fmt.Errorf("engine: want an image of %d bytes, have %d", e.p.Input.Bytes(), len(image))
+	if err := e.p.checkScaler(s); err != nil {
+		return err
 	}
+	e.begin(s, func(at int, data []byte) { js.CopyBytesToJS(e.bytes(at, len(data)), data) })
+	return nil
+}
+
+// Strip is a Uint8Array over the machine's memory, for n rows of the picture that Begin announced, at most Rows: decoders
+// write them there, and WriteStrip takes them.
+func (e *BrowserExecutor) Strip(n int) js.Value { return e.bytes(e.m.feed.strip, n*4*e.part.Dx()) }
+
+// WriteStrip is Write for n rows that are in Strip.
+func (e *BrowserExecutor) WriteStrip(n int, format Format) (err error) {
+	defer catch(&err)
+	code, err := e.next(n, format)
+	if err != nil {
+		return err
+	}
+	js.CopyBytesToJS(e.bytes(e.m.feed.program, len(code)), code)
+	threads := e.Threads()
+	if n*e.part.Dx() < alonePixels {
+		threads = 1
+	}
+	return e.call(e.m.feed.program, threads)
+}
+
+// alonePixels is the size of a strip that one thread scales sooner than several are woken.
+const alonePixels = 1 << 15
+
+func (e *BrowserExecutor) Write(rows []byte, format Format) (err error) {
+	defer catch(&err)
+	n, err := e.rowsOf(len(rows))
+	if err != nil {
+		return err
+	}
+	for n > 0 {
+		strip := min(n, e.Rows())
+		bytes := strip * 4 * e.part.Dx()
+		js.CopyBytesToJS(e.Strip(strip), rows[:bytes])
+		if err := e.WriteStrip(strip, format); err != nil {
+			return err
+		}
+		n, rows = n-strip, rows[bytes:]
+	}
+	return nil
+}
+
+func (e *BrowserExecutor) SetImage(image []byte) (err error) {
+	defer catch(&err)
+	if err := e.p.checkImage(image); err != nil {
+		return err
+	}
+	js.CopyBytesToJS(e.bytes(e.m.arena+e.p.Input.Offset, len(image)), image)
+	e.progress = progress{ready: true}
+	return nil
+}
+
+func (e *BrowserExecutor) Run() (err error) {
+	defer catch(&err)
+	if err := e.use(); err != nil {
+		return err
+	}
+	return e.call(e.m.program, e.Threads())
+}
+
+// call runs the program at an address.
+func (e *BrowserExecutor) call(program, threads int) error {
 	if e.broken {
 		return ErrBroken
 	}
-	js.CopyBytesToJS(e.bytes(e.m.arena+e.p.Input.Offset, len(image)), image)
-	e.wake(e.m.program)
-	if e.run.Invoke(e.m.program, 0, e.Threads()).Int() != 0 {
+	if threads > 1 {
+		e.wake(program)
+	}
+	if e.run.Invoke(program, 0, threads).Int() != 0 {
 		e.broken = true
 		return ErrBroken
 	}
@@ -196,7 +260,7 @@ func (e *BrowserExecutor) Read(t Tensor, dst []byte) (err error) {
 func (e *BrowserExecutor) Close() (err error) {
 	defer catch(&err)
 	e.wake(0)
-	*e = BrowserExecutor{p: e.p, m: e.m, broken: true}
+	*e = BrowserExecutor{feed: feed{p: e.p, m: e.m}, broken: true}
 	return nil
 }
 

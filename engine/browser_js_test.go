@@ -95,3 +95,22 @@ func TestFastest(t *testing.T) {
 		t.Errorf("chose %q", s)
 	}
 }
+
+func TestBrowserScales(t *testing.T) {
+	for _, o := range browserExecutors(t) {
+		for i, p := range scalePrograms[:3] { // the others natively
+			if o.Threads > 1 && i > 0 {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/threads=%d/%d", o.SIMD, o.Threads, p.ImageSize()), func(t *testing.T) {
+				e, err := Browser(p, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer e.Close()
+				scaleBoth(t, p, e)
+				refuse(t, p, e)
+			})
+		}
+	}
+}

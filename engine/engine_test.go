@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -147,11 +148,10 @@ func runBoth(t *testing.T, p *Program, e Executor) {
 	ref, _ := Reference(p)
 	for seed := range uint64(2) {
 		in := input(p, seed)
-		if err := ref.Run(in); err != nil {
-			t.Fatal(err)
-		}
-		if err := e.Run(in); err != nil {
-			t.Fatal(err)
+		for _, e := range []Executor{ref, e} {
+			if err := errors.Join(e.SetImage(in), e.Run()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		want, got := arena(t, p, ref), arena(t, p, e)
 		if !bytes.Equal(want, got) {

@@ -8,12 +8,13 @@ import (
 	"resnet-web/engine/kernels"
 )
 
-// image is a program lowered for one machine: everything that goes into its memory, and where.
-type image struct {
+// layout is a program lowered for one machine: everything that goes into its memory, and where.
+type layout struct {
 	kernels []kernels.Kernel
 	program int   // address of the bytecode
 	records []int // address of each op's record
 	arena   int   // address of the arena
+	feed    areas // for pictures on their way to the arena
 	size    int   // bytes of memory
 	parts   []part
 }
@@ -29,14 +30,14 @@ type part struct {
 const wasmPage = 1 << 16
 
 // pages is the size of the memory.
-func (m *image) pages() int { return (m.size + wasmPage - 1) / wasmPage }
+func (m *layout) pages() int { return (m.size + wasmPage - 1) / wasmPage }
 
 // lower lays out p for a machine and its threads: control area, a run of zeros for padding, weights and parameters,
-// activations, input row tables, scratch, bytecode.
+// activations, input row tables, scratch, bytecode, and what pictures pass through on their way to the arena.
 //
 // choose picks kernels: the function choose below, or another to try them all.
-func lower(p *Program, relaxed bool, threads int, choose func(o *Op, relaxed bool, threads int) choice) (*image, error) {
-	l := lowering{image: &image{}, ops: p.Ops, relaxed: relaxed, threads: threads, choose: choose,
+func lower(p *Program, relaxed bool, threads int, choose func(o *Op, relaxed bool, threads int) choice) (*layout, error) {
+	l := lowering{layout: &layout{}, ops: p.Ops, relaxed: relaxed, threads: threads, choose: choose,
 		consts: make([]consts, len(p.Ops)), convs: make([]kernels.Conv, len(p.Ops)),
 		numbers: map[kernels.Kernel]int{}, tables: map[tableKey]int{}}
 	l.add(kernels.Control())
@@ -66,15 +67,16 @@ func lower(p *Program, relaxed bool, threads int, choose func(o *Op, relaxed boo
 		l.record(i)
 	}
 	l.add(kernels.AppendEnd(l.code))
+	l.feed = newAreas(p.ImageSize(), l.reserve)
 	if l.pages() > 1<<16 {
 		return nil, fmt.Errorf("engine: the network needs %d MB, WebAssembly's memory ends at 4096 MB", l.size>>20)
 	}
-	return l.image, nil
+	return l.layout, nil
 }
 
-// lowering is an image under way.
+// lowering is a layout under way.
 type lowering struct {
-	*image
+	*layout
 	ops     []Op
 	relaxed bool
 	threads int
@@ -83,7 +85,7 @@ type lowering struct {
 	zeros     int      // address of zeros that rows in the padding are read from
 	consts    []consts // by op
 	convs     []kernels.Conv
-	numbers   map[kernels.Kernel]int // of the kernels, in image.kernels
+	numbers   map[kernels.Kernel]int // of the kernels, in layout.kernels
 	tables    map[tableKey]int       // addresses of row tables
 	scratch   int                    // bytes per thread
 	scratchAt int
@@ -99,6 +101,13 @@ func (l *lowering) place(p part) int {
 	l.parts = append(l.parts, p)
 	l.size += (p.n + arenaAlign - 1) &^ (arenaAlign - 1)
 	return p.at
+}
+
+// reserve leaves n bytes at the end of the memory and returns their address.
+func (l *lowering) reserve(n int) int {
+	at := l.size
+	l.size += (n + arenaAlign - 1) &^ (arenaAlign - 1)
+	return at
 }
 
 func (l *lowering) add(data []byte) int { return l.place(part{data: data, n: len(data)}) }

@@ -25,8 +25,7 @@ type NativeOptions struct {
 func Native(p *Program) (Executor, error) { return NativeWith(p, NativeOptions{Threads: 1}) }
 
 type native struct {
-	p       *Program
-	m       *image
+	feed
 	runtime wazero.Runtime
 	memory  api.Memory
 	threads []api.Function // run, one instance per thread
@@ -50,7 +49,7 @@ func NativeWith(p *Program, o NativeOptions) (Executor, error) {
 	pages := uint32(m.pages())
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(cache).
 		WithCoreFeatures(api.CoreFeaturesV2|experimental.CoreFeaturesThreads).WithMemoryLimitPages(max(pages, 1)))
-	e := &native{p: p, m: m, runtime: rt}
+	e := &native{feed: feed{p: p, m: m}, runtime: rt}
 	fail := func(err error) (Executor, error) {
 		rt.Close(ctx)
 		return nil, fmt.Errorf("engine: wazero: %w", err)
@@ -83,15 +82,58 @@ func NativeWith(p *Program, o NativeOptions) (Executor, error) {
 	return e, nil
 }
 
-func (e *native) Run(image []byte) error {
-	if len(image) != e.p.Input.Bytes() {
-		return fmt.Errorf("engine: want an image of %d bytes, have %d", e.p.Input.Bytes(), len(image))
+func (e *native) Begin(s *Scaler) error {
+	if err := e.p.checkScaler(s); err != nil {
+		return err
+	}
+	e.begin(s, func(at int, data []byte) { e.memory.Write(uint32(at), data) })
+	return nil
+}
+
+func (e *native) Write(rows []byte, format Format) error {
+	n, err := e.rowsOf(len(rows))
+	if err != nil {
+		return err
+	}
+	for n > 0 {
+		strip := min(n, e.Rows())
+		bytes := strip * 4 * e.part.Dx()
+		e.memory.Write(uint32(e.m.feed.strip), rows[:bytes])
+		code, err := e.next(strip, format)
+		if err != nil {
+			return err
+		}
+		e.memory.Write(uint32(e.m.feed.program), code)
+		if err := e.call(e.m.feed.program); err != nil {
+			return err
+		}
+		n, rows = n-strip, rows[bytes:]
+	}
+	return nil
+}
+
+func (e *native) SetImage(image []byte) error {
+	if err := e.p.checkImage(image); err != nil {
+		return err
 	}
 	e.memory.Write(uint32(e.m.arena+e.p.Input.Offset), image)
+	e.progress = progress{ready: true}
+	return nil
+}
+
+func (e *native) Run() error {
+	if err := e.use(); err != nil {
+		return err
+	}
+	return e.call(e.m.program)
+}
+
+// call runs a program on all threads.
+func (e *native) call(program int) error {
 	n := uint64(len(e.threads))
 	results := make(chan error, n)
 	call := func(i uint64) {
-		status, err := e.threads[i].Call(context.Background(), uint64(e.m.program), i, n)
+		status, err := e.threads[i].Call(context.Background(), uint64(program), i, n)
 		if err == nil && status[0] != 0 {
 			err = errBarrier
 		}

@@ -349,13 +349,49 @@ func (p *Program) Quantise(dst, rgba []byte) {
 // ImageSize is the side of the square image that Quantise takes.
 func (p *Program) ImageSize() int { return p.Input.W - 2*p.pad }
 
-// Executor runs one program. It is not safe for concurrent use.
+// Executor runs one program, picture by picture. It is not safe for concurrent use.
+//
+//	e.Begin(scaler)
+//	for each strip of the scaler's part, from the top {
+//		e.Write(rows, RGBA)
+//	}
+//	e.Run()
+//	e.Read(program.Logits, logits)
 type Executor interface {
-	// Run takes the quantised image, as Program.Quantise makes it, through every op.
-	Run(image []byte) error
-	// Read copies a tensor of the program out of the arena; dst has t.Bytes() bytes.
-	// Tensors that the program keeps (Last, Features, Logits) are valid after Run.
+	// Begin announces a picture, in the place of the one under way. The scaler's image is as large as the program's.
+	Begin(s *Scaler) error
+	// Write takes the next rows of s.Part(), whole, any number of them, in one format for all. It puts transparency on
+	// white, and scales and quantises as Scaling says.
+	Write(rows []byte, format Format) error
+	// SetImage takes a quantised image instead, as Program.Quantise makes it.
+	SetImage(image []byte) error
+	// Run takes the image through every op. There must be one, complete: each serves one run.
+	Run() error
+	// Read copies a tensor of the program out of the arena; dst has t.Bytes() bytes. Tensors that the program keeps
+	// (Last, Features, Logits) are valid after Run, Input before.
 	Read(t Tensor, dst []byte) error
 	// Close frees what the executor holds.
 	Close() error
+}
+
+// minImage is the smallest image that machines can scale pictures to: they make four pixels at a time.
+const minImage = 4
+
+// checkScaler reports whether s makes images for p.
+func (p *Program) checkScaler(s *Scaler) error {
+	if s.Size < minImage {
+		return fmt.Errorf("engine: want an image of at least %d×%d pixels, the scaler makes %d×%d", minImage, minImage, s.Size, s.Size)
+	}
+	if s.Size != p.ImageSize() {
+		return fmt.Errorf("engine: want an image of %d×%d pixels, the scaler makes %d×%d", p.ImageSize(), p.ImageSize(), s.Size, s.Size)
+	}
+	return nil
+}
+
+// checkImage reports whether image has the size of p's input.
+func (p *Program) checkImage(image []byte) error {
+	if len(image) != p.Input.Bytes() {
+		return fmt.Errorf("engine: want an image of %d bytes, have %d", p.Input.Bytes(), len(image))
+	}
+	return nil
 }

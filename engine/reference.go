@@ -2,26 +2,49 @@ package engine
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
 // Reference returns the executor in plain Go: short, obvious, always available, and the truth that the others are
 // tested against.
 func Reference(p *Program) (Executor, error) {
-	return &reference{p, make([]byte, p.Arena)}, nil
+	return &reference{p: p, arena: make([]byte, p.Arena)}, nil
 }
 
 type reference struct {
 	p     *Program
 	arena []byte
+	scale Scale // of the picture under way
 }
 
-func (e *reference) Run(image []byte) error {
-	if len(image) != e.p.Input.Bytes() {
-		return fmt.Errorf("engine: want an image of %d bytes, have %d", e.p.Input.Bytes(), len(image))
+func (e *reference) Begin(s *Scaler) error {
+	e.scale = *NewScale(s)
+	return e.p.checkScaler(s)
+}
+
+func (e *reference) Write(rows []byte, format Format) error {
+	if err := e.scale.Write(rows, format); err != nil || !e.scale.ready {
+		return err
+	}
+	square := make([]byte, 4*e.scale.Size*e.scale.Size)
+	e.scale.Square(square)
+	e.p.Quantise(e.bytes(e.p.Input), square)
+	return nil
+}
+
+func (e *reference) SetImage(image []byte) error {
+	if err := e.p.checkImage(image); err != nil {
+		return err
 	}
 	copy(e.bytes(e.p.Input), image)
+	e.scale = Scale{progress: progress{ready: true}}
+	return nil
+}
+
+func (e *reference) Run() error {
+	if err := e.scale.use(); err != nil {
+		return err
+	}
 	for i := range e.p.Ops {
 		if err := e.RunOp(i); err != nil {
 			return err
@@ -50,7 +73,7 @@ func (e *reference) Read(t Tensor, dst []byte) error {
 	return nil
 }
 
-func (e *reference) Close() error { e.arena = nil; return nil }
+func (e *reference) Close() error { *e = reference{p: e.p}; return nil }
 
 func (e *reference) bytes(t Tensor) []byte { return e.arena[t.Offset:][:t.Bytes()] }
 

@@ -68,18 +68,6 @@ func (g goldenCase) pixel(x, y int) (red, green, blue, alpha byte) {
 	return red, green, blue, alpha
 }
 
-// rgba draws the whole source.
-func (g goldenCase) rgba() []byte {
-	pix := make([]byte, 0, 4*g.width*g.height)
-	for y := range g.height {
-		for x := range g.width {
-			red, green, blue, alpha := g.pixel(x, y)
-			pix = append(pix, red, green, blue, alpha)
-		}
-	}
-	return pix
-}
-
 // check fails the test if the square's RGB bytes are not Pillow's.
 func (g goldenCase) check(t *testing.T, rgb []byte) {
 	t.Helper()

@@ -1,8 +1,8 @@
 // Package resnet describes the ResNet family and runs its members.
 //
-// One table and one wiring function, [Config.Network], say what every network consists of; the summary, the float32
-// oracle, quantisation, the importers and the compiler to an engine program all walk the same wiring. Names of layers
-// and parameters are torchvision's.
+// One table and one wiring function, [Config.Network], say what every network consists of, and one list,
+// [Network.Steps], says in which order it is computed: the summary, the float32 oracle, the compiler to an engine program,
+// quantisation and the exporter all walk that list. Names of layers and parameters are torchvision's.
 //
 // Sources: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015), Table 1 and section 4.2;
 // torchvision.models.resnet for v1.5, which moves the stride of a bottleneck from its first 1×1 to its 3×3.
@@ -61,7 +61,12 @@ type Conv struct {
 	Name, Norm          string // parameter prefixes: "layer1.0.conv1", "layer1.0.bn1"; Norm is "" for a pad shortcut
 	In, Out             int    // channels
 	Kernel, Stride, Pad int
+	Index               int // place in Network.Convs, and so in Float, Model and the model file
 }
+
+// Fixed reports whether the convolution is a pad shortcut, whose 0/1 weights follow from its shape: no checkpoint has them,
+// and the paper counts neither parameters nor multiply-adds for it.
+func (c Conv) Fixed() bool { return c.Norm == "" }
 
 // OutSize is the side of the output for an input of side n.
 func (c Conv) OutSize(n int) int { return (n+2*c.Pad-c.Kernel)/c.Stride + 1 }
@@ -186,7 +191,7 @@ func (c Config) Network(classes int) Network {
 	if c.CIFAR {
 		n.Stem.Kernel, n.Stem.Stride, n.Stem.Pad = 3, 1, 1
 	}
-	in := c.Width
+	in, index := c.Width, 1
 	for s, count := range c.Stages {
 		planes, inner, out := c.Width<<s, c.Inner<<s, c.Width<<s
 		if c.Bottleneck {
@@ -199,7 +204,8 @@ func (c Config) Network(classes int) Network {
 				stride = 2
 			}
 			conv := func(k, in, out, kernel, stride int) {
-				b.Convs = append(b.Convs, Conv{b.Name + ".conv" + strconv.Itoa(k), b.Name + ".bn" + strconv.Itoa(k), in, out, kernel, stride, kernel / 2})
+				b.Convs = append(b.Convs, Conv{Name: b.Name + ".conv" + strconv.Itoa(k), Norm: b.Name + ".bn" + strconv.Itoa(k), In: in, Out: out, Kernel: kernel, Stride: stride, Pad: kernel / 2, Index: index})
+				index++
 			}
 			switch {
 			case c.Bottleneck && c.V1:
@@ -224,7 +230,11 @@ func (c Config) Network(classes int) Network {
 				b.Proj = Conv{Name: b.Name + ".shortcut", In: in, Out: out, Kernel: 1, Stride: stride}
 			default:
 				b.Shortcut = Projection
-				b.Proj = Conv{b.Name + ".downsample.0", b.Name + ".downsample.1", in, out, 1, stride, 0}
+				b.Proj = Conv{Name: b.Name + ".downsample.0", Norm: b.Name + ".downsample.1", In: in, Out: out, Kernel: 1, Stride: stride}
+			}
+			if b.HasProj() {
+				b.Proj.Index = index
+				index++
 			}
 			n.Blocks = append(n.Blocks, b)
 			in = out
@@ -237,15 +247,5 @@ func (c Config) Network(classes int) Network {
 // HasProj reports whether the shortcut runs as a convolution, with weights from a file or 0/1 ones.
 func (b Block) HasProj() bool { return b.Shortcut >= Projection }
 
-// Convs lists every convolution in the order of the model file: the stem, then per block its convolutions and, where it
-// has one, its projection (pad shortcuts included).
-func (n Network) Convs() []Conv {
-	list := []Conv{n.Stem}
-	for _, b := range n.Blocks {
-		list = append(list, b.Convs...)
-		if b.HasProj() {
-			list = append(list, b.Proj)
-		}
-	}
-	return list
-}
+// End is the block's last convolution, whose output's scale is the block's.
+func (b Block) End() Conv { return b.Convs[len(b.Convs)-1] }

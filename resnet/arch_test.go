@@ -2,6 +2,7 @@ package resnet
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,40 +28,63 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// Each convolution takes what the one before it makes, and names are unique.
-func TestNetworkWiring(t *testing.T) {
+// Each step takes what one before it makes, both sides of a sum have one shape, each convolution is met once and knows its
+// place in the file, and names are unique.
+func TestSteps(t *testing.T) {
+	type shape struct{ channels, side int }
 	for _, name := range Names() {
 		c, _ := Lookup(name)
 		n := c.Network(10)
-		channels, seen := n.Stem.Out, map[string]bool{}
-		for _, v := range n.Convs() {
-			if seen[v.Name] {
-				t.Errorf("%s: two convolutions are called %s", name, v.Name)
+		convs := n.Convs()
+		met := make([]bool, len(convs))
+		made := map[string]shape{"image": {3, 64}}
+		var skip, x shape
+		for _, s := range n.Steps() {
+			in, ok := made[s.In]
+			if !ok {
+				t.Fatalf("%s: %+v reads what no step before it makes", name, s)
 			}
-			seen[v.Name] = true
-		}
-		side := n.Stem.OutSize(64)
-		for _, b := range n.Blocks {
-			in, out := channels, side
-			for _, v := range b.Convs {
-				if v.In != channels {
-					t.Errorf("%s: %s wants %d channels and gets %d", name, v.Name, v.In, channels)
+			out := in
+			if s.Conv != nil {
+				if met[s.Conv.Index] || convs[s.Conv.Index] != *s.Conv {
+					t.Errorf("%s: %s is met twice or at another place than in the file", name, s.Conv.Name)
 				}
-				channels, out = v.Out, v.OutSize(out)
+				met[s.Conv.Index] = true
+				if s.Conv.In != in.channels {
+					t.Errorf("%s: %s wants %d channels and gets %d", name, s.Conv.Name, s.Conv.In, in.channels)
+				}
+				out = shape{s.Conv.Out, s.Conv.OutSize(in.side)}
 			}
-			switch {
-			case b.HasProj() && (b.Proj.In != in || b.Proj.Out != channels || b.Proj.OutSize(side) != out):
-				t.Errorf("%s: %s does not fit its sum: %+v", name, b.Name, b.Proj)
-			case b.Shortcut == Identity && (in != channels || side != out):
-				t.Errorf("%s: %s changes the shape under an identity", name, b.Name)
+			switch s.Kind {
+			case StemPool:
+				out.side = (in.side-1)/2 + 1
+			case BlockShortcut:
+				if skip = out; in != x {
+					t.Errorf("%s: the shortcut of %s does not start at its input", name, s.Block.Name)
+				}
+			case BlockEnd:
+				if c.Plain != (skip == shape{}) || !c.Plain && skip != out {
+					t.Errorf("%s: %s makes %v, shortcut %s makes %v", name, s.Block.Name, out, s.Block.Shortcut, skip)
+				}
+				skip = shape{}
+			case HeadPool:
+				out.side = 1
+				if out.channels != n.Features {
+					t.Errorf("%s: the linear layer takes %d features of %d", name, n.Features, out.channels)
+				}
+			case HeadLinear:
+				out.channels = n.Classes
 			}
-			if c.Plain != (b.Shortcut == NoShortcut) {
-				t.Errorf("%s: %s has shortcut %s", name, b.Name, b.Shortcut)
+			if s.Kind != BlockShortcut {
+				x = out
 			}
-			side = out
+			if _, twice := made[s.Out]; twice && s.In != s.Out {
+				t.Errorf("%s: two steps make %s", name, s.Out)
+			}
+			made[s.Out] = out
 		}
-		if n.Features != channels {
-			t.Errorf("%s: the linear layer takes %d features of %d", name, n.Features, channels)
+		if slices.Contains(met, false) || made["logits"] != (shape{10, 1}) {
+			t.Errorf("%s: the walk leaves out a convolution or ends elsewhere than in the logits", name)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package resnet
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"math"
@@ -35,24 +36,39 @@ type Prediction struct {
 
 // Result is what Classify finds.
 type Result struct {
-	Predictions []Prediction // best first
-	Sure        bool         // there is a prediction and the first is not below the model's Unsure
-	Heatmap     *Heatmap     // nil unless asked for
+	Predictions []Prediction    // best first
+	Sure        bool            // there is a prediction and the first is not below the model's Unsure
+	Heatmap     *Heatmap        // nil unless asked for
+	Box         image.Rectangle // what the network looked at, in pixels of the upright picture
+	Number      int             // for Classifier.Heatmap
 }
 
 // Classifier runs a model on one picture at a time. It is not safe for concurrent use.
+//
+//	q, err := c.Query(options)
+//	p, err := c.Begin(width, height, View{})
+//	for each strip of p.Part(), p.Rows() rows, from the top {
+//		err = p.Write(rows, engine.RGBA)
+//	}
+//	result, err := p.Classify(q)
 type Classifier struct {
 	model   *Model
 	program *engine.Program
 	run     engine.Executor
 	scale   float32 // of program.Last
 
-	input, last   []byte
-	scratch       []byte // features or logits
-	features      []float32
-	logits        []float32
-	probabilities []float64
+	picture *Picture       // under way
+	scaler  *engine.Scaler // of the last picture, for the next of its size
+
+	results          int              // classified so far
+	maps             [KeptMaps][]byte // the last feature maps of the latest, by number
+	scratch          []byte           // features or logits
+	features, logits []float32
+	probabilities    []float64
 }
+
+// KeptMaps is of how many of the latest results Heatmap can still show another class.
+const KeptMaps = 16
 
 // NewClassifier compiles m and opens an executor for it, engine.Reference for one.
 func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)) (*Classifier, error) {
@@ -65,14 +81,9 @@ func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)
 		return nil, err
 	}
 	n := m.Network()
-	// The last feature map is the output of the last block's last convolution, which only a projection can follow.
-	last := len(m.Convs) - 1
-	if n.Blocks[len(n.Blocks)-1].HasProj() {
-		last--
-	}
+	end := n.Blocks[len(n.Blocks)-1].End() // whose output is the last feature map
 	return &Classifier{
-		model: m, program: p, run: run, scale: m.Convs[last].Scale,
-		input: make([]byte, p.Input.Bytes()), last: make([]byte, p.Last.Bytes()),
+		model: m, program: p, run: run, scale: m.Convs[end.Index].Scale,
 		scratch:  make([]byte, max(p.Features.Bytes(), p.Logits.Bytes())),
 		features: make([]float32, n.Features), logits: make([]float32, n.Classes), probabilities: make([]float64, n.Classes),
 	}, nil
@@ -93,20 +104,24 @@ func (c *Classifier) Logits() []float32 { return c.logits }
 // Close frees the executor.
 func (c *Classifier) Close() error { return c.run.Close() }
 
-// Check reports whether Classify takes o, for a message before any work is done.
+// Query is what is asked about a picture, checked: Options with the lists looked up. It serves any number of pictures.
+type Query struct {
+	o    Options
+	keep []bool
+}
+
+// Query checks o.
 //
 // # Errors
 //
 // ErrOption, for a negative TopK, a threshold outside 0…1, an entry of a list that names no class, or a heat map of a
 // class that does not exist.
-func (c *Classifier) Check(o Options) error {
-	_, err := c.keep(o)
-	return err
-}
-
-func (c *Classifier) keep(o Options) ([]bool, error) {
+func (c *Classifier) Query(o Options) (*Query, error) {
 	if o.TopK < 0 {
 		return nil, fmt.Errorf("resnet: %w: topK: want 1 or more, or 0 for 5, got %d", ErrOption, o.TopK)
+	}
+	if o.TopK == 0 {
+		o.TopK = 5
 	}
 	if !(o.Threshold >= 0 && o.Threshold <= 1) {
 		return nil, fmt.Errorf("resnet: %w: threshold: want a probability from 0 to 1, got %v", ErrOption, o.Threshold)
@@ -114,37 +129,108 @@ func (c *Classifier) keep(o Options) ([]bool, error) {
 	if o.Heatmap < HeatmapNone || o.Heatmap >= len(c.model.Classes) {
 		return nil, fmt.Errorf("resnet: %w: heatmap: want a class index from 0 to %d, got %d", ErrOption, len(c.model.Classes)-1, o.Heatmap)
 	}
-	return Keep(c.model.Classes, o.Allow, o.Deny)
+	keep, err := Keep(c.model.Classes, o.Allow, o.Deny)
+	if err != nil {
+		return nil, err
+	}
+	return &Query{o, keep}, nil
 }
 
-// Classify runs the network on a crop as Fitter makes it, Prep.Crop × Prep.Crop and opaque (alpha is ignored).
+// Picture is one picture on its way through a classifier, from Begin to Classify or Embed, which end it.
+type Picture struct {
+	c      *Classifier
+	part   image.Rectangle
+	box    image.Rectangle
+	scaler *engine.Scaler
+}
+
+// Begin announces a picture of w×h pixels, counted upright, in the place of the one under way.
 //
 // # Errors
 //
-// Those of Check; ErrDecode for a crop of another size; those of the executor.
-func (c *Classifier) Classify(crop *image.RGBA, o Options) (Result, error) {
-	keep, err := c.keep(o)
+// Those of CheckSize; ErrOption for a region that is not inside the picture; those of the executor.
+func (c *Classifier) Begin(w, h int, v View) (*Picture, error) {
+	c.picture = nil
+	s, origin, err := c.model.Prep.scaling(w, h, v)
 	if err != nil {
+		return nil, err
+	}
+	if c.scaler == nil || c.scaler.Scaling != s {
+		if c.scaler, err = engine.NewScaler(s); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.run.Begin(c.scaler); err != nil {
+		return nil, err
+	}
+	c.picture = &Picture{c: c, part: c.scaler.Part().Add(origin), box: box(s, origin), scaler: c.scaler}
+	return c.picture, nil
+}
+
+// Part is the part of the picture to be written, the only one that the result depends on.
+func (p *Picture) Part() image.Rectangle { return p.part }
+
+// Rows is how many rows of the part a Write takes best.
+func (p *Picture) Rows() int { return p.scaler.Rows() }
+
+// Write takes the next rows of the part, whole.
+func (p *Picture) Write(rows []byte, format engine.Format) error {
+	return p.WriteWith(func() error { return p.c.run.Write(rows, format) })
+}
+
+// WriteWith is Write for those who know a shorter way into the executor: write takes the next rows there.
+func (p *Picture) WriteWith(write func() error) error {
+	if p.c.picture != p {
+		return errOver
+	}
+	return write()
+}
+
+var errOver = errors.New("resnet: this picture is over; another has begun, or it was classified")
+
+// Embed runs the network; Features and Logits have what it finds.
+//
+// # Errors
+//
+// Those of the executor; an error if rows are missing.
+func (p *Picture) Embed() error {
+	if p.c.picture != p {
+		return errOver
+	}
+	p.c.picture = nil
+	return p.c.compute()
+}
+
+// Classify runs the network and ranks what it finds.
+//
+// # Errors
+//
+// Those of Embed.
+func (p *Picture) Classify(q *Query) (Result, error) {
+	if err := p.Embed(); err != nil {
 		return Result{}, err
 	}
-	if err := c.Run(crop); err != nil {
-		return Result{}, err
-	}
+	c := p.c
 	Softmax(c.probabilities, c.logits, c.model.Temperature)
-	k := o.TopK
-	if k == 0 {
-		k = 5
-	}
-	var r Result
-	for _, i := range TopK(c.logits, c.probabilities, keep, k, o.Threshold) {
+	r := Result{Box: p.box, Number: c.results}
+	for _, i := range TopK(c.logits, c.probabilities, q.keep, q.o.TopK, q.o.Threshold) {
 		class := c.model.Classes[i]
-		r.Predictions = append(r.Predictions, Prediction{i, class.ID, class.Label(o.Lang), c.probabilities[i]})
+		r.Predictions = append(r.Predictions, Prediction{i, class.ID, class.Label(q.o.Lang), c.probabilities[i]})
 	}
 	r.Sure = len(r.Predictions) > 0 && r.Predictions[0].Probability >= float64(c.model.Unsure)
-	if o.Heatmap == HeatmapNone {
+
+	kept := &c.maps[c.results%KeptMaps]
+	if *kept == nil {
+		*kept = make([]byte, c.program.Last.Bytes())
+	}
+	c.results++
+	if err := c.run.Read(c.program.Last, *kept); err != nil {
+		return Result{}, err
+	}
+	index := q.o.Heatmap
+	if index == HeatmapNone {
 		return r, nil
 	}
-	index := o.Heatmap
 	if index == HeatmapBest {
 		if len(r.Predictions) > 0 {
 			index = r.Predictions[0].Index
@@ -153,22 +239,65 @@ func (c *Classifier) Classify(crop *image.RGBA, o Options) (Result, error) {
 			index = TopK(c.logits, c.probabilities, all, 1, 0)[0]
 		}
 	}
-	if err := c.run.Read(c.program.Last, c.last); err != nil {
-		return Result{}, err
-	}
-	t := c.program.Last
-	r.Heatmap = NewHeatmap(c.last, t.H, t.W, t.C, c.scale, c.model.FC, index)
-	return r, nil
+	var err error
+	r.Heatmap, err = c.Heatmap(r.Number, index)
+	return r, err
 }
 
-// Run computes Features and Logits for a crop, and nothing else.
+// Heatmap is the map of a class for one of the latest KeptMaps results, by its number; the network does not run again.
+//
+// # Errors
+//
+// ErrOption for a result that is too long ago, or a class that does not exist.
+func (c *Classifier) Heatmap(number, index int) (*Heatmap, error) {
+	if number < 0 || number >= c.results || number < c.results-KeptMaps {
+		return nil, fmt.Errorf("resnet: %w: heatmap: want one of the latest %d results; classify the picture again", ErrOption, KeptMaps)
+	}
+	if index < 0 || index >= len(c.model.Classes) {
+		return nil, fmt.Errorf("resnet: %w: heatmap: want a class index from 0 to %d, got %d", ErrOption, len(c.model.Classes)-1, index)
+	}
+	t := c.program.Last
+	return NewHeatmap(c.maps[number%KeptMaps], t.H, t.W, t.C, c.scale, c.model.FC, index), nil
+}
+
+// Classify decides about a decoded, upright image.
+//
+// # Errors
+//
+// Those of Query, Begin and Picture.Classify.
+func (c *Classifier) Classify(img image.Image, v View, o Options) (Result, error) {
+	q, err := c.Query(o)
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := c.Begin(img.Bounds().Dx(), img.Bounds().Dy(), v)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := feed(img, p.Part(), p.Rows(), p.Write); err != nil {
+		return Result{}, err
+	}
+	return p.Classify(q)
+}
+
+// Run computes Features and Logits for an input that Fit has made, and nothing else.
 func (c *Classifier) Run(crop *image.RGBA) error {
 	size := c.model.Prep.Crop
 	if crop == nil || crop.Rect.Dx() != size || crop.Rect.Dy() != size || crop.Stride != 4*size {
 		return fmt.Errorf("resnet: %w: want a crop of %d×%d pixels in one piece, as Fit makes it", ErrDecode, size, size)
 	}
-	c.program.Quantise(c.input, crop.Pix[:4*size*size])
-	if err := c.run.Run(c.input); err != nil {
+	c.picture = nil
+	input := make([]byte, c.program.Input.Bytes())
+	c.program.Quantise(input, crop.Pix[:4*size*size])
+	if err := c.run.SetImage(input); err != nil {
+		return err
+	}
+	return c.compute()
+}
+
+// compute runs the network on the executor's image.
+func (c *Classifier) compute() error {
+	if err := c.run.Run(); err != nil {
 		return err
 	}
 	if err := c.read(c.program.Features, c.features); err != nil {

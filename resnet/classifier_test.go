@@ -4,6 +4,7 @@ import (
 	"errors"
 	"image"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,7 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 		}
 		return q, s
 	}
+	m.Convs = make([]QuantConv, len(f.Convs))
 	add := func(c FloatConv, in, out float32) {
 		n := c.In * c.Kernel * c.Kernel
 		pad := make([]float32, engine.PadChannels(c.Out)-c.Out)
@@ -47,7 +49,7 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 		var all []int8
 		for o := range c.Out {
 			w, b := c.W[o*n:(o+1)*n], c.B[o]
-			if c.Name == f.Stem.Name { // the image's values are q/127
+			if c.Index == 0 { // the image's values are q/127
 				w = append([]float32(nil), w...)
 				for i := range w {
 					channel := i / (c.Kernel * c.Kernel)
@@ -60,33 +62,28 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 			q.M, q.B = append(q.M, s*in/out), append(q.B, b/out)
 		}
 		q.M, q.B = append(q.M, pad...), append(q.B, pad...)
-		q.W = engine.PackConv(all, c.Out, c.In, c.Kernel, c.Name == f.Stem.Name)
-		m.Convs = append(m.Convs, q)
+		q.W = engine.PackConv(all, c.Out, c.In, c.Kernel, c.Index == 0)
+		m.Convs[c.Index] = q
 	}
-	add(f.Convs[0], 1, scale[f.Stem.Name])
-	in, next := scale[f.Stem.Name], 1
-	for _, b := range f.Blocks {
-		x := in
-		for i, c := range b.Convs {
-			out := scale[c.Name]
-			if i == len(b.Convs)-1 {
-				out = scale[b.Name]
-			}
-			add(f.Convs[next], x, out)
-			next++
-			x = out
+	scale["image"], scale["maxpool"] = 1, scale["conv1"] // as the machine has them
+	for _, s := range f.Steps() {
+		switch {
+		case s.Kind == BlockShortcut && s.Conv != nil:
+			add(f.Convs[s.Conv.Index], scale[s.In], scale[s.Block.Name])
+		case s.Conv != nil:
+			add(f.Convs[s.Conv.Index], scale[s.In], scale[s.Out])
 		}
-		if b.HasProj() {
-			add(f.Convs[next], in, scale[b.Name])
-			next++
-		}
-		in = x
 	}
 	for i := range f.Classes {
 		q, s := row(f.FCW[i*f.Features : (i+1)*f.Features])
 		m.FC.W, m.FC.Scale = append(m.FC.W, q...), append(m.FC.Scale, s)
 	}
 	return m
+}
+
+// classifyCrop classifies what is the network's input already.
+func classifyCrop(c *Classifier, crop *image.RGBA, o Options) (Result, error) {
+	return c.Classify(crop, View{Squash: true}, o)
 }
 
 // open makes a small classifier, the crop it was quantised with, and the float logits of that crop.
@@ -98,7 +95,7 @@ func open(t *testing.T, name string) (c *Classifier, crop *image.RGBA, float []f
 	}
 	p := ImageNetPrep
 	p.Resize, p.Crop = 72, 64
-	crop, _, err = Fit(picture{90, 80}, p)
+	crop, _, err = Fit(picture{90, 80}, p, View{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +144,7 @@ func TestHeatmapExact(t *testing.T) {
 		c, crop, _ := open(t, name)
 		fc := c.Model().FC
 		for i := range c.Model().Classes {
-			r, err := c.Classify(crop, Options{Heatmap: i})
+			r, err := classifyCrop(c, crop, Options{Heatmap: i})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,7 +175,7 @@ func TestHeatmapExact(t *testing.T) {
 
 func TestClassify(t *testing.T) {
 	c, crop, _ := open(t, "resnet18x0.25")
-	all, err := c.Classify(crop, Options{TopK: 99, Heatmap: HeatmapNone})
+	all, err := classifyCrop(c, crop, Options{TopK: 99, Heatmap: HeatmapNone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +197,7 @@ func TestClassify(t *testing.T) {
 	}
 	classify := func(o Options) Result {
 		t.Helper()
-		r, err := c.Classify(crop, o)
+		r, err := classifyCrop(c, crop, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,19 +236,102 @@ func TestClassifyErrors(t *testing.T) {
 	c, crop, _ := open(t, "resnet18x0.125")
 	for _, o := range []Options{{TopK: -1}, {Threshold: -0.1}, {Threshold: 1.1}, {Threshold: math.NaN()}, {Heatmap: -3}, {Heatmap: 10},
 		{Allow: []string{"nobody"}}, {Deny: []string{"10"}}} {
-		if _, err := c.Classify(crop, o); !errors.Is(err, ErrOption) {
+		if _, err := c.Classify(crop, View{}, o); !errors.Is(err, ErrOption) {
 			t.Errorf("%+v: want ErrOption, got %v", o, err)
 		}
-		if err := c.Check(o); !errors.Is(err, ErrOption) {
-			t.Errorf("Check of %+v: want ErrOption, got %v", o, err)
+		if _, err := c.Query(o); !errors.Is(err, ErrOption) {
+			t.Errorf("Query of %+v: want ErrOption, got %v", o, err)
 		}
 	}
 	for _, bad := range []*image.RGBA{nil, image.NewRGBA(image.Rect(0, 0, 64, 65)), crop.SubImage(image.Rect(0, 0, 32, 64)).(*image.RGBA)} {
-		if _, err := c.Classify(bad, Options{}); !errors.Is(err, ErrDecode) {
+		if err := c.Run(bad); !errors.Is(err, ErrDecode) {
 			t.Errorf("want ErrDecode, got %v", err)
 		}
 	}
-	if err := c.Check(Options{Heatmap: 9, Threshold: 1, Allow: []string{"na"}}); err != nil {
+	if _, err := c.Query(Options{Heatmap: 9, Threshold: 1, Allow: []string{"na"}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A picture in strips gives what the whole gives; one that is over, or not whole, gives an error, and the next works.
+func TestPictures(t *testing.T) {
+	c, _, _ := open(t, "resnet18x0.125")
+	src := picture{211, 97}
+	want, err := c.Classify(src, View{}, Options{Heatmap: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits := append([]float32(nil), c.Logits()...)
+	q, err := c.Query(Options{Heatmap: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func() *Picture {
+		t.Helper()
+		p, err := c.Begin(src.w, src.h, View{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := begin()
+	second := begin()
+	row := make([]byte, 4*second.Part().Dx())
+	if err := first.Write(row, engine.RGBA); err == nil {
+		t.Error("rows of a picture that another has replaced: want an error")
+	}
+	if err := second.Write(row[4:], engine.RGBA); err == nil {
+		t.Error("a row that is too short: want an error")
+	}
+	if err := second.Write(row, engine.RGBA); err != nil {
+		t.Error(err)
+	}
+	if _, err := second.Classify(q); err == nil {
+		t.Error("a picture without most of its rows: want an error")
+	}
+	third := begin()
+	if err := feed(src, third.Part(), 3, third.Write); err != nil {
+		t.Fatal(err)
+	}
+	got, err := third.Classify(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(logits, c.Logits()) || !slices.Equal(got.Heatmap.Data, want.Heatmap.Data) || got.Box != want.Box {
+		t.Error("strips change the answer")
+	}
+	if _, err := third.Classify(q); err == nil {
+		t.Error("a picture classified twice: want an error")
+	}
+}
+
+// Heat maps of other classes come from results that are not long over, exactly as if asked for at once.
+func TestKeptHeatmaps(t *testing.T) {
+	c, _, _ := open(t, "resnet18x0.125")
+	var numbers []int
+	var want []*Heatmap
+	for i := range KeptMaps + 3 {
+		r, err := c.Classify(picture{90 + i, 80}, View{}, Options{Heatmap: i % 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers, want = append(numbers, r.Number), append(want, r.Heatmap)
+	}
+	for i, number := range numbers {
+		h, err := c.Heatmap(number, i%10)
+		if i < 3 {
+			if !errors.Is(err, ErrOption) {
+				t.Errorf("result %d of %d: want ErrOption, got %v", i, len(numbers), err)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(h.Data, want[i].Data) {
+			t.Errorf("result %d: another map than at once; error %v", i, err)
+		}
+	}
+	for _, bad := range [][2]int{{-1, 0}, {len(numbers), 0}, {numbers[len(numbers)-1], 10}, {numbers[len(numbers)-1], -1}} {
+		if _, err := c.Heatmap(bad[0], bad[1]); !errors.Is(err, ErrOption) {
+			t.Errorf("Heatmap(%d, %d): want ErrOption, got %v", bad[0], bad[1], err)
+		}
 	}
 }

@@ -28,28 +28,23 @@ type Float struct {
 	FCB   []float32   // Classes
 }
 
-// NewFloat allocates the parameters of n: zeros, but for the 0/1 weights of pad shortcuts, which are filled in.
+// NewFloat allocates the parameters of n. They are zero, except for the 0/1 weights of pad shortcuts.
 func NewFloat(n Network) *Float {
 	f := &Float{Network: n, FCW: make([]float32, n.Classes*n.Features), FCB: make([]float32, n.Classes)}
 	for _, c := range n.Convs() {
 		f.Convs = append(f.Convs, FloatConv{Conv: c, W: make([]float32, c.Out*c.In*c.Kernel*c.Kernel), B: make([]float32, c.Out)})
 	}
-	next := 1
-	for _, b := range n.Blocks {
-		next += len(b.Convs)
-		if !b.HasProj() {
+	for _, s := range n.Steps() {
+		if s.Conv == nil || !s.Conv.Fixed() {
 			continue
 		}
-		if p := f.Convs[next]; b.Shortcut != Projection {
-			before := 0
-			if b.Shortcut == PadSplit {
-				before = (p.Out - p.In) / 2
-			}
-			for i := range p.In {
-				p.W[(before+i)*p.In+i] = 1
-			}
+		p, before := f.Convs[s.Conv.Index], 0
+		if s.Block.Shortcut == PadSplit {
+			before = (p.Out - p.In) / 2
 		}
-		next++
+		for i := range p.In {
+			p.W[(before+i)*p.In+i] = 1
+		}
 	}
 	return f
 }
@@ -72,23 +67,22 @@ func Random(n Network, seed uint64) *Float {
 		r.fill(w, math.Sqrt(3*v/float64(len(w)/len(b))))
 		r.fill(b, bias)
 	}
-	fill(f.Convs[0].W, f.Convs[0].B, 2, 0.1)
-	next := 1
-	for _, b := range n.Blocks {
-		for i := range b.Convs {
-			c := f.Convs[next]
-			next++
-			if i == len(b.Convs)-1 && b.Shortcut != NoShortcut {
-				fill(c.W, c.B, 1/blocks, 0.1/blocks)
-			} else {
-				fill(c.W, c.B, 2, 0.1)
-			}
+	// The walk is not in the order of the stream: bounds first, then numbers.
+	type bounds struct{ v, bias float64 }
+	list := make([]bounds, len(f.Convs))
+	for _, s := range n.Steps() {
+		switch {
+		case s.Kind == BlockEnd && s.Block.Shortcut != NoShortcut:
+			list[s.Conv.Index] = bounds{1 / blocks, 0.1 / blocks}
+		case s.Kind == BlockShortcut && s.Block.Shortcut == Projection:
+			list[s.Conv.Index] = bounds{1, 0.1}
+		case s.Kind == StemConv || s.Kind == BlockConv || s.Kind == BlockEnd:
+			list[s.Conv.Index] = bounds{2, 0.1}
 		}
-		if b.Shortcut == Projection {
-			fill(f.Convs[next].W, f.Convs[next].B, 1, 0.1)
-		}
-		if b.HasProj() {
-			next++
+	}
+	for i, b := range list {
+		if b.v > 0 { // not a pad shortcut
+			fill(f.Convs[i].W, f.Convs[i].B, b.v, b.bias)
 		}
 	}
 	fill(f.FCW, f.FCB, 1, 0.1)
@@ -120,11 +114,11 @@ func (r *rng) fill(t []float32, bound float64) {
 
 // Forward runs the network on one image and returns its logits.
 //
-// rgb is 3×size×size, planar, already normalised. observe, which may be nil, is called with each activation in order:
-// "conv1" after its ReLU, "maxpool" where there is one, each inner convolution after its ReLU under its own name
-// ("layer1.0.conv1"), each projection and pad shortcut without ReLU ("layer2.0.downsample.0", "layer2.0.shortcut"), each
-// block after the sum and the last ReLU ("layer1.0"), and "features", the averages before the linear layer. Its t is
-// c×h×w, planar, and valid only during the call.
+// rgb is 3×size×size, planar, already normalised. observe, which may be nil, is called with each activation in the order
+// of Steps and under the name of the step's Out: "conv1" after its ReLU; "maxpool" where there is one; of each block the
+// projection or pad shortcut without a ReLU ("layer2.0.downsample.0", "layer2.0.shortcut"), the convolutions except the
+// last after their ReLU ("layer1.0.conv1") and the block's output after the sum and the last ReLU ("layer1.0"); and
+// "features", the averages before the linear layer. Its t is c×h×w, planar, and valid only during the call.
 //
 // One call uses all cores. Calls are independent of each other, and several at once use the cores better than one.
 // Sums run in a fixed order without fused multiply-adds, so the logits are the same bits on every CPU and for any number
@@ -136,83 +130,78 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 	if observe == nil {
 		observe = func(string, int, int, int, []float32) {}
 	}
-	side := f.Stem.OutSize(size)
-	x := getFloats(f.Stem.Out * side * side)
-	f.Convs[0].run(*x, rgb, size, nil, true)
-	observe(f.Stem.Name, f.Stem.Out, side, side, *x)
-	if f.MaxPool {
-		half := (side-1)/2 + 1
-		y := getFloats(f.Stem.Out * half * half)
-		maxPool(*y, *x, side, half)
-		observe("maxpool", f.Stem.Out, half, half, *y)
-		floats.Put(x)
-		x, side = y, half
+	x, side := &rgb, size
+	var skip *[]float32 // what the block's shortcut adds
+	// The caller keeps rgb, and an identity shortcut is read again at the end of its block.
+	release := func(t *[]float32) {
+		if t != &rgb && t != skip {
+			floats.Put(t)
+		}
 	}
-	next := 1
-	for _, b := range f.Blocks {
-		in, inSide := x, side
-		last := len(b.Convs) - 1
-		for i := range b.Convs[:last] {
-			c := &f.Convs[next+i]
-			n := c.OutSize(side)
-			y := getFloats(c.Out * n * n)
-			c.run(*y, *x, side, nil, true)
-			observe(c.Name, c.Out, n, n, *y)
-			if x != in {
-				floats.Put(x)
-			}
+	// convolve runs the step's convolution on x, with the activation add unless that is nil.
+	convolve := func(s Step, add *[]float32, relu bool) (y *[]float32, n int) {
+		c := &f.Convs[s.Conv.Index]
+		n = c.OutSize(side)
+		y = getFloats(c.Out * n * n)
+		var sum []float32
+		if add != nil {
+			sum = *add
+		}
+		c.run(*y, *x, side, sum, relu)
+		observe(s.Out, c.Out, n, n, *y)
+		return y, n
+	}
+	for _, s := range f.Steps() {
+		switch s.Kind {
+		case StemConv, BlockConv:
+			y, n := convolve(s, nil, true)
+			release(x)
 			x, side = y, n
+		case StemPool:
+			channels, half := len(*x)/(side*side), (side-1)/2+1
+			y := getFloats(channels * half * half)
+			maxPool(*y, *x, side, half)
+			observe(s.Out, channels, half, half, *y)
+			release(x)
+			x, side = y, half
+		case BlockShortcut:
+			if skip = x; s.Conv != nil {
+				skip, _ = convolve(s, nil, false)
+			}
+		case BlockEnd:
+			y, n := convolve(s, skip, true)
+			release(x)
+			if skip != nil {
+				floats.Put(skip)
+			}
+			x, side, skip = y, n, nil
+		case HeadPool:
+			features := make([]float32, f.Features)
+			for c := range features {
+				var sum float32
+				for _, v := range (*x)[c*side*side : (c+1)*side*side] {
+					sum += v
+				}
+				features[c] = sum / float32(side*side)
+			}
+			release(x)
+			x, side = &features, 1
+			observe(s.Out, f.Features, 1, 1, features)
+		case HeadLinear:
+			logits = make([]float32, f.Classes)
+			for i := range logits {
+				var sum float32
+				for k, w := range f.FCW[i*f.Features : (i+1)*f.Features] {
+					sum += float32(w * (*x)[k])
+				}
+				logits[i] = sum + f.FCB[i]
+			}
 		}
-		c := &f.Convs[next+last]
-		next += len(b.Convs)
-		var skip *[]float32
-		switch {
-		case b.HasProj():
-			p := &f.Convs[next]
-			next++
-			n := p.OutSize(inSide)
-			skip = getFloats(p.Out * n * n)
-			p.run(*skip, *in, inSide, nil, false)
-			observe(p.Name, p.Out, n, n, *skip)
-			floats.Put(in)
-		case b.Shortcut == Identity:
-			skip = in
-		default:
-			floats.Put(in)
-		}
-		y := getFloats(c.Out * c.OutSize(side) * c.OutSize(side))
-		if skip != nil {
-			c.run(*y, *x, side, *skip, true)
-			floats.Put(skip)
-		} else {
-			c.run(*y, *x, side, nil, true)
-		}
-		floats.Put(x)
-		x, side = y, c.OutSize(side)
-		observe(b.Name, c.Out, side, side, *y)
-	}
-	features := make([]float32, f.Features)
-	for c := range features {
-		var sum float32
-		for _, v := range (*x)[c*side*side : (c+1)*side*side] {
-			sum += v
-		}
-		features[c] = sum / float32(side*side)
-	}
-	floats.Put(x)
-	observe("features", f.Features, 1, 1, features)
-	logits = make([]float32, f.Classes)
-	for i := range logits {
-		var sum float32
-		for k, w := range f.FCW[i*f.Features : (i+1)*f.Features] {
-			sum += float32(w * features[k])
-		}
-		logits[i] = sum + f.FCB[i]
 	}
 	return logits
 }
 
-// floats keeps activation buffers between calls and panels those of convolutions.
+// floats keeps the buffers of activations between calls, and panels those of convolutions.
 var floats, panels sync.Pool
 
 func getFloats(n int) *[]float32 {
@@ -240,7 +229,7 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// maxPool is 3×3, stride 2, padding 1, over planes of n×n to planes of half×half. Inputs are not negative.
+// maxPool pools planes of n×n to planes of half×half: 3×3, stride 2, padding 1. Inputs are not negative.
 func maxPool(dst, src []float32, n, half int) {
 	for c := range len(dst) / (half * half) {
 		plane, out := src[c*n*n:(c+1)*n*n], dst[c*half*half:(c+1)*half*half]
@@ -261,7 +250,8 @@ func maxPool(dst, src []float32, n, half int) {
 // rows × tile is the register tile: outputs by pixels.
 const rows, tile = 4, 8
 
-// run convolves src, In planes of n×n, into dst, adds the bias and, unless nil, add, and applies the ReLU.
+// run convolves src, In planes of n×n, into dst. It adds the bias and, unless it is nil, add; then it applies the ReLU if
+// relu is set.
 //
 // Output pixels are taken in panels of 8: for each of the In·Kernel² weights of an output, the 8 inputs it meets.
 func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
@@ -286,7 +276,7 @@ func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
 		var sums [rows][tile]float32
 		for o := 0; o < c.Out; o += rows {
 			for r := range w {
-				at := min(o+r, c.Out-1) * k // past the end the last output again
+				at := min(o+r, c.Out-1) * k // past the end the last output is computed again
 				w[r] = c.W[at : at+k]
 			}
 			for i := range mine {

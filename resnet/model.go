@@ -26,12 +26,12 @@ func (c Class) Label(lang string) string {
 // Crop × Crop is cut out and normalised by Mean and Std (of values in 0…1, RGB).
 type Prep struct {
 	Resize, Crop int
-	Filter       string // "linear": bild's transform.Linear, Pillow's antialiased BILINEAR to ±1 level
+	Filter       string // "bilinear" or "bicubic", Pillow's, see engine.Scaling
 	Mean, Std    [3]float32
 }
 
 // ImageNetPrep is torchvision's evaluation recipe for the ImageNet checkpoints.
-var ImageNetPrep = Prep{256, 224, "linear", [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}}
+var ImageNetPrep = Prep{256, 224, "bilinear", [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}}
 
 // Model is a quantised network: what a model file holds.
 type Model struct {

@@ -110,9 +110,9 @@ func (c Class) named(entry string) bool {
 	return false
 }
 
-// TopK lists up to k classes that are kept and have at least the probability threshold, best first, of equal ones the
-// lower index first. Logits decide, so that probabilities which round to the same number keep their order; one that is
-// not a number comes last.
+// TopK lists up to k classes that are kept and have at least the probability threshold, best first. Logits decide, so
+// that probabilities which round to the same number keep their order; of equal logits the lower index comes first, and a
+// logit that is not a number comes last.
 func TopK(logits []float32, probabilities []float64, keep []bool, k int, threshold float64) []int {
 	var list []int
 	for i, p := range probabilities {
@@ -144,8 +144,8 @@ type Heatmap struct {
 	Data          []float32 // Height × Width
 }
 
-// NewHeatmap computes the map of class index from the last feature map, h×w pixels of stride 7-bit values of the given
-// scale, of which those beyond the row of fc are padding.
+// NewHeatmap computes the map of class index from the last feature map. That has h×w pixels of stride 7-bit values in the
+// given scale; values beyond the length of a row of fc are padding.
 func NewHeatmap(last []byte, h, w, stride int, scale float32, fc QuantLinear, index int) *Heatmap {
 	features := len(fc.W) / len(fc.Scale)
 	row := fc.W[index*features : (index+1)*features]

@@ -44,39 +44,48 @@ func (c Config) Summary(classes, size int) Summary {
 		s.Params += l.Params
 		s.MACs += l.MACs
 	}
-	conv := func(v Conv, side int) int {
+	conv := func(v *Conv, side int) LayerSummary {
 		out := v.OutSize(side)
 		weights := int64(v.Out) * int64(v.In*v.Kernel*v.Kernel)
-		add(LayerSummary{Name: v.Name, Kind: "conv", Kernel: v.Kernel, Stride: v.Stride, In: v.In, Out: v.Out, Height: out, Width: out,
-			Params: weights + 2*int64(v.Out), MACs: weights * int64(out*out)})
-		return out
+		return LayerSummary{Name: v.Name, Kind: "conv", Kernel: v.Kernel, Stride: v.Stride, In: v.In, Out: v.Out, Height: out, Width: out,
+			Params: weights + 2*int64(v.Out), MACs: weights * int64(out*out)}
 	}
-	side := conv(n.Stem, size)
-	if n.MaxPool {
-		side = (side-1)/2 + 1
-		add(LayerSummary{Name: "maxpool", Kind: "maxpool", Kernel: 3, Stride: 2, In: n.Stem.Out, Out: n.Stem.Out, Height: side, Width: side})
+	channels, side := 3, size
+	var projection *LayerSummary // of the block, listed after its convolutions as in the model file
+	for _, step := range n.Steps() {
+		switch step.Kind {
+		case StemConv, BlockConv, BlockEnd:
+			add(conv(step.Conv, side))
+			channels, side = step.Conv.Out, step.Conv.OutSize(side)
+			if step.Kind != BlockEnd {
+				continue
+			}
+			if projection != nil {
+				add(*projection)
+				projection = nil
+			}
+			if b := step.Block; b.Shortcut != NoShortcut {
+				add(LayerSummary{Name: b.Name, Kind: "add", In: channels, Out: channels, Height: side, Width: side, Shortcut: b.Shortcut.String()})
+			}
+		case StemPool:
+			side = (side-1)/2 + 1
+			add(LayerSummary{Name: "maxpool", Kind: "maxpool", Kernel: 3, Stride: 2, In: channels, Out: channels, Height: side, Width: side})
+		case BlockShortcut:
+			if step.Block.Shortcut == Projection {
+				l := conv(step.Conv, side)
+				projection = &l
+			}
+		case HeadPool:
+			add(LayerSummary{Name: "avgpool", Kind: "avgpool", In: n.Features, Out: n.Features, Height: 1, Width: 1})
+		case HeadLinear:
+			weights := int64(n.Features) * int64(classes)
+			add(LayerSummary{Name: "fc", Kind: "linear", In: n.Features, Out: classes, Height: 1, Width: 1, Params: weights + int64(classes), MACs: weights})
+		}
 	}
-	for _, b := range n.Blocks {
-		out := side
-		for _, v := range b.Convs {
-			out = conv(v, out)
-		}
-		if b.Shortcut == Projection {
-			conv(b.Proj, side)
-		}
-		side = out
-		if b.Shortcut != NoShortcut {
-			last := b.Convs[len(b.Convs)-1].Out
-			add(LayerSummary{Name: b.Name, Kind: "add", In: last, Out: last, Height: side, Width: side, Shortcut: b.Shortcut.String()})
-		}
-	}
-	add(LayerSummary{Name: "avgpool", Kind: "avgpool", In: n.Features, Out: n.Features, Height: 1, Width: 1})
-	weights := int64(n.Features) * int64(classes)
-	add(LayerSummary{Name: "fc", Kind: "linear", In: n.Features, Out: classes, Height: 1, Width: 1, Params: weights + int64(classes), MACs: weights})
 	return s
 }
 
-// String is a table: a line for each layer, then the totals.
+// String is a table with one line per layer and the totals in the last.
 func (s Summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d classes, input 3×%d×%d\n\n", s.Architecture, s.Classes, s.Size, s.Size)

@@ -1,19 +1,24 @@
 //go:build js
 
-// Command wasm is the classifier of web/worker.js: it sets the global object resnet, whose functions the worker calls.
+// Command wasm is the classifier of web/worker: it sets the global object resnet, whose functions the worker calls.
 //
 //	prepare(settings)                                    chooses SIMD and threads; takes some 30 ms where both SIMDs are there
-//	open(bytes, verified, lang)                          loads a model; a Promise. Verified: the caller compares its checksum
+//	open(bytes, verified)                                loads a model; a Promise. Verified: the caller compares its checksum
 //	check(width, height)                                 may a picture be this large?
-//	fit(width, height)                                   begins a picture: { x, y, width, height, rows } of the part wanted
-//	write(rgba)                                          takes the next rows of that part, ImageData or bytes
-//	finish(swapped)                                      scales it to the network's input; swapped: the rows were BGRA
-//	choose(topK, threshold, allow, deny, heatmap)        says what classify shall report
-//	classify()                                           runs the network on that input
-//	embed()                                              the same, for the features
+//	picture(request)                                     what a call asks about a picture: its number
+//	begin(picture, width, height)                        { x, y, width, height, rows, strip }: the part that is wanted, and memory
+//	                                                     that takes so many rows of it
+//	write(picture, rows, format, pixels)                 takes the next rows: those in strip or, if there are, ImageData or bytes
+//	run(picture)                                         runs the network: what it finds
+//	input(picture)                                       the network's input, before run
+//	drop(picture)                                        ends a picture
+//	heatmap(result, index)                               the heat map of another class, of one of the latest results
 //	benchmark(runs)                                      times the network on a fixed picture
 //
-// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash.
+// Any number of pictures may have been asked about; begin ends what is there of the one before.
+//
+// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash. The types
+// of all this are Program in web/api/protocol.ts.
 package main
 
 import (
@@ -37,17 +42,18 @@ var (
 func main() {
 	// What is made until a model is open is small, and its garbage smaller still: no collection until then.
 	debug.SetGCPercent(-1)
-	var s session
+	s := session{pictures: map[int]*picture{}}
 	api := object.New()
 	for name, f := range map[string]func(args []js.Value) (any, error){
 		"prepare":   s.prepare,
 		"check":     s.check,
-		"fit":       s.fit,
+		"picture":   s.request,
+		"begin":     s.begin,
 		"write":     s.write,
-		"finish":    s.finish,
-		"choose":    s.choose,
-		"classify":  s.classify,
-		"embed":     s.embed,
+		"run":       s.run,
+		"input":     s.input,
+		"drop":      s.drop,
+		"heatmap":   s.heatmap,
 		"benchmark": s.benchmark,
 	} {
 		api.Set(name, js.FuncOf(func(_ js.Value, args []js.Value) any { return reply(f(args)) }))

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"image"
 	"io"
 	"math"
@@ -20,18 +22,23 @@ import (
 	"resnet-web/weights"
 )
 
-// session is one model and the picture under way.
+// session is one model and the pictures under way.
 type session struct {
 	settings   settings
 	model      *resnet.Model
 	classifier *resnet.Classifier
 	executor   engine.Executor // the classifier's
-	options    resnet.Options
+	pictures   map[int]*picture
+	newest     int
+}
 
-	fitter *resnet.Fitter
-	strip  []byte // rows on their way to the fitter
-	crop   *image.RGBA
-	box    image.Rectangle
+// picture is what one call asks and, once its size is known, where it stands.
+type picture struct {
+	view     resnet.View
+	query    *resnet.Query
+	features bool
+	strip    js.Value // a Uint8Array that takes rows
+	*resnet.Picture
 }
 
 func (s *session) prepare(args []js.Value) (any, error) {
@@ -62,15 +69,27 @@ func (s *session) open(args []js.Value) (any, error) {
 			return nil, err
 		}
 	}
-	ids, labels := make([]string, len(m.Classes)), make([]string, len(m.Classes))
+	// One long string passes sooner than thousands of objects.
+	ids, labels := make([]string, len(m.Classes)), map[string]any{}
 	for i, c := range m.Classes {
-		ids[i], labels[i] = c.ID, c.Label(args[2].String())
+		ids[i] = c.ID
+		for lang := range c.Labels {
+			labels[lang] = nil
+		}
+	}
+	labels["en"] = nil
+	for lang := range labels {
+		list := make([]string, len(m.Classes))
+		for i, c := range m.Classes {
+			list[i] = c.Label(lang)
+		}
+		labels[lang] = strings.Join(list, "\x00")
 	}
 	return map[string]any{
 		"architecture": m.Name,
 		"inputSize":    m.Prep.Crop,
-		"ids":          strings.Join(ids, "\x00"), // one long string passes sooner than thousands of objects
-		"labels":       strings.Join(labels, "\x00"),
+		"ids":          strings.Join(ids, "\x00"),
+		"labels":       labels,
 		"simd":         s.settings.simd,
 		"threads":      threads,
 	}, nil
@@ -103,13 +122,14 @@ const (
 	warmTime = 60 // ms
 )
 
-// warm runs the machine until it gets no faster, so that the first picture does not wait for the browser to optimise it.
+// warm takes pictures through the machine until it gets no faster, so that the first one does not wait for the browser to
+// optimise it.
 func (s *session) warm() error {
-	picture := make([]byte, s.classifier.Program().Input.Bytes())
+	image := make([]byte, s.classifier.Program().Input.Bytes())
 	last, left := math.Inf(1), float64(warmTime)
 	for range warmRuns {
 		start := now()
-		if err := s.executor.Run(picture); err != nil {
+		if err := errors.Join(s.executor.SetImage(image), s.executor.Run()); err != nil {
 			return err
 		}
 		t := now() - start
@@ -125,56 +145,119 @@ func (s *session) check(args []js.Value) (any, error) {
 	return nil, resnet.CheckSize(args[0].Int(), args[1].Int())
 }
 
-func (s *session) fit(args []js.Value) (any, error) {
-	f, err := resnet.NewFitter(s.model.Prep, args[0].Int(), args[1].Int())
+// request reads what a call asks about a picture: { topK, threshold, allow, deny, heatmap, features, region, squash }.
+func (s *session) request(args []js.Value) (any, error) {
+	o := args[0]
+	q, err := s.classifier.Query(resnet.Options{
+		TopK:      o.Get("topK").Int(),
+		Threshold: o.Get("threshold").Float(),
+		Allow:     entries(o.Get("allow")),
+		Deny:      entries(o.Get("deny")),
+		Heatmap:   o.Get("heatmap").Int(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.fitter = f
-	region := rectangle(f.Region())
-	region["rows"] = f.Rows()
-	return region, nil
+	p := &picture{query: q, features: o.Get("features").Bool(), view: resnet.View{Squash: o.Get("squash").Bool()}}
+	if r := o.Get("region"); !r.IsNull() {
+		x, y := r.Get("x").Int(), r.Get("y").Int()
+		p.view.Region = image.Rectangle{image.Pt(x, y), image.Pt(x+r.Get("width").Int(), y+r.Get("height").Int())}
+	}
+	s.newest++
+	s.pictures[s.newest] = p
+	return s.newest, nil
 }
+
+// of is the picture whose number is the first argument.
+func (s *session) of(args []js.Value) (*picture, error) {
+	p := s.pictures[args[0].Int()]
+	if p == nil {
+		return nil, fmt.Errorf("wasm: no picture %d is under way", args[0].Int())
+	}
+	return p, nil
+}
+
+func (s *session) begin(args []js.Value) (any, error) {
+	p, err := s.of(args)
+	if err != nil {
+		return nil, err
+	}
+	if p.Picture, err = s.classifier.Begin(args[1].Int(), args[2].Int(), p.view); err != nil {
+		return nil, err
+	}
+	part := rectangle(p.Part())
+	part["rows"] = p.Rows()
+	p.strip = s.strip(p)
+	part["strip"] = p.strip
+	return part, nil
+}
+
+// strip is memory for as many rows of a picture as one write takes.
+func (s *session) strip(p *picture) js.Value {
+	if b, ok := s.executor.(*engine.BrowserExecutor); ok {
+		return b.Strip(p.Rows())
+	}
+	return uint8Array.New(4 * p.Part().Dx() * p.Rows())
+}
+
+// formats are the orders of a pixel's bytes, by the names of VideoFrame.
+var formats = map[string]engine.Format{"RGBA": engine.RGBA, "BGRA": engine.BGRA, "RGBX": engine.RGBX, "BGRX": engine.BGRX}
 
 func (s *session) write(args []js.Value) (any, error) {
-	data := args[0]
-	if data.InstanceOf(imageData) {
-		pixels := dom.ImageData{Value: data}
-		data = pixels.Data()
-	}
-	n := data.Length()
-	s.strip = slices.Grow(s.strip[:0], n)[:n]
-	js.CopyBytesToGo(s.strip, data)
-	return nil, s.fitter.Write(s.strip)
-}
-
-func (s *session) finish(args []js.Value) (any, error) {
-	crop, err := s.fitter.Finish()
+	p, err := s.of(args)
 	if err != nil {
 		return nil, err
 	}
-	if args[0].Truthy() { // no step so far told red from blue
-		for p := crop.Pix; len(p) >= 4; p = p[4:] {
-			p[0], p[2] = p[2], p[0]
+	if p.Picture == nil {
+		return nil, errors.New("wasm: rows before begin")
+	}
+	n, format := args[1].Int(), formats[args[2].String()]
+	if data := args[3]; data.Truthy() {
+		if data.InstanceOf(imageData) {
+			frame := dom.ImageData{Value: data}
+			data = frame.Data()
 		}
+		p.strip.Call("set", data)
 	}
-	s.crop, s.box, s.fitter = crop, s.fitter.Box(), nil
-	return nil, nil
+	if b, ok := s.executor.(*engine.BrowserExecutor); ok {
+		return nil, p.WriteWith(func() error { return b.WriteStrip(n, format) })
+	}
+	rows := make([]byte, 4*p.Part().Dx()*n)
+	js.CopyBytesToGo(rows, p.strip)
+	return nil, p.Write(rows, format)
 }
 
-func (s *session) choose(args []js.Value) (any, error) {
-	s.options = resnet.Options{
-		TopK:      args[0].Int(),
-		Threshold: args[1].Float(),
-		Allow:     entries(args[2]),
-		Deny:      entries(args[3]),
-		Heatmap:   args[4].Int(),
+// input is the network's input as the picture's rows have made it, without its border: size × size × (red, green, blue, 0),
+// 7 bits each.
+func (s *session) input(args []js.Value) (any, error) {
+	if _, err := s.of(args); err != nil {
+		return nil, err
 	}
-	return nil, s.classifier.Check(s.options)
+	program := s.classifier.Program()
+	t, size := program.Input, program.ImageSize()
+	b := make([]byte, t.Bytes())
+	if err := s.executor.Read(t, b); err != nil {
+		return nil, err
+	}
+	pad := (t.W - size) / 2
+	for y := range size {
+		copy(b[4*size*y:], b[4*((y+pad)*t.W+pad):][:4*size])
+	}
+	b = b[:4*size*size]
+	out := uint8Array.New(len(b))
+	js.CopyBytesToJS(out, b)
+	return out, nil
 }
 
-func (s *session) classify([]js.Value) (any, error) {
-	r, err := s.classifier.Classify(s.crop, s.options)
+func (s *session) run(args []js.Value) (any, error) {
+	p, err := s.of(args)
+	if err != nil {
+		return nil, err
+	}
+	if p.Picture == nil {
+		return nil, errors.New("wasm: run before begin")
+	}
+	r, err := p.Classify(p.query)
 	if err != nil {
 		return nil, err
 	}
@@ -183,20 +266,33 @@ func (s *session) classify([]js.Value) (any, error) {
 		indices.Call("push", p.Index)
 		probabilities.Call("push", p.Probability)
 	}
-	value := map[string]any{"indices": indices, "probabilities": probabilities, "sure": r.Sure}
-	if h := r.Heatmap; h != nil {
-		value["heatmap"] = map[string]any{
-			"index": h.Index, "width": h.Width, "height": h.Height, "data": floats(h.Data), "box": rectangle(s.box),
-		}
+	value := map[string]any{"indices": indices, "probabilities": probabilities, "sure": r.Sure, "number": r.Number, "box": rectangle(r.Box)}
+	if r.Heatmap != nil {
+		value["heatmap"] = heatmap(r.Heatmap)
+	}
+	if p.features {
+		value["features"] = floats(s.classifier.Features())
 	}
 	return value, nil
 }
 
-func (s *session) embed([]js.Value) (any, error) {
-	if err := s.classifier.Run(s.crop); err != nil {
+// drop ends a picture, run or not.
+func (s *session) drop(args []js.Value) (any, error) {
+	delete(s.pictures, args[0].Int())
+	return nil, nil
+}
+
+// heatmap is the map of another class: of the result with a number, the class with an index.
+func (s *session) heatmap(args []js.Value) (any, error) {
+	h, err := s.classifier.Heatmap(args[0].Int(), args[1].Int())
+	if err != nil {
 		return nil, err
 	}
-	return floats(s.classifier.Features()), nil
+	return heatmap(h), nil
+}
+
+func heatmap(h *resnet.Heatmap) map[string]any {
+	return map[string]any{"index": h.Index, "width": h.Width, "height": h.Height, "data": floats(h.Data)}
 }
 
 // entries are the indices, ids and labels of an allow or deny list, null for none.

@@ -10,13 +10,13 @@ import (
 	"resnet-web/resnet"
 )
 
-// ReadFile is Read for the file at path. Of one that is no model file it reads the first bytes alone.
+// ReadFile reads the model file at path as Read does. Of a file that is no model file it reads only the first bytes.
 //
 // # Errors
 //
 // Those of Read and of the file system, with the path.
 func ReadFile(path string) (*resnet.Model, error) {
-	info, err := os.Stat(path) // first, as Open waits for the other end of a pipe
+	info, err := os.Stat(path) // before Open, which waits for the other end of a pipe
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}

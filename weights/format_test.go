@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"resnet-web/engine"
 	"resnet-web/resnet"
 )
 
@@ -31,7 +32,7 @@ func small() *resnet.Model {
 			{ID: "", Labels: map[string]string{"en": "a class without an id"}},
 			{ID: "n02099712"},
 		},
-		Prep:        resnet.Prep{Resize: 40, Crop: 32, Filter: "linear", Mean: [3]float32{.5, .4, .3}, Std: [3]float32{.2, .3, .4}},
+		Prep:        resnet.Prep{Resize: 40, Crop: 32, Filter: "bilinear", Mean: [3]float32{.5, .4, .3}, Std: [3]float32{.2, .3, .4}},
 		Temperature: 1.25, Unsure: 0.2, Source: "seeded numbers", Licence: "MIT",
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -50,8 +51,8 @@ func small() *resnet.Model {
 		return v
 	}
 	net := m.Network()
-	for i, cv := range net.Convs() {
-		n, out8 := packed(cv, i)
+	for _, cv := range net.Convs() {
+		n, out8 := packedSize(cv), engine.PadChannels(cv.Out)
 		m.Convs = append(m.Convs, resnet.QuantConv{Name: cv.Name, W: ints(n), M: floats(cv.Out, out8), B: floats(cv.Out, out8), Scale: 0.5})
 	}
 	m.FC = resnet.QuantLinear{W: ints(net.Classes * net.Features), Scale: floats(3, 3), B: floats(3, 3)}
@@ -93,7 +94,7 @@ func readAt(data []byte) (*resnet.Model, error) {
 	convs := m.Network().Convs()
 	for i := range m.Convs {
 		q := &m.Convs[i]
-		n, _ := packed(convs[i], i)
+		n := packedSize(convs[i])
 		if q.W != nil || q.At+n > len(data) {
 			return nil, fmt.Errorf("%s: %d weights read, want none, and %d at %d of %d bytes", q.Name, len(q.W), n, q.At, len(data))
 		}
@@ -206,7 +207,7 @@ func TestLies(t *testing.T) {
 		{"label is not UTF-8", "goldfish", "gold\xffish", "want UTF-8"},
 		{"small crop", "\xa4crop\x20", "\xa4crop\x1f", "want 32 ≤ crop"},
 		{"crop above resize", "\xa4crop\x20", "\xa4crop\x29", "want 32 ≤ crop"},
-		{"filter", "\xa6linear", "\xa7lanczos", "filter: want linear"},
+		{"filter", "\xa6linear", "\xa7lanczos", "want filter"},
 		{"mean of 2 GiB", "\xa4mean\xc4\x0c", "\xa4mean\xc6" + big, "mean: want 12 bytes, file has 2147483647"},
 		{"mean NaN", "\xa4mean\xc4\x0c\x00\x00\x00\x3f", "\xa4mean\xc4\x0c\x00\x00\xc0\x7f", "mean, std"},
 		{"temperature 0", "\xabtemperature\xca\x3f\xa0", "\xabtemperature\xca\x00\x00", "temperature: want above 0"},

@@ -77,7 +77,10 @@ const (
 	k32767      = 128
 	kMinus32768 = 144
 	kSeven      = 160 // bytes of 127
-	kEnd        = 192
+	kAlpha      = 176 // lanes that hold each pixel's alpha
+	kRGB0       = 192 // lanes of red, green and blue, and 128, which i8x16.swizzle takes for 0
+	kBGR0       = 208
+	kEnd        = 256
 )
 
 // Control is the first content of the control area.
@@ -87,6 +90,12 @@ func Control() []byte {
 		for lane := range uint32(4) {
 			binary.LittleEndian.PutUint32(b[c.at+4*lane:], c.value)
 		}
+	}
+	for i := range byte(16) {
+		pixel := i &^ 3
+		b[kAlpha+int(i)] = pixel + 3
+		b[kRGB0+int(i)] = pixel + []byte{0, 1, 2, 128}[i%4]
+		b[kBGR0+int(i)] = pixel + []byte{2, 1, 0, 128}[i%4]
 	}
 	return b
 }

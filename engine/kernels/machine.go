@@ -1,5 +1,5 @@
-// Package kernels emits the machine: the WebAssembly module that runs a program of convolutions, pooling and a linear
-// layer over one memory.
+// Package kernels emits the machine: the WebAssembly module that scales pictures and runs programs of convolutions, pooling
+// and a linear layer over one memory.
 //
 // The machine is emitted in two instruction sets and for two kinds of memory. Relaxed uses
 // i32x4.relaxed_dot_i8x16_i7x16_add_s: weights signed 8-bit, activations 7-bit, so that every CPU gives the same sums.
@@ -73,10 +73,12 @@ func Emit(mc Machine, list []Kernel) []byte {
 			m.Table(like)
 		}
 	}
-	kinds := []*Func{maxPool(m), avgPool(m), linear(m)}
+	var kinds []kind
 	if len(convs) > 0 {
-		kinds = append(kinds, conv(m, mc, convs[0], like))
+		kinds = append(kinds, kind{kindConv, conv(m, mc, convs[0], like)})
 	}
+	kinds = append(kinds, kind{kindMaxPool, maxPool(m)}, kind{kindAvgPool, avgPool(m)}, kind{kindLinear, linear(m)},
+		kind{kindFill, fill(m)}, kind{kindMove, move(m)}, kind{kindWhite, white(m)}, kind{kindHorizontal, horizontal(m)}, kind{kindVertical, vertical(m)})
 	op := dispatch(m, kinds)
 	run := run(m, mc, op)
 	if mc.Shared {
@@ -134,16 +136,22 @@ func each(f *Func, l, end Local, step int32, body func()) {
 	})
 }
 
-// dispatch emits op: the kernel for the record's kind. kinds are max-pool, average pool, linear and perhaps conv.
-func dispatch(m *Module, kinds []*Func) *Func {
+// kind is a kind of record and the function that runs it.
+type kind struct {
+	number int32
+	run    *Func
+}
+
+// dispatch emits op: the function for the record's kind.
+func dispatch(m *Module, kinds []kind) *Func {
 	f := m.Func("op", i32x3, nil)
-	for i, kind := range []int32{kindMaxPool, kindAvgPool, kindLinear, kindConv}[:len(kinds)] {
+	for _, k := range kinds {
 		word(f, f.Param(0), fKind)
-		f.I32(kind)
+		f.I32(k.number)
 		f.Op(I32Eq)
 		f.If(func() {
 			f.Get(f.Param(0), f.Param(1), f.Param(2))
-			f.Call(kinds[i])
+			f.Call(k.run)
 			f.Return()
 		})
 	}
@@ -153,21 +161,25 @@ func dispatch(m *Module, kinds []*Func) *Func {
 func run(m *Module, mc Machine, op *Func) *Func {
 	f := m.Func("run", i32x3, []Type{I32})
 	rec, thread, threads := f.Param(0), f.Param(1), f.Param(2)
-	phase := f.Local(I32)
-	spin := f.Local(I32)
+	phase, spin, number := f.Local(I32), f.Local(I32), f.Local(I32)
+	word(f, rec, fKind)
+	f.Set(number)
 	f.Loop(func(next Label) {
-		word(f, rec, fKind)
+		f.Get(number)
 		f.Op(I32Eqz)
 		f.If(func() { f.I32(0); f.Return() })
 		f.Get(rec, thread, threads)
 		f.Call(op)
+		f.AddConst(rec, RecordSize)
+		// Before the barrier: once all are through the last one, the host may write another program here.
+		word(f, rec, fKind)
+		f.Set(number)
 		if mc.Shared {
 			f.Get(threads)
 			f.I32(1)
 			f.Op(I32GtU)
 			f.If(func() { barrier(f, threads, phase, spin) })
 		}
-		f.AddConst(rec, RecordSize)
 		f.Br(next)
 	})
 	f.Op(Unreachable)

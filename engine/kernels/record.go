@@ -15,6 +15,11 @@ const (
 	kindMaxPool
 	kindAvgPool
 	kindLinear
+	kindFill
+	kindMove
+	kindWhite
+	kindHorizontal
+	kindVertical
 )
 
 // Word offsets shared by all records, then those of convolutions. All addresses are bytes of the machine's memory.
@@ -41,7 +46,7 @@ const (
 	fScratchSize
 )
 
-// Word offsets of pooling and linear records.
+// Word offsets of all other records.
 const (
 	fIn = 4 * (iota + 1)
 	fTo
@@ -54,6 +59,10 @@ const (
 	fBias
 	fRows
 	fData
+	fFrom
+	fPitch
+	fOutPitch
+	fOrder
 )
 
 // Conv is one convolution with everything fused that follows it.

@@ -109,6 +109,11 @@ def cases():
             yield next(kinds), w, h, 0, ['bilinear', 'bicubic'][crop % 2], (crop, crop, 0, 0, crop)
             yield next(kinds), w, h, 0, ['bicubic', 'bilinear'][crop % 2], (crop, crop, 0, 0, crop)
 
+    # Squashed from far: windows of thousands of pixels.
+    for w, h in [(32767, 3), (3, 32767), (30011, 97), (97, 30011)]:
+        for name in FILTERS:
+            yield next(kinds), w, h, 0, name, (32, 32, 0, 0, 32)
+
     # Squares at the corners, where a filter's window is cut.
     for x, y in [(0, 0), (300 - 64, 0), (0, 200 - 64), (300 - 64, 200 - 64)]:
         for name in FILTERS:

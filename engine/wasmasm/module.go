@@ -23,6 +23,29 @@ const (
 	V128 Type = 0x7b
 )
 
+// Numbers of the binary format: section ids, in the order in which sections stand in a module; kinds of imports and
+// exports; flags of a memory's limits; and tags of types.
+const (
+	sectionType     = 1
+	sectionImport   = 2
+	sectionFunction = 3
+	sectionTable    = 4
+	sectionMemory   = 5
+	sectionExport   = 7
+	sectionElement  = 9
+	sectionCode     = 10
+
+	kindFunc   = 0
+	kindMemory = 2
+
+	limitsMin       = 0
+	limitsMaxShared = 3 // a maximum, and shared
+
+	typeFunc  = 0x60
+	typeRef   = 0x70 // a reference to a function
+	typeEmpty = 0x40 // of a block without results
+)
+
 // Module collects functions around one imported memory and one function table.
 type Module struct {
 	types   [][]byte
@@ -36,7 +59,7 @@ type Module struct {
 // ImportMemory makes the module use the memory that the importer passes as module.name, of at least min pages of
 // 64 KiB. A shared memory also has a maximum, max; max is ignored otherwise.
 func (m *Module) ImportMemory(module, name string, min, max uint32, shared bool) {
-	m.memory = append(append(append(str(module), str(name)...), 2), limits(min, max, shared)...)
+	m.memory = append(append(append(str(module), str(name)...), kindMemory), limits(min, max, shared)...)
 }
 
 // ExportMemory makes the module define its memory and export it as name.
@@ -46,9 +69,9 @@ func (m *Module) ExportMemory(name string, min, max uint32, shared bool) {
 
 func limits(min, max uint32, shared bool) []byte {
 	if shared {
-		return append(append([]byte{3}, uleb(uint64(min))...), uleb(uint64(max))...)
+		return append(append([]byte{limitsMaxShared}, uleb(uint64(min))...), uleb(uint64(max))...)
 	}
-	return append([]byte{0}, uleb(uint64(min))...)
+	return append([]byte{limitsMin}, uleb(uint64(min))...)
 }
 
 // Func adds a function; name is its export name, or "" for none.
@@ -65,7 +88,7 @@ func (m *Module) Table(f *Func) uint32 {
 }
 
 func (m *Module) typ(params, results []Type) uint32 {
-	b := []byte{0x60}
+	b := []byte{typeFunc}
 	for _, list := range [][]Type{params, results} {
 		b = append(b, uleb(uint64(len(list)))...)
 		for _, t := range list {
@@ -90,32 +113,32 @@ func (m *Module) Bytes() []byte {
 		}
 		funcs = append(funcs, uleb(uint64(f.typ)))
 		if f.name != "" {
-			exports = append(exports, append(append(str(f.name), 0), uleb(uint64(f.index))...))
+			exports = append(exports, append(append(str(f.name), kindFunc), uleb(uint64(f.index))...))
 		}
 		codes = append(codes, f.bytes())
 	}
-	out := []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
-	out = section(out, 1, vec(m.types))
+	out := []byte{0, 'a', 's', 'm', 1, 0, 0, 0} // magic and version
+	out = section(out, sectionType, vec(m.types))
 	if m.memory != nil {
-		out = section(out, 2, vec([][]byte{m.memory}))
+		out = section(out, sectionImport, vec([][]byte{m.memory}))
 	}
-	out = section(out, 3, vec(funcs))
+	out = section(out, sectionFunction, vec(funcs))
 	if n := uint64(len(m.table)); n > 0 {
-		out = section(out, 4, append([]byte{1, 0x70, 0}, uleb(n)...))
+		out = section(out, sectionTable, append([]byte{1, typeRef, limitsMin}, uleb(n)...))
 	}
 	if m.own != nil {
-		out = section(out, 5, vec([][]byte{m.own}))
-		exports = append(exports, append(str(m.ownName), 2, 0))
+		out = section(out, sectionMemory, vec([][]byte{m.own}))
+		exports = append(exports, append(str(m.ownName), kindMemory, 0))
 	}
-	out = section(out, 7, vec(exports))
+	out = section(out, sectionExport, vec(exports))
 	if len(m.table) > 0 {
 		var refs [][]byte
 		for _, f := range m.table {
 			refs = append(refs, uleb(uint64(f.index)))
 		}
-		out = section(out, 9, append([]byte{1, 0, 0x41, 0, 0x0b}, vec(refs)...))
+		out = section(out, sectionElement, append([]byte{1, 0, opI32Const, 0, opEnd}, vec(refs)...)) // one segment, at place 0 of table 0
 	}
-	return section(out, 10, vec(codes))
+	return section(out, sectionCode, vec(codes))
 }
 
 // Local names a parameter or local variable of a function.
@@ -165,7 +188,7 @@ func (f *Func) bytes() []byte {
 		i = j
 	}
 	body := append(vec(groups), f.code...)
-	body = append(body, 0x0b)
+	body = append(body, opEnd)
 	return append(uleb(uint64(len(body))), body...)
 }
 
@@ -227,27 +250,27 @@ func (f *Func) Fence() { f.op(AtomicFence); f.code = append(f.code, 0) }
 //go:noinline
 func (f *Func) Get(list ...Local) {
 	for _, l := range list {
-		f.code = append(append(f.code, 0x20), uleb(uint64(l))...)
+		f.code = append(append(f.code, opLocalGet), uleb(uint64(l))...)
 	}
 }
 
 //go:noinline
-func (f *Func) Set(l Local) { f.code = append(append(f.code, 0x21), uleb(uint64(l))...) }
+func (f *Func) Set(l Local) { f.code = append(append(f.code, opLocalSet), uleb(uint64(l))...) }
 
 //go:noinline
-func (f *Func) Tee(l Local) { f.code = append(append(f.code, 0x22), uleb(uint64(l))...) }
+func (f *Func) Tee(l Local) { f.code = append(append(f.code, opLocalTee), uleb(uint64(l))...) }
 
 // I32 emits i32.const.
 //
 //go:noinline
-func (f *Func) I32(v int32) { f.code = append(append(f.code, 0x41), sleb(int64(v))...) }
+func (f *Func) I32(v int32) { f.code = append(append(f.code, opI32Const), sleb(int64(v))...) }
 
 // I64 emits i64.const.
-func (f *Func) I64(v int64) { f.code = append(append(f.code, 0x42), sleb(v)...) }
+func (f *Func) I64(v int64) { f.code = append(append(f.code, opI64Const), sleb(v)...) }
 
 // F32 emits f32.const.
 func (f *Func) F32(v float32) {
-	f.code = binary.LittleEndian.AppendUint32(append(f.code, 0x43), math.Float32bits(v))
+	f.code = binary.LittleEndian.AppendUint32(append(f.code, opF32Const), math.Float32bits(v))
 }
 
 // V128 emits v128.const of 16 bytes.
@@ -266,46 +289,48 @@ func (f *Func) V128I32(v uint32) {
 }
 
 // Block emits block … end; a branch to its label leaves it.
-func (f *Func) Block(body func(Label)) { f.block(0x02, body) }
+func (f *Func) Block(body func(Label)) { f.block(opBlock, body) }
 
 // Loop emits loop … end; a branch to its label goes on with the next round.
-func (f *Func) Loop(body func(Label)) { f.block(0x03, body) }
+func (f *Func) Loop(body func(Label)) { f.block(opLoop, body) }
 
 // If emits if … end over the condition on the stack.
-func (f *Func) If(body func()) { f.block(0x04, func(Label) { body() }) }
+func (f *Func) If(body func()) { f.block(opIf, func(Label) { body() }) }
 
 // IfElse emits if … else … end.
 func (f *Func) IfElse(then, other func()) {
-	f.block(0x04, func(Label) { then(); f.code = append(f.code, 0x05); other() })
+	f.block(opIf, func(Label) { then(); f.code = append(f.code, opElse); other() })
 }
 
 func (f *Func) block(op byte, body func(Label)) {
-	f.code = append(f.code, op, 0x40)
+	f.code = append(f.code, op, typeEmpty)
 	f.depth++
 	body(Label(f.depth))
 	f.depth--
-	f.code = append(f.code, 0x0b)
+	f.code = append(f.code, opEnd)
 }
 
 // Br and BrIf branch to a label.
 //
 //go:noinline
-func (f *Func) Br(l Label) { f.code = append(append(f.code, 0x0c), uleb(uint64(f.depth-int(l)))...) }
+func (f *Func) Br(l Label) { f.code = append(append(f.code, opBr), uleb(uint64(f.depth-int(l)))...) }
 
 //go:noinline
-func (f *Func) BrIf(l Label) { f.code = append(append(f.code, 0x0d), uleb(uint64(f.depth-int(l)))...) }
+func (f *Func) BrIf(l Label) {
+	f.code = append(append(f.code, opBrIf), uleb(uint64(f.depth-int(l)))...)
+}
 
 // Return emits return.
-func (f *Func) Return() { f.code = append(f.code, 0x0f) }
+func (f *Func) Return() { f.code = append(f.code, opReturn) }
 
 // Call calls g.
 //
 //go:noinline
-func (f *Func) Call(g *Func) { f.code = append(append(f.code, 0x10), uleb(uint64(g.index))...) }
+func (f *Func) Call(g *Func) { f.code = append(append(f.code, opCall), uleb(uint64(g.index))...) }
 
 // CallIndirect calls the function of the table whose place is on the stack, with the type of like.
 func (f *Func) CallIndirect(like *Func) {
-	f.code = append(append(append(f.code, 0x11), uleb(uint64(like.typ))...), 0)
+	f.code = append(append(append(f.code, opCallIndirect), uleb(uint64(like.typ))...), 0)
 }
 
 // AddConst adds a constant to an i32 local.

@@ -10,6 +10,26 @@ const (
 	atomic       = atomicPrefix << 16
 )
 
+// Instructions that a Func writes with their immediates.
+const (
+	opBlock        = 0x02
+	opLoop         = 0x03
+	opIf           = 0x04
+	opElse         = 0x05
+	opEnd          = 0x0b
+	opBr           = 0x0c
+	opBrIf         = 0x0d
+	opReturn       = 0x0f
+	opCall         = 0x10
+	opCallIndirect = 0x11
+	opLocalGet     = 0x20
+	opLocalSet     = 0x21
+	opLocalTee     = 0x22
+	opI32Const     = 0x41
+	opI64Const     = 0x42
+	opF32Const     = 0x43
+)
+
 // Scalar instructions.
 const (
 	Unreachable Op = 0x00
@@ -54,7 +74,7 @@ const (
 
 // SIMD instructions (128-bit, fixed width).
 const (
-	V128Load        Op = simd | 0
+	V128Load        Op = simd
 	V128Load8x8S    Op = simd | 1
 	V128Load8x8U    Op = simd | 2
 	V128Load16x4S   Op = simd | 3
@@ -62,6 +82,7 @@ const (
 	V128Store       Op = simd | 11
 	v128Const       Op = simd | 12
 	I8x16Shuffle    Op = simd | 13
+	I8x16Swizzle    Op = simd | 14
 	I8x16Splat      Op = simd | 15
 	I32x4Splat      Op = simd | 17
 	F32x4Splat      Op = simd | 19
@@ -90,17 +111,23 @@ const (
 	I16x8ExtendHighI8x16S Op = simd | 136
 	I16x8ExtendLowI8x16U  Op = simd | 137
 	I16x8ExtendHighI8x16U Op = simd | 138
+	I16x8ShrU             Op = simd | 141
 	I16x8Add              Op = simd | 142
+	I16x8Sub              Op = simd | 145
+	I16x8Mul              Op = simd | 149
 	I16x8MaxS             Op = simd | 152
 
 	I32x4ExtendLowI16x8S  Op = simd | 167
 	I32x4ExtendHighI16x8S Op = simd | 168
 	I32x4ExtendLowI16x8U  Op = simd | 169
 	I32x4ExtendHighI16x8U Op = simd | 170
+	I32x4Shl              Op = simd | 171
+	I32x4ShrS             Op = simd | 172
 	I32x4Add              Op = simd | 174
 	I32x4Sub              Op = simd | 177
 	I32x4Mul              Op = simd | 181
 	I32x4DotI16x8S        Op = simd | 186
+	I64x2ShrU             Op = simd | 205
 
 	F32x4Add                Op = simd | 228
 	F32x4Sub                Op = simd | 229
@@ -114,7 +141,7 @@ const (
 
 // Atomic instructions (Threads proposal).
 const (
-	AtomicNotify    Op = atomic | 0x00
+	AtomicNotify    Op = atomic
 	AtomicWait32    Op = atomic | 0x01
 	AtomicFence     Op = atomic | 0x03
 	I32AtomicLoad   Op = atomic | 0x10

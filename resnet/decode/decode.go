@@ -1,4 +1,4 @@
-// Package decode reads pictures from files for package resnet: natively, where no browser does it.
+// Package decode reads picture files for package resnet where there is no browser that does: on the command line.
 package decode
 
 import (
@@ -108,8 +108,8 @@ func studio(img image.Image) image.Image {
 
 func level(v int32) byte { return byte(max(0, min(255, v>>16))) }
 
-// file is what package image takes without wrapping it in a bufio.Reader, behind which the TIFF decoder no longer sees an
-// io.ReaderAt and sets 10 MB aside for whatever a broken header asks for.
+// file has a Peek, so that package image does not wrap it in a bufio.Reader. Behind one the TIFF decoder would no longer
+// see an io.ReaderAt, and would set 10 MB aside for whatever a broken header asks for.
 type file struct {
 	*bytes.Reader
 	data []byte
@@ -117,7 +117,7 @@ type file struct {
 
 func newFile(data []byte) file { return file{bytes.NewReader(data), data} }
 
-// Peek is bufio.Reader's.
+// Peek does what bufio.Reader.Peek does.
 func (f file) Peek(n int) ([]byte, error) {
 	rest := f.data[len(f.data)-f.Len():]
 	if n > len(rest) {
@@ -126,7 +126,7 @@ func (f file) Peek(n int) ([]byte, error) {
 	return rest[:n], nil
 }
 
-// sniff names what else a file may be.
+// sniff names the kind of a file that no decoder knows.
 func sniff(data []byte) string {
 	switch {
 	case len(data) == 0:
@@ -190,7 +190,8 @@ func tiffOrientation(b []byte) int {
 	return 1
 }
 
-// Orient turns and mirrors img as EXIF orientation o asks for; 1, and anything that is no orientation, leaves it.
+// Orient turns and mirrors img as EXIF orientation o asks for. It returns img itself for 1 and for anything that is no
+// orientation.
 func Orient(img image.Image, o int) image.Image {
 	if o < 2 || o > 8 {
 		return img

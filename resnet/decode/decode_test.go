@@ -100,7 +100,7 @@ func TestSixteenBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		crop, _, err := resnet.Fit(img, resnet.Prep{Resize: 1, Crop: 1, Filter: "linear"})
+		crop, _, err := resnet.Fit(img, resnet.Prep{Resize: 1, Crop: 1, Filter: "bilinear"}, resnet.View{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +269,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		img, err := Decode(bytes.NewReader(data))
 		if err == nil {
-			_, _, err = resnet.Fit(img, resnet.Prep{Resize: 8, Crop: 8, Filter: "linear"})
+			_, _, err = resnet.Fit(img, resnet.Prep{Resize: 8, Crop: 8, Filter: "bilinear"}, resnet.View{})
 		}
 		if err != nil && resnet.Code(err) == "" {
 			t.Errorf("an error without a code: %v", err)

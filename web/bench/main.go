@@ -1,15 +1,19 @@
 // Command bench makes what web/bench/bench.mjs measures, and measures natively.
 //
 //	go run ./web/bench models DIR ARCH...   per network: ARCH.msgpack and ARCH.onnx of the same seeded random weights, 224×224,
-//	                                        1000 classes; and the yardstick: limit-relaxed and limit-fixed, .wasm and .bin
+//	                                        1000 classes; the yardstick: limit-relaxed and limit-fixed, .wasm and .bin;
+//	                                        and two pictures: 500x375.jpg and 4000x3000.jpg
 //	go run ./web/bench native RUNS FILE...  one JSON line per model file: the emitted machine on wazero, one thread
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"log"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -67,12 +71,63 @@ func models(dir string, names []string) error {
 	if err := os.WriteFile(filepath.Join(dir, "limit.json"), b, 0o666); err != nil {
 		return err
 	}
+	for _, size := range []image.Point{{500, 375}, {4000, 3000}} {
+		if err := picture(filepath.Join(dir, fmt.Sprintf("%dx%d.jpg", size.X, size.Y)), size); err != nil {
+			return err
+		}
+	}
 	for _, name := range names {
 		if err := model(dir, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// picture writes a JPEG file with about as much in it as a photograph, unless it is there: waves of all lengths and
+// a little noise.
+func picture(path string, size image.Point) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	r := rand.New(rand.NewPCG(2, 2))
+	img := image.NewRGBA(image.Rectangle{Max: size})
+	for c := range 3 {
+		// A wave of angle and length at random for each octave, along rows and columns as products of tables.
+		var across, down [8][]float64
+		for k := range across {
+			turn := 2 * math.Pi * r.Float64()
+			f := 2 * math.Pi * float64(int(2)<<k) / float64(size.X)
+			across[k], down[k] = wave(size.X, f*math.Cos(turn), turn), wave(size.Y, f*math.Sin(turn), turn)
+		}
+		for y := range size.Y {
+			for x := range size.X {
+				v := 128 + 40*(r.Float64()-0.5)
+				for k := range across {
+					v += 40 / float64(k+1) * across[k][x] * down[k][y]
+				}
+				img.Pix[img.PixOffset(x, y)+c] = byte(max(0, min(255, v)))
+			}
+		}
+	}
+	f, err := os.Create(path + ".new")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := jpeg.Encode(f, img, &jpeg.Options{Quality: 90}); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// wave is a sine.
+func wave(n int, frequency, phase float64) []float64 {
+	w := make([]float64, n)
+	for i := range w {
+		w[i] = math.Sin(frequency*float64(i) + phase)
+	}
+	return w
 }
 
 // model writes one network in both formats, unless it is there.
@@ -145,7 +200,7 @@ func native(runs string, files []string) error {
 		var times []float64
 		for i := range n + 1 {
 			start := time.Now()
-			if err := e.Run(picture); err != nil {
+			if err := errors.Join(e.SetImage(picture), e.Run()); err != nil {
 				return err
 			}
 			if i > 0 {

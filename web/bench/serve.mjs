@@ -1,16 +1,13 @@
-// What start.mjs and jpeg.mjs share: the two browsers, and dist/ on its own server.
+// What the measuring scripts share: the two browsers, and dist/ on its own server.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { chromium, firefox } from '../test/browsers.mjs';
 
 export const root = path.resolve(import.meta.dirname, '../..');
 
-export const browsers = {
-  Chromium: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] },
-  Firefox: { browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', headless: true },
-};
+export const browsers = { Chromium: chromium, Firefox: firefox };
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'resnet-bench-'));
 process.on('exit', () => fs.rmSync(folder, { recursive: true }));

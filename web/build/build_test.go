@@ -165,9 +165,6 @@ func shipment(t *testing.T) (string, Manifest) {
 <link rel="stylesheet" href="page.css"><script type="module" src="page.js"></script></head>
 <body><a href="LICENSE.txt">licence</a></body>`,
 		"page.css":       "p { color: red }",
-		"page.js":        "import { createClassifier } from './resnet.js';\nimport { one as uno } from './view.js';\ncreateClassifier(uno);\n",
-		"view.js":        "export const one = 1;\n",
-		"resnet.js":      "export async function createClassifierFrom() {}\nexport class ResnetError {}\n",
 		"worker.js":      "let go;\n",
 		"wasm_exec.js":   "globalThis.Go = 1;\n",
 		"resnet.wasm":    "\x00asm",
@@ -183,7 +180,7 @@ func shipment(t *testing.T) (string, Manifest) {
 
 func TestOfflinePageHoldsEverything(t *testing.T) {
 	dir, m := shipment(t)
-	if err := offline(dir, m); err != nil {
+	if err := offline(dir, m, "start();\n"); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, offlineFile))
@@ -226,20 +223,111 @@ func TestOfflinePageHoldsEverything(t *testing.T) {
 }
 
 func TestOfflinePageRefusesWhatItCannotHold(t *testing.T) {
-	for name, c := range map[string]struct{ file, text, want string }{
-		"another reference": {"index.html", `<link rel="stylesheet" href="page.css"><script type="module" src="page.js"></script><body><img src="a.png"></body>`, "a.png"},
-		"no script":         {"index.html", `<link rel="stylesheet" href="page.css"><body></body>`, "module script"},
-		"a default export":  {"view.js", "export default 1;\n", "export default 1;"},
-		"an import of all":  {"view.js", "import * as x from './y.js';\n", "import * as x"},
-		"a script's end":    {"worker.js", "'</script>'", "would end early"},
-		"an end in a page":  {"page.js", "'</script>'", "would end early"},
-		"a missing module":  {"page.js", "import { a } from './none.js';\n", "none.js"},
+	const end = "'</script>'"
+	for name, c := range map[string]struct{ file, text, script, want string }{
+		"another reference": {"index.html", `<link rel="stylesheet" href="page.css"><script type="module" src="page.js"></script><body><img src="a.png"></body>`, "", "a.png"},
+		"no script":         {"index.html", `<link rel="stylesheet" href="page.css"><body></body>`, "", "module script"},
+		"a script's end":    {"worker.js", end, "", "would end early"},
+		"an end in a page":  {"page.css", "", end, "would end early"},
 	} {
 		dir, m := shipment(t)
 		write(t, filepath.Join(dir, c.file), c.text)
-		if err := offline(dir, m); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := offline(dir, m, c.script); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want an error with %q", name, err, c.want)
 		}
+	}
+}
+
+// bundled is web/ as it is, bundled.
+func bundled(t *testing.T, dev bool) (string, bundler) {
+	t.Helper()
+	dir, b := t.TempDir(), bundler{web: "..", dev: dev}
+	if err := b.bundle(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir, b
+}
+
+func TestScriptsOfOthersImportNothing(t *testing.T) {
+	dir, _ := bundled(t, false)
+	imports := regexp.MustCompile(`\b(import|export)\b[^'"();]*\bfrom\b|\bimport\s*["'(]`)
+	for _, s := range slices.Concat(classic, modules) {
+		text, err := os.ReadFile(filepath.Join(dir, s.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := imports.Find(text); found != nil {
+			t.Errorf("%s imports: %s", s.name, found)
+		}
+	}
+	// Bundlers of users look for these words.
+	text, _ := os.ReadFile(filepath.Join(dir, "resnet.js"))
+	for _, file := range []string{"worker.js", "kernel.js", "wasm_exec.js", "resnet.wasm", "manifest.json"} {
+		if !regexp.MustCompile(`new URL\(["']\./` + regexp.QuoteMeta(file) + `["'],\s*import\.meta\.url\)`).Match(text) {
+			t.Errorf("resnet.js does not name %s where bundlers see it", file)
+		}
+	}
+}
+
+func TestPagesPreloadWhatTheirScriptsImport(t *testing.T) {
+	dir, _ := bundled(t, false)
+	chunks, _ := filepath.Glob(filepath.Join(dir, "chunk-*.js"))
+	if len(chunks) == 0 {
+		t.Fatal("page and frame share nothing")
+	}
+	for _, name := range []string{"index.html", "embed.html"} {
+		page, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"resnet.js", filepath.Base(chunks[0])} {
+			if !strings.Contains(string(page), `<link rel="modulepreload" href="`+file+`">`) {
+				t.Errorf("%s does not preload %s", name, file)
+			}
+		}
+	}
+}
+
+func TestOfflineScriptIsWhole(t *testing.T) {
+	script, err := bundler{web: ".."}.offlineScript()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, no := range []string{"./resnet.js", "import.meta", "new URL(\"./worker.js\""} {
+		if strings.Contains(script, no) {
+			t.Errorf("it would load %s", no)
+		}
+	}
+}
+
+func TestSourceMapsAreForDevelopersAlone(t *testing.T) {
+	for _, dev := range []bool{false, true} {
+		dir, _ := bundled(t, dev)
+		maps, _ := filepath.Glob(filepath.Join(dir, "*.map"))
+		if (len(maps) > 0) != dev {
+			t.Errorf("dev %v: %d source maps", dev, len(maps))
+		}
+		m := Manifest{Files: map[string]File{}}
+		if err := m.list(dir); err != nil {
+			t.Fatal(err)
+		}
+		for name := range m.Files {
+			if filepath.Ext(name) == ".map" {
+				t.Errorf("%s is in the manifest", name)
+			}
+		}
+	}
+}
+
+func TestErrorsOfTheBundlerNameTheFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, s := range slices.Concat(classic, modules, pages, styles) {
+		write(t, filepath.Join(dir, s.source), "")
+	}
+	write(t, filepath.Join(dir, "api/resnet.ts"), "import './none.ts'")
+	err := bundler{web: dir}.bundle(t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "none.ts") || !strings.Contains(err.Error(), "resnet.ts:1") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Command build makes dist/: the page, its files, the Go program as WebAssembly and a model, ready for any static host.
 //
-//	go run ./web/build [-out dist] [-parents ORIGINS] -model FILE
+//	go run ./web/build [-out dist] [-parents ORIGINS] [-dev] -model FILE
 //
 // It runs in the repository root and needs nothing but Go. Beside compressible files it puts .br and .gz; it writes
 // manifest.json (see [Manifest]), _headers and nginx.conf for hosts other than web/serve, and NOTICES.txt with the
@@ -19,6 +19,7 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,18 +59,19 @@ func main() {
 	out := flag.String("out", "dist", "folder to make")
 	model := flag.String("model", "", "model file that the page starts with")
 	parents := flag.String("parents", "*", "origins that may frame embed.html, with spaces between: https://a.example https://b.example; * for any")
+	dev := flag.Bool("dev", false, "readable scripts with source maps, whatever they weigh")
 	flag.Parse()
 	if flag.NArg() != 0 || *model == "" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := build(*out, *model, headers.Rules{Parents: strings.Fields(*parents)}); err != nil {
+	if err := build(*out, *model, headers.Rules{Parents: strings.Fields(*parents)}, *dev); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // build makes the new folder beside the old one and then swaps them, so that a failure leaves the old one whole.
-func build(out, model string, rules headers.Rules) error {
+func build(out, model string, rules headers.Rules, dev bool) error {
 	next := out + ".new"
 	if err := os.RemoveAll(next); err != nil {
 		return err
@@ -84,10 +86,14 @@ func build(out, model string, rules headers.Rules) error {
 	if m.Model, err = copyModel(next, model); err != nil {
 		return err
 	}
-	if err := copyWeb(next, "web"); err != nil {
+	b := bundler{web: "web", dev: dev}
+	if err := b.bundle(next); err != nil {
 		return err
 	}
-	if err := compile(next); err != nil {
+	if err := copyWeb(next, b.web); err != nil {
+		return err
+	}
+	if err := compile(next, b); err != nil {
 		return err
 	}
 	if err := notices(filepath.Join(next, "NOTICES.txt"), model); err != nil {
@@ -102,7 +108,11 @@ func build(out, model string, rules headers.Rules) error {
 	if err := m.list(next); err != nil {
 		return err
 	}
-	if err := offline(next, m); err != nil {
+	script, err := b.offlineScript()
+	if err != nil {
+		return err
+	}
+	if err := offline(next, m, script); err != nil {
 		return err
 	}
 	if err := m.add(next, offlineFile); err != nil {
@@ -121,7 +131,11 @@ func build(out, model string, rules headers.Rules) error {
 	if err := swap(next, out); err != nil {
 		return err
 	}
-	return report(os.Stdout, m, sizes)
+	err = report(os.Stdout, m, sizes)
+	if dev {
+		return nil
+	}
+	return err
 }
 
 // swap puts the folder next in the place of out, which may be missing.
@@ -155,25 +169,27 @@ func copyModel(dir, model string) (string, error) {
 	return name, os.WriteFile(filepath.Join(dir, name), data, 0o644)
 }
 
-// shipped are the kinds of file of web/ that go into dist/; its Go sources and tests do not.
-var shipped = []string{".html", ".css", ".js", ".ts", ".svg", ".png", ".webmanifest"}
+// shipped are the files and folders of web/ that go into dist/ as they are.
+var shipped = map[string]string{
+	"types":                     ".",
+	"page/manifest.webmanifest": "manifest.webmanifest",
+	"icons":                     "icons",
+	"samples":                   "samples",
+}
 
-// copyWeb copies the hand-written files of web/, its sub-folders samples and icons included, and the licence.
+// copyWeb copies what is shipped, and the licence.
 func copyWeb(dir, web string) error {
-	for _, sub := range []string{".", "icons", "samples"} {
-		entries, err := os.ReadDir(filepath.Join(web, sub))
+	for from, to := range shipped {
+		from, to = filepath.Join(web, from), filepath.Join(dir, to)
+		info, err := os.Stat(from)
+		switch {
+		case err == nil && info.IsDir():
+			err = os.CopyFS(to, os.DirFS(from))
+		case err == nil:
+			err = copyFile(to, from)
+		}
 		if err != nil {
 			return err
-		}
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if e.Type().IsRegular() && slices.Contains(shipped, filepath.Ext(e.Name())) {
-				if err := copyFile(filepath.Join(dir, sub, e.Name()), filepath.Join(web, sub, e.Name())); err != nil {
-					return err
-				}
-			}
 		}
 	}
 	return copyFile(filepath.Join(dir, "LICENSE.txt"), "LICENSE")
@@ -190,12 +206,12 @@ func copyFile(to, from string) error {
 // inlined are the packages that loop over pixels and activations, and those that such loops call. Elsewhere in resnet.wasm
 // calls are not inlined: that takes 6 % off what is downloaded, and nothing of note is spent there.
 var inlined = []string{
-	"resnet-web/engine", "resnet-web/resnet", "github.com/anthonynsimon/bild/...",
+	"resnet-web/engine", "resnet-web/resnet",
 	"encoding/binary", "image/...", "math/...",
 }
 
 // compile makes resnet.wasm and puts Go's own glue for it beside.
-func compile(dir string) error {
+func compile(dir string, b bundler) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-l")
 	for _, p := range inlined {
 		cmd.Args = append(cmd.Args, "-gcflags="+p+"=")
@@ -210,7 +226,14 @@ func compile(dir string) error {
 	if err != nil {
 		return err
 	}
-	return copyFile(filepath.Join(dir, "wasm_exec.js"), filepath.Join(root, "lib", "wasm", "wasm_exec.js"))
+	glue, err := os.ReadFile(filepath.Join(root, "lib", "wasm", "wasm_exec.js"))
+	if err != nil {
+		return err
+	}
+	if glue, err = b.minified(glue); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "wasm_exec.js"), glue, 0o644)
 }
 
 func goroot() (string, error) {
@@ -313,11 +336,11 @@ func (m *Manifest) add(dir, name string) error {
 	return nil
 }
 
-// walk lists the files below dir with slashes, sorted.
+// walk lists the files below dir with slashes, sorted; but no source maps, which are for developers alone.
 func walk(dir string) ([]string, error) {
 	var paths []string
 	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+		if err == nil && d.Type().IsRegular() && path.Ext(p) != ".map" {
 			paths = append(paths, p)
 		}
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -25,9 +24,6 @@ const offlineFile = "offline.html"
 // that it appends: one block of 11 MB took it 70 s, blocks of this size take 1.5 s. Chromium and Firefox do not mind.
 const pieceBytes = 96 << 10
 
-//go:embed offline.js
-var offlineModule string
-
 var (
 	stylesheet = regexp.MustCompile(`<link rel="stylesheet" href="([^"]+)">`)
 	icon       = regexp.MustCompile(`<link rel="icon" href="([^"]+)"`)
@@ -38,10 +34,10 @@ var (
 	reference  = regexp.MustCompile(`(?:href|src)="([^"#]*)"`)
 )
 
-// offline makes offlineFile from the files that are already in dir: the page with all that it loads inside, under a policy
-// that lets it load nothing else. On file:// scripts, workers and fetches by address all fail; inline scripts, workers from
+// offline makes offlineFile from the files that are already in dir and the script of [bundler.offlineScript]: the page with
+// all that it loads inside, under a policy that lets it load nothing else. On file:// scripts, workers and fetches by address all fail; inline scripts, workers from
 // blobs and WebAssembly from bytes do not.
-func offline(dir string, m Manifest) error {
+func offline(dir string, m Manifest, script string) error {
 	var failed error
 	read := func(name string) string {
 		data, err := os.ReadFile(filepath.Join(dir, name))
@@ -76,19 +72,12 @@ func offline(dir string, m Manifest) error {
 		styles = append(styles, text)
 		return "<style>" + text + "</style>"
 	})
-	var scripts []string
-	page = module.ReplaceAllStringFunc(page, func(s string) string {
-		text, err := bundle(module.FindStringSubmatch(s)[1], read)
-		if err != nil && failed == nil {
-			failed = err
-		}
-		scripts = append(scripts, text)
-		return "" // to the end, after the data
-	})
-	if len(styles) != 1 || len(scripts) != 1 {
-		return fmt.Errorf("index.html: want one stylesheet and one module script for %s, found %d and %d", offlineFile, len(styles), len(scripts))
+	scripts := len(module.FindAllString(page, -1))
+	page = module.ReplaceAllString(page, "") // to the end, after the data
+	if len(styles) != 1 || scripts != 1 {
+		return fmt.Errorf("index.html: want one stylesheet and one module script for %s, found %d and %d", offlineFile, len(styles), scripts)
 	}
-	policy := "default-src 'none'; script-src " + hash(scripts[0]) + " 'wasm-unsafe-eval'; worker-src blob:; connect-src data:; " +
+	policy := "default-src 'none'; script-src " + hash(script) + " 'wasm-unsafe-eval'; worker-src blob:; connect-src data:; " +
 		"img-src blob: data:; style-src " + hash(styles[0]) + "; base-uri 'none'; form-action 'none'"
 	page = metaPolicy.ReplaceAllString(page, "${1}"+strings.ReplaceAll(policy, "$", "$$")+`"`)
 
@@ -113,8 +102,8 @@ func offline(dir string, m Manifest) error {
 	block("worker", "text/plain", read("worker.js")+read("wasm_exec.js"))
 	pack("wasm", "resnet.wasm")
 	pack("model", m.Model)
-	fmt.Fprintf(&end, "<script type=\"module\">%s</script>\n", scripts[0])
-	if strings.Contains(scripts[0], "</script") || strings.Contains(scripts[0], "<!--") {
+	fmt.Fprintf(&end, "<script type=\"module\">%s</script>\n", script)
+	if strings.Contains(script, "</script") || strings.Contains(script, "<!--") {
 		return fmt.Errorf("%s: a script would end early", offlineFile)
 	}
 	if failed != nil {
@@ -136,58 +125,4 @@ func offline(dir string, m Manifest) error {
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
-
-var (
-	imports  = regexp.MustCompile(`(?m)^import \{ ([^}]+) \} from '\./([a-z-]+\.js)';$`)
-	exports  = regexp.MustCompile(`(?m)^export ((?:async )?(?:function|class|const) (\w+))`)
-	leftover = regexp.MustCompile(`(?m)^\s*(?:import|export)\b.*`)
-	renamed  = regexp.MustCompile(`(\w+) as (\w+)`)
-)
-
-// bundle makes one script of an ES module and those it imports: each becomes a function that returns its exports. It knows
-// the forms of import and export that web/ uses, and refuses others. offline.js stands in for resnet.js.
-func bundle(entry string, read func(name string) string) (string, error) {
-	var b strings.Builder
-	b.WriteString("const modules = {};\n")
-	done := map[string]bool{}
-	var add func(name string) error
-	add = func(name string) error {
-		if done[name] {
-			return nil
-		}
-		done[name] = true
-		text := offlineModule
-		if name != "offline.js" {
-			text = read(name)
-		}
-		var failed error
-		text = imports.ReplaceAllStringFunc(text, func(s string) string {
-			parts := imports.FindStringSubmatch(s)
-			from := parts[2]
-			if from == "resnet.js" && name != "offline.js" {
-				from = "offline.js"
-			}
-			if err := add(from); err != nil {
-				failed = err
-			}
-			return fmt.Sprintf("const { %s } = modules[%q];", renamed.ReplaceAllString(parts[1], "$1: $2"), from)
-		})
-		if failed != nil {
-			return failed
-		}
-		var names []string
-		text = exports.ReplaceAllStringFunc(text, func(s string) string {
-			parts := exports.FindStringSubmatch(s)
-			names = append(names, parts[2])
-			return parts[1]
-		})
-		if line := leftover.FindString(text); line != "" {
-			return fmt.Errorf("%s: want imports like \"import { a, b as c } from './x.js';\" and exports of declarations, got %q", name, strings.TrimSpace(line))
-		}
-		fmt.Fprintf(&b, "modules[%q] = (() => {\n%sreturn { %s };\n})();\n", name, text, strings.Join(names, ", "))
-		return nil
-	}
-	err := add(entry)
-	return b.String(), err
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"resnet-web/web/headers"
 )
 
-// packageVersion is that of the npm package, by semantic versioning of the interface in resnet.d.ts.
+// packageVersion is that of the npm package, by semantic versioning of the interface in web/types/resnet.d.ts.
 const packageVersion = "0.1.0"
 
 // entryFile is what an importer of the npm package gets.
@@ -38,18 +40,23 @@ export function createClassifier(options = {}) {
 		Exports     map[string]any `json:"exports"`
 		Types       string         `json:"types"`
 		Files       []string       `json:"files"`
-		SideEffects bool           `json:"sideEffects"`
+		SideEffects []string       `json:"sideEffects"`
 	}{
 		"resnet-web", packageVersion, "A ResNet image classifier for the browser: private, exact and fast", "MIT", "module",
 		map[string]any{
 			".":               target{"./resnet.d.ts", "./" + entryFile},
 			"./resnet.js":     target{"./resnet.d.ts", "./resnet.js"},
+			"./embed.js":      target{"./embed.d.ts", "./embed.js"},
 			"./model.msgpack": "./" + model,
 			"./package.json":  "./package.json",
 		},
 		"./resnet.d.ts",
-		[]string{entryFile, "resnet.js", "resnet.d.ts", "worker.js", "kernel.js", "wasm_exec.js", "resnet.wasm", manifestFile, model, "LICENSE.txt", "NOTICES.txt"},
-		false,
+		[]string{
+			entryFile, "resnet.js", "resnet.d.ts", "worker.js", "kernel.js", "wasm_exec.js", "resnet.wasm", manifestFile, model,
+			embedScript, "embed.d.ts", "embed.html", "frame.js", "chunk-*.js", "page.css", "embed.css", headers.RulesFile,
+			"LICENSE.txt", "NOTICES.txt",
+		},
+		[]string{"./" + embedScript}, // it defines the element
 	}, "", "  ")
 	if err != nil {
 		return err

@@ -1,8 +1,8 @@
 // Package headers says which HTTP headers each file of dist/ is served with.
 //
-// It is the only such place: the server in web/serve sends what [Rules.For] returns, and the build writes the same rules as
-// files for other hosts, [Rules.Hosted] for those that read a _headers file and [Rules.Nginx] for nginx. The page works without any
-// of them; with them it is cross-origin isolated, so the network runs on several threads.
+// It is the only place that says so: the server in web/serve sends what [Rules.For] returns, and the build writes the same
+// rules as files for other hosts, [Rules.Hosted] for those that read a _headers file and [Rules.Nginx] for nginx. The page
+// works without any of these headers; with them it is cross-origin isolated, so the network runs on several threads.
 package headers
 
 import (
@@ -20,8 +20,8 @@ import (
 // Field is one header.
 type Field struct{ Name, Value string }
 
-// policy is the Content-Security-Policy of everything but embed.html. No inline script or style, no eval beyond
-// compiling WebAssembly, nothing from another origin: the page can reach nobody but its own host.
+// policy is the Content-Security-Policy of everything except embed.html. It allows no inline script or style, no eval
+// except for compiling WebAssembly, and nothing from another origin: the page can reach only its own host.
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
 	"img-src 'self' blob: data:; style-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
 
@@ -38,8 +38,7 @@ var common = []Field{
 	{"X-Content-Type-Options", "nosniff"},
 }
 
-// embed is made to be framed by other sites. offline is a page to keep, not to open here, where its inline script is
-// forbidden.
+// embed is made to be framed by other sites. offline is a file to save: opened here, its inline script would be forbidden.
 const (
 	embed   = "/embed.html"
 	offline = "/offline.html"

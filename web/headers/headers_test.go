@@ -121,7 +121,7 @@ func TestOfflinePageIsKeptNotOpened(t *testing.T) {
 
 // A host that sends no headers still serves the page under the policy, by its meta element.
 func TestPageCarriesThePolicy(t *testing.T) {
-	page, err := os.ReadFile("../index.html")
+	page, err := os.ReadFile("../page/index.html")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,8 @@ func NewHandler(dir string) (*Handler, error) {
 	return &Handler{dir: dir, rules: rules, tags: map[string]tag{}}, nil
 }
 
-const copying = time.Minute // that copying a folder takes at most
+// copying is the longest time that copying a folder is taken to need.
+const copying = time.Minute
 
 // encodings are the precompressed variants, the better one first.
 var encodings = []struct{ name, ext string }{{"br", ".br"}, {"gzip", ".gz"}}
@@ -88,12 +89,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		compressed = true
-		// An old .gz beside a newer file would be a wrong answer. A copy of the folder may have been written in any order.
+		// A .gz that is older than its file would be a wrong answer. But the files of a copied folder may have been written in
+		// any order, within the time that copying takes.
 		if suffix == "" && r.Header.Get("Range") == "" && accepts(r.Header.Get("Accept-Encoding"), e.name) && !packedInfo.ModTime().Add(copying).Before(info.ModTime()) {
 			file.Close()
 			file, info, suffix = packed, packedInfo, e.ext
 			w.Header().Set("Content-Encoding", e.name)
-			// ServeContent leaves it out for encoded content; progress bars want it.
+			// ServeContent leaves out the length of encoded content, which progress bars need.
 			w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
 			continue
 		}
@@ -115,7 +117,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, time.Time{}, file)
 }
 
-// fileName turns a URL path into a name below the root; hidden files and unclean paths are none of it.
+// fileName turns a URL path into a name below the root. It refuses hidden files and unclean paths.
 func fileName(urlPath string) (string, bool) {
 	if !strings.HasPrefix(urlPath, "/") || strings.ContainsAny(urlPath, "\\\x00") {
 		return "", false

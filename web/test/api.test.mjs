@@ -31,7 +31,7 @@ inBrowsers('api', (w) => {
     assert.match(info.simd, /^(relaxed|fixed)$/);
     assert.ok(info.bytes > 100_000);
     assert.equal(info.classes.length, 10);
-    assert.deepEqual(info.classes[3], { index: 3, id: 'n00000003', label: 'class D' });
+    assert.deepEqual(info.classes[3], { index: 3, id: 'n00000003', label: 'class D', labels: { en: 'class D', zh: '第3类' } });
     assert.equal(info.noise, undefined);
   });
 
@@ -67,14 +67,18 @@ inBrowsers('api', (w) => {
         blob: scene, file: new File([scene], 'scene.png'), untyped: new Blob([await scene.arrayBuffer()]), bitmap, pixels, canvas: element,
         offscreen, image: await image('/t/pictures/scene.png'), loading: Object.assign(new Image(), { src: '/t/pictures/scene.png?2' }),
         absolute: new URL('/t/pictures/scene.png', location).href, relative: '../t/pictures/scene.png', url: new URL('/t/pictures/scene.png', location),
-        bmp: await picture('scene.bmp'), webp: await picture('scene.webp'),
+        bmp: await picture('scene.bmp'), webp: await picture('scene.webp'), buffer: await scene.arrayBuffer(), frame: new VideoFrame(bitmap, { timestamp: 0 }),
       };
       const answers = {};
       for (const [name, source] of Object.entries(sources)) {
         const r = await c.classify(source, { topK: 10 }).catch((e) => e.message);
         answers[name] = r.predictions?.map((p) => [p.index, p.probability]) ?? r;
       }
-      answers.again = (await c.classify(bitmap, { topK: 10 })).predictions.map((p) => [p.index, p.probability]); // was not taken away
+      // None was taken away.
+      for (const name of ['bitmap', 'buffer', 'frame']) {
+        answers[`${name} again`] = (await c.classify(sources[name], { topK: 10 })).predictions.map((p) => [p.index, p.probability]);
+      }
+      sources.frame.close();
       return answers;
     });
     for (const [name, answer] of Object.entries(all)) assert.deepEqual(answer, all.blob, name);
@@ -184,6 +188,97 @@ inBrowsers('api', (w) => {
     assert.deepEqual({ ...r, most: r.most > 0 }, { isFloats: true, length: 64, same: false, sane: true, most: true });
   });
 
+  test('features come with the answer, and tell pictures apart', async () => {
+    const r = await run(async () => {
+      const { similarity } = await import('/f/small/resnet.js');
+      const { features, predictions } = await c.classify(scene, { features: true });
+      const same = await c.embed(scene);
+      const other = await c.embed(await picture('alpha.png'));
+      return {
+        equal: features.every((x, i) => x === same[i]), predictions: predictions.length, without: (await c.classify(scene)).features === undefined,
+        self: similarity(features, same), others: similarity(features, other), opposite: similarity([1, 2], [-2, -4]), zero: similarity([0, 0], [1, 2]),
+        wrong: await failure((async () => similarity(features, [1, 2]))()),
+      };
+    });
+    assert.ok(r.equal && r.without && r.predictions === 5);
+    near(r.self, 1, 1e-6);
+    near(r.opposite, -1, 1e-6);
+    assert.ok(r.others < 0.9999, `${r.others}`);
+    assert.equal(r.zero, 0);
+    assert.equal(r.wrong.code, 'bad-option');
+  });
+
+  test('a region is the picture that it cuts out', async () => {
+    const r = await run(async () => {
+      const whole = await canvas('scene.png');
+      const region = { x: 7, y: 3, width: 30, height: 21 };
+      const cut = Object.assign(document.createElement('canvas'), { width: 30, height: 21 });
+      cut.getContext('2d').drawImage(whole, -7, -3);
+      const ask = async (source, options) => {
+        const r = await c.classify(source, { topK: 10, heatmap: 1, ...options });
+        return { p: r.predictions.map((p) => [p.index, p.probability]), box: r.heatmap.box, heat: [...r.heatmap.data] };
+      };
+      const out = {};
+      for (const fit of ['crop', 'squash']) {
+        for (const [name, source] of Object.entries({ blob: scene, canvas: whole, pixels: whole.getContext('2d').getImageData(0, 0, 48, 32) })) {
+          out[`${fit} ${name}`] = [await ask(source, { region, fit }), await ask(cut, { fit })];
+        }
+      }
+      out.embed = [[...await c.embed(scene, { region })], [...await c.embed(cut)]];
+      const [a, b] = [await ask(scene), await ask(scene, { region: { x: 0, y: 0, width: 48, height: 32 } })];
+      out.all = [a, b];
+      out.squash = (await ask(scene, { fit: 'squash' })).box;
+      return out;
+    });
+    for (const [name, [got, want]] of Object.entries(r).filter(([name]) => / /.test(name))) {
+      assert.deepEqual(got.p, want.p, name);
+      assert.deepEqual(got.heat, want.heat, name);
+      assert.deepEqual(got.box, { ...want.box, x: want.box.x + 7, y: want.box.y + 3 }, name);
+    }
+    assert.deepEqual(r.embed[0], r.embed[1]);
+    assert.deepEqual(r.all[0], r.all[1]);
+    assert.deepEqual(r.squash, { x: 0, y: 0, width: 48, height: 32 });
+  });
+
+  test('regions and fits that are none are refused', async () => {
+    const r = await run(async () => {
+      const out = [];
+      const good = { x: 0, y: 0, width: 10, height: 10 };
+      for (const region of [{}, 5, 'all', { ...good, width: 0 }, { ...good, height: -1 }, { ...good, x: -1 }, { ...good, x: 1.5 }, { ...good, y: NaN }, { ...good, width: '9' },
+        { ...good, x: 40 }, { ...good, y: 30 }, { ...good, width: 49 }, { ...good, x: 2 ** 40 }]) out.push(await failure(c.classify(scene, { region })));
+      out.push(await failure(c.classify(scene, { fit: 'pad' })), await failure(c.classify(scene, { features: 1 })), await failure(c.embed(scene, { region: { ...good, x: 48 } })));
+      const next = await c.classify(scene, { region: null });
+      return { out, next: next.predictions.length };
+    });
+    for (const e of r.out) assert.equal(e.code, 'bad-option', e.message);
+    assert.equal(r.next, 5);
+  });
+
+  test('heat maps of other classes need no other run', async () => {
+    const r = await run(async () => {
+      const first = await c.classify(scene);
+      const white = await c.classify(new ImageData(40, 30));
+      const asked = async (source, index) => (await c.classify(source, { heatmap: index })).heatmap;
+      const plain = (h) => ({ ...h, data: [...h.data] });
+      const out = { pairs: [] };
+      for (const [result, source, index] of [[first, scene, 4], [white, new ImageData(40, 30), 0], [first, scene, first.predictions[0].index]]) {
+        out.pairs.push([plain(await c.heatmap(result, index)), plain(await asked(source, index))]);
+      }
+      const old = await c.classify(scene);
+      const eight = [];
+      for (let i = 0; i < 8; i++) eight.push(await c.classify(scene));
+      out.eight = (await Promise.all(eight.map((r) => c.heatmap(r, 2)))).length;
+      for (let i = 0; i < 60; i++) await c.classify(scene);
+      out.old = await failure(c.heatmap(old, 2));
+      for (const [key, args] of Object.entries({ class: [first, 10], none: [first, -1], foreign: [{ ...first }, 0], nothing: [null, 0] })) out[key] = await failure(c.heatmap(...args));
+      return out;
+    });
+    for (const [got, want] of r.pairs) assert.deepEqual(got, want);
+    assert.equal(r.eight, 8);
+    for (const key of ['old', 'class', 'none', 'foreign', 'nothing']) assert.equal(r[key].code, 'bad-option', `${key}: ${r[key].message}`);
+    assert.match(r.old.message, /classify the picture again/);
+  });
+
   test('benchmark times the whole and each op', async () => {
     const b = await run(() => c.benchmark({ runs: 5 }));
     assert.ok(b.min <= b.median && b.median <= b.max && b.max > 0, JSON.stringify(b));
@@ -257,6 +352,30 @@ inBrowsers('api', (w) => {
     }
   });
 
+  test('an option that does not exist is refused with the nearest that does', async () => {
+    const r = await run(async () => {
+      const { createClassifierFrom } = await import('/f/small/resnet.js');
+      const calls = {
+        'topk: topK': c.classify(scene, { topk: 3 }),
+        'treshold: threshold': c.classify(scene, { treshold: 0.5 }),
+        'heat_map: heatmap': c.classify(scene, { topK: 3, heat_map: undefined }),
+        'regoin: region': c.embed(scene, { regoin: null }),
+        'run: runs': c.benchmark({ run: 1 }),
+        'thread: threads': make({ thread: 1 }),
+        'onprogress: onProgress': make({ onprogress() {} }),
+        'kernels: kernel': createClassifierFrom({ worker: '/worker.js', wasm: '/resnet.wasm', kernels: '/kernel.js' }),
+      };
+      const out = {};
+      for (const [name, call] of Object.entries(calls)) out[name] = await failure(call);
+      return out;
+    });
+    for (const [names, e] of Object.entries(r)) {
+      const [name, nearest] = names.split(': ');
+      assert.equal(e.code, 'bad-option', `${name}: ${e.message}`);
+      assert.ok(e.message.startsWith(`resnet: ${name}: `) && e.message.includes(`did you mean ${nearest}?`), e.message);
+    }
+  });
+
   test('progress comes by phases, with sizes from the manifest', async () => {
     const seen = await run(async () => {
       const seen = [];
@@ -275,7 +394,7 @@ inBrowsers('api', (w) => {
   });
 
   test('a verified model is fetched once', async () => {
-    await run(() => new Promise((done) => { setTimeout(done, 300); })); // it is stored after the start
+    await run(() => new Promise((done) => { setTimeout(done, 2000); })); // it is stored when nothing else is to do
     const before = w.requests.filter((p) => p.endsWith('/model.msgpack')).length;
     await run(async () => (await make()).close());
     assert.equal(w.requests.filter((p) => p.endsWith('/model.msgpack')).length, before);

@@ -108,8 +108,8 @@ inBrowsers('embed', (w) => {
       for (let i = 0; i < 50 && !(fit = await fits())[0]; i++) await new Promise((r) => { setTimeout(r, 100); });
       assert.ok(fit[0], `at ${width} pixels the element is ${fit[1]} high, its content ${fit[2]}`);
     }
-    const wanted = ['/embed.js', '/embed.html', '/embed.css', '/embed-page.js', '/embed.json', '/page.css', '/resnet.js', '/strings.js', '/view.js', '/worker.js', '/wasm_exec.js', '/resnet.wasm', '/manifest.json', `/${modelName}`];
-    assert.deepEqual(f.site.asked.toSorted(), wanted.toSorted());
+    const wanted = ['/embed.js', '/embed.html', '/embed.css', '/frame.js', '/chunk', '/embed.json', '/page.css', '/resnet.js', '/worker.js', '/wasm_exec.js', '/resnet.wasm', '/manifest.json', `/${modelName}`];
+    assert.deepEqual(f.site.asked.map((a) => a.replace(/^\/chunk-\w+\.js$/, '/chunk')).toSorted(), wanted.toSorted());
     assert.deepEqual([await page.evaluate(() => violations), await frame.evaluate(() => violations), page.errors], [[], [], []]);
     await page.leave();
   });
@@ -136,6 +136,7 @@ inBrowsers('embed', (w) => {
       out.none = await c.classify(scene());
       c.threshold = null;
       out.type = await failure(c.classify('cat.png'));
+      out.option = await failure(c.classify(scene(), { sgnal: undefined }));
       out.large = await failure(c.classify(new Blob([new Uint8Array((64 << 20) + 1)])));
       out.text = await failure(c.classify(new Blob(['hello'])));
       out.next = (await c.classify(scene())).predictions.length;
@@ -154,6 +155,7 @@ inBrowsers('embed', (w) => {
     assert.equal(r.more.predictions.length, 4);
     assert.ok(r.more.heatmap.width > 0);
     assert.deepEqual(r.none.predictions, []);
+    assert.match(r.option.message, /sgnal: .*did you mean signal\?/);
     assert.deepEqual([r.type.code, r.large.code, r.text.code, r.loose.code], ['bad-option', 'image-too-large', 'image-decode', 'closed']);
     assert.equal(r.next, 4);
     assert.match(r.attributes, /top-k="4".*heatmap=""/);

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import puppeteer from 'puppeteer-core';
+import { chromium, firefox } from './browsers.mjs';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'engine-test-'));
@@ -33,7 +34,7 @@ onmessage = async ({ data: args }) => {
 const FILES = {
   '/': ['text/html', () => '<!doctype html><title>engine</title>'],
   '/worker.js': ['text/javascript', () => WORKER],
-  '/kernel.js': ['text/javascript', () => fs.readFileSync(path.join(root, 'web/kernel.js'))],
+  '/kernel.js': ['text/javascript', () => fs.readFileSync(path.join(process.env.DIST ?? path.join(root, 'dist'), 'kernel.js'))],
   '/wasm_exec.js': ['text/javascript', () => fs.readFileSync(path.join(goroot, 'lib/wasm/wasm_exec.js'))],
   '/engine.wasm': ['application/wasm', () => fs.readFileSync(path.join(dir, 'engine.wasm'))],
 };
@@ -49,12 +50,10 @@ async function serve(headers) {
 }
 
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const BROWSERS = {
-  chromium: { executablePath: CHROMIUM, headless: true, args: FLAGS },
-  'chromium without AVX-VNNI': { executablePath: CHROMIUM, headless: true, args: [...FLAGS, '--js-flags=--no-enable-avx-vnni'] },
-  firefox: { browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', headless: true },
+  chromium,
+  'chromium without AVX-VNNI': { ...chromium, args: [...chromium.args, '--js-flags=--no-enable-avx-vnni'] },
+  firefox,
 };
 
 for (const [name, launch] of Object.entries(BROWSERS))

@@ -12,6 +12,7 @@ import path from 'node:path';
 import { after, before, describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
+import { chromium, firefox } from './browsers.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const root = path.resolve(here, '../..');
@@ -70,18 +71,26 @@ export const faults = {
   'no-wasm': { ...small, 'resnet.wasm': () => ({ body: '', status: 404 }) },
   'no-worker': { ...small, 'worker.js': () => ({ body: '', status: 404 }) },
   'no-exec': { ...small, 'wasm_exec.js': () => ({ body: '', status: 404 }) },
-  // Workers in which some calls go wrong, chosen by topK.
+  // Workers in which some calls go wrong, chosen by topK: their Go program is another than the worker takes it for.
   wild: { ...small, 'worker.js+': () => ({ body: `
-    const classify = ops.classify;
-    ops.classify = async (m) => {
-      if (m.topK === 100) for (;;);                                        // never comes back
-      if (m.topK === 101) unwrap(go.write(null));                          // a panic in Go
-      if (m.topK === 102) throw new WebAssembly.RuntimeError('unreachable');
-      if (m.topK === 103) throw new RangeError('Array buffer allocation failed');
-      if (m.topK === 104) setTimeout(() => { throw new Error('stray'); });
-      if (m.topK === 105) { const end = performance.now() + 500; while (performance.now() < end); }
-      return classify(m);
-    };` }) },
+    let program;
+    Object.defineProperty(self, 'resnet', { get: () => program, set(go) {
+      const asked = new Map();
+      program = { ...go, picture(question) {
+        const reply = go.picture(question);
+        asked.set(reply.value, question.topK);
+        return reply;
+      }, run(picture) {
+        const topK = asked.get(picture);
+        if (topK === 100) for (;;);                                        // never comes back
+        if (topK === 101) return go.write(null);                           // a panic in Go
+        if (topK === 102) throw new WebAssembly.RuntimeError('unreachable');
+        if (topK === 103) throw new RangeError('Array buffer allocation failed');
+        if (topK === 104) setTimeout(() => { throw new Error('stray'); });
+        if (topK === 105) { const end = performance.now() + 500; while (performance.now() < end); }
+        return go.run(picture);
+      } };
+    } });` }) },
   noisy: { ...small, 'worker.js+': () => ({ body: `
     const getImageData = OffscreenCanvasRenderingContext2D.prototype.getImageData;
     OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = getImageData.apply(this, a); d.data[0] ^= 1; return d; };` }) },
@@ -154,12 +163,11 @@ export async function launch(browser, { prefs, profile } = {}) {
   if (browser === 'firefox') {
     // WebDriver would keep the bodies of all responses for a client that may ask; with no room for them, puppeteer does without.
     const bodies = { 'remote.network.maxTotalDataSize': 1 };
-    return puppeteer.launch({ browser, protocolTimeout, executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+    return puppeteer.launch({ ...firefox, protocolTimeout,
       extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...bodies, ...prefs } });
   }
-  return puppeteer.launch({ browser: 'chrome', userDataDir: profile, protocolTimeout, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
+  return puppeteer.launch({ ...chromium, userDataDir: profile, protocolTimeout,
+    args: [...chromium.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }
 
 /**

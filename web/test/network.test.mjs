@@ -49,12 +49,18 @@ function once(response, request, headers, body, knows) {
   return response.writeHead(206, { ...headers, ETag: tag, 'Content-Range': `bytes ${from}-${body.length - 1}/${body.length}` }).end(body.subarray(from));
 }
 
+// Makes those timers short that would take so long.
+function hurry(long, short) {
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (act, ms, ...rest) => setTimeout(act, ms === long ? short : ms, ...rest);
+}
+
 const files = ['resnet.wasm', 'model.msgpack', 'manifest.json', 'wasm_exec.js', 'worker.js', 'kernel.js'];
 
 faults.network = Object.fromEntries(files.map((file) => [file, (content) => {
   const body = file === 'manifest.json' ? Buffer.from(manifest().body) : file === 'model.msgpack' ? model
     // So that nobody waits for long.
-    : file === 'worker.js' ? Buffer.from(content.toString().replace(/STALL = [\d_]+/, 'STALL = 1000')) : content;
+    : file === 'worker.js' ? Buffer.concat([content, Buffer.from(`(${hurry})(30_000, 1000);`)]) : content;
   if (bad.file !== file) return { body };
   return { handle(response, request, headers) {
     log.push(request.headers);
@@ -62,7 +68,7 @@ faults.network = Object.fromEntries(files.map((file) => [file, (content) => {
   } };
 }]));
 
-faults.network['resnet.js'] = (content) => ({ body: /js$/.test(bad.file) && bad.way === 'stalls' && !bad.patient ? content.toString().replace(/SILENCE = [\d_]+/, 'SILENCE = 8000') : content });
+faults.network['resnet.js'] = (content) => ({ body: /js$/.test(bad.file) && bad.way === 'stalls' && !bad.patient ? `(${hurry})(60_000, 8000);${content}` : content });
 
 // The code of each file and way that does not end well.
 const codes = {

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import puppeteer from 'puppeteer-core';
+import { chromium } from './browsers.mjs';
 import { root } from './harness.mjs';
 
 const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8');
@@ -43,8 +44,7 @@ test('README: serve, and the snippet', { timeout: 600_000 }, async () => {
       server.stdout.on('data', (d) => { text += d; const m = /http:\/\/localhost:\d+\S*/.exec(text); if (m) found(m[0]); });
       server.on('exit', (code) => failed(new Error(`serve ended with ${code}: ${text.slice(-500)}`)));
     });
-    browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true,
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+    browser = await puppeteer.launch(chromium);
     const page = await browser.newPage();
     await page.goto(url);
     await page.setBypassCSP(true); // evaluate() makes the snippet a function, which the page's policy forbids

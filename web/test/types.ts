@@ -1,6 +1,15 @@
 // Checked by tsc, never run: what the API accepts and gives, and what it refuses.
-import { createClassifier, createClassifierFrom, ResnetError } from '../resnet.js';
-import type { Classifier, ErrorCode, Progress, Result, Source } from '../resnet.js';
+import type * as api from '../types/resnet.d.ts';
+import type { Classifier, ErrorCode, Progress, Result, Source } from '../types/resnet.d.ts';
+import * as made from '../api/resnet.ts';
+
+declare const { createClassifier, createClassifierFrom, ResnetError }: typeof api;
+
+/** Fails the type check unless A and B are each assignable to the other. */
+export type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : { but: A }) : { but: B };
+
+// resnet.js is what resnet.d.ts says.
+export const described: Same<typeof made, typeof api> = true;
 
 export async function accepted(file: File, image: HTMLImageElement, video: HTMLVideoElement, data: ImageData, signal: AbortSignal) {
   const c: Classifier = await createClassifier();

@@ -87,7 +87,7 @@ func TestDataset(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Close()
-	prep := resnet.Prep{Resize: 40, Crop: 32, Filter: "linear"}
+	prep := resnet.Prep{Resize: 40, Crop: 32, Filter: "bilinear"}
 	for _, path := range []string{root, archive} {
 		d, err := Open(path)
 		if err != nil {
@@ -248,7 +248,7 @@ func network(t *testing.T, name string) *resnet.Float {
 	return resnet.Random(c.Network(10), 1)
 }
 
-var prep = resnet.Prep{Resize: 64, Crop: 64, Filter: "linear", Mean: resnet.ImageNetPrep.Mean, Std: resnet.ImageNetPrep.Std}
+var prep = resnet.Prep{Resize: 64, Crop: 64, Filter: "bilinear", Mean: resnet.ImageNetPrep.Mean, Std: resnet.ImageNetPrep.Std}
 
 // TestQuantise holds the quantised network against the float one: at every kind of block the features keep their signal.
 // 7-bit activations alone leave about 40 dB a layer; 25 dB over a whole network is 5 % of noise.

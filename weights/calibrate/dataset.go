@@ -171,7 +171,7 @@ func (im Image) Load(p resnet.Prep) (*image.RGBA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", im.Name, err)
 	}
-	crop, _, err := resnet.Fit(img, p)
+	crop, _, err := resnet.Fit(img, p, resnet.View{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", im.Name, err)
 	}

@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // TestDeep takes deep and plain networks the whole way, through a model file into the executors, which leave the same
 // bytes. Run with -v it prints what weights/README.md reports of them.
 func TestDeep(t *testing.T) {
-	p := resnet.Prep{Resize: 32, Crop: 32, Filter: "linear", Mean: prep.Mean, Std: prep.Std}
+	p := resnet.Prep{Resize: 32, Crop: 32, Filter: "bilinear", Mean: prep.Mean, Std: prep.Std}
 	pictures := synthetic(p, 2, 2)
 	for _, name := range []string{"plain20cifar", "plain34x0.25", "resnet56cifar", "resnet110cifar", "resnet1202cifar"} {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +60,7 @@ func TestDeep(t *testing.T) {
 				start = lap()
 				for range 2 {
 					lap()
-					if err := e.Run(in); err != nil {
+					if err := errors.Join(e.SetImage(in), e.Run()); err != nil {
 						t.Fatal(err)
 					}
 					took = lap()

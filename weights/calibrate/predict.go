@@ -27,27 +27,30 @@ func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 	s := &stats{hists: map[string]*histogram{}, scale: map[string]float64{"image": 1.0 / 127}}
 	list := wires(f.Network)
 	after := map[string][]moments{} // by activation, after its ReLU
-	for i := range list {
-		c := &f.Convs[i]
-		if i > 0 && list[i].out == list[i-1].out { // a shortcut: its block's sum takes it in, below
+	var skip []moments              // of the block's shortcut
+	for _, step := range f.Steps() {
+		if step.Kind == resnet.BlockShortcut {
+			switch skip = after[step.In]; step.Block.Shortcut {
+			case resnet.Projection:
+				skip = normalised(&f.Convs[step.Conv.Index])
+			case resnet.PadAppend, resnet.PadSplit:
+				skip = through(&f.Convs[step.Conv.Index], skip)
+			}
 			continue
 		}
-		before := normalised(c)
-		if at := block(f.Network, i); at != nil && at.Shortcut != resnet.NoShortcut {
-			skip := after[list[i-len(at.Convs)+1].in]
-			switch {
-			case at.Shortcut == resnet.Projection:
-				skip = normalised(&f.Convs[i+1])
-			case at.HasProj():
-				skip = through(&f.Convs[i+1], skip)
-			}
+		if step.Conv == nil {
+			continue
+		}
+		before, out := normalised(&f.Convs[step.Conv.Index]), list[step.Conv.Index].out
+		if step.Kind == resnet.BlockEnd && skip != nil {
 			for k := range before {
 				before[k].mean += skip[k].mean
 				before[k].variance += skip[k].variance
 			}
+			skip = nil
 		}
 		draws := 1.0
-		if i == 0 && f.MaxPool {
+		if out != step.Out { // what is pooled
 			draws = poolDraws
 		}
 		h := newHistogram()
@@ -55,7 +58,7 @@ func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 		for k, m := range before {
 			rectified[k] = rectify(h, m, draws)
 		}
-		s.hists[list[i].out], after[list[i].out] = h, rectified
+		s.hists[out], after[out] = h, rectified
 	}
 	if err := finished(s.hists); err != nil {
 		return nil, err
@@ -64,8 +67,7 @@ func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 		s.scale[name] = float64(float32(h.scale()))
 	}
 
-	readers := append(list, wire{in: f.Blocks[len(f.Blocks)-1].Name})
-	for i, w := range readers {
+	for i, w := range readers(f.Network) {
 		taps := 1
 		if i < len(f.Convs) {
 			taps = f.Convs[i].Kernel * f.Convs[i].Kernel
@@ -91,22 +93,6 @@ func predict(f *resnet.Float, p resnet.Prep) (*stats, error) {
 		s.float, s.quant, s.power = append(s.float, float), append(s.quant, quant), append(s.power, power)
 	}
 	return s, nil
-}
-
-// block returns the block whose last convolution has index i, or nil.
-func block(n resnet.Network, i int) *resnet.Block {
-	at := 0
-	for k := range n.Blocks {
-		b := &n.Blocks[k]
-		at += len(b.Convs)
-		if at == i {
-			return b
-		}
-		if b.HasProj() {
-			at++
-		}
-	}
-	return nil
 }
 
 // normalised is what the normalisation says of a convolution's outputs.

@@ -43,7 +43,7 @@ type Layer struct {
 	Bias    float64 `json:"bias"`    // root mean square of the mean error that the bias takes back, in steps of the output
 }
 
-// String is a table with a line per layer.
+// String is a table with one line per layer.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-24s %10s %10s %9s %8s %8s %9s\n", "layer", "max", "range", "clipped", "SNR dB", "weights", "bias")
@@ -95,7 +95,7 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 		}
 		taps := c.Kernel * c.Kernel
 		q := round(c.W, c.B, c.Out, c.In, taps, div, s.float[i].mean(), s.quant[i].mean(), s.power[i].mean())
-		out8 := (c.Out + 7) &^ 7
+		out8 := engine.PadChannels(c.Out)
 		conv := resnet.QuantConv{Name: c.Name, W: engine.PackConv(q.w, c.Out, c.In, c.Kernel, i == 0), M: make([]float32, out8), B: make([]float32, out8), Scale: float32(out)}
 		for o := range c.Out {
 			conv.M[o], conv.B[o] = float32(in*q.scale[o]/out), float32(q.bias[o]/out)
@@ -105,7 +105,7 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 		}
 		m.Convs = append(m.Convs, conv)
 		l := Layer{Name: c.Name, Weights: q.snr, Bias: q.shift / out}
-		if i == 0 || list[i].out != list[i-1].out { // not a shortcut, which has its block's scale
+		if !list[i].shortcut {
 			l.describe(s.hists[list[i].out], out)
 		}
 		r.Layers = append(r.Layers, l)
@@ -159,7 +159,7 @@ func outputs(m *resnet.Model, crops []*image.RGBA, done func()) (features, logit
 	return features, logits, errors.Join(errs...)
 }
 
-// best is the index of the largest value, of equal ones the first.
+// best is the index of the largest value, or of the first one if several are equal.
 func best(v []float32) int {
 	at := 0
 	for i := range v {

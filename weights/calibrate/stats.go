@@ -8,144 +8,11 @@ import (
 	"slices"
 	"sync"
 
-	"resnet-web/engine"
 	"resnet-web/resnet"
 )
 
-// Normalise is the float network's input for a crop: planar RGB, (p/255 − mean) / std.
-func Normalise(crop *image.RGBA, p resnet.Prep) []float32 {
-	n := p.Crop
-	t := make([]float32, 3*n*n)
-	for c := range 3 {
-		mean, std := float64(p.Mean[c]), float64(p.Std[c])
-		var lut [256]float32
-		for v := range lut {
-			lut[v] = float32((float64(v)/255 - mean) / std)
-		}
-		plane := t[c*n*n : (c+1)*n*n]
-		for y := range n {
-			row := crop.Pix[y*crop.Stride+c:]
-			for x := range n {
-				plane[y*n+x] = lut[row[4*x]]
-			}
-		}
-	}
-	return t
-}
-
-// unit is the image as the quantised network sees it, planar: q/127, with pad pixels of the mean around it.
-func unit(crop *image.RGBA, p resnet.Prep, pad int) []float32 {
-	n := p.Crop + 2*pad
-	t := make([]float32, 3*n*n)
-	for c := range 3 {
-		plane := t[c*n*n : (c+1)*n*n]
-		border := engine.Quantise7(byte(math.Round(255 * float64(p.Mean[c]))))
-		for i := range plane {
-			plane[i] = float32(border) / 127
-		}
-		for y := range p.Crop {
-			row := crop.Pix[y*crop.Stride+c:]
-			for x := range p.Crop {
-				plane[(y+pad)*n+pad+x] = float32(engine.Quantise7(row[4*x])) / 127
-			}
-		}
-	}
-	return t
-}
-
-// bins is the number of bins of a histogram. It doubles its range when a value lies beyond, so at least half of them
-// are in use: 32 for each of the 127 steps between 0 and the largest value.
-const bins = 8192
-
-// histogram counts values of 0 and above. The width of a bin is a power of two.
-type histogram struct {
-	width float64
-	count []uint64
-	zeros uint64
-	top   float64 // the largest value
-	bad   bool    // a value was NaN or beyond 1e30
-}
-
-func newHistogram() *histogram {
-	return &histogram{width: math.Ldexp(1, -30), count: make([]uint64, bins)}
-}
-
-func (h *histogram) widen() {
-	h.width *= 2
-	for i := range bins / 2 {
-		h.count[i] = h.count[2*i] + h.count[2*i+1]
-	}
-	clear(h.count[bins/2:])
-}
-
-// add counts x, weight times.
-func (h *histogram) add(x float64, weight uint64) {
-	if !(x > 0) {
-		h.zeros += weight
-		h.bad = h.bad || x != x
-		return
-	}
-	if x > 1e30 {
-		h.bad = true
-		return
-	}
-	h.top = max(h.top, x)
-	for x >= h.width*bins {
-		h.widen()
-	}
-	h.count[int(x/h.width)] += weight
-}
-
-func (h *histogram) merge(o *histogram) {
-	for h.width < o.width {
-		h.widen()
-	}
-	ratio := o.width / h.width
-	for i, n := range o.count {
-		if n > 0 {
-			h.count[int((float64(i)+0.5)*ratio)] += n
-		}
-	}
-	h.zeros += o.zeros
-	h.top = max(h.top, o.top)
-	h.bad = h.bad || o.bad
-}
-
-// values yields the middle of each bin in use and its count.
-func (h *histogram) values(yield func(x, n float64)) {
-	for i, n := range h.count {
-		if n > 0 {
-			yield((float64(i)+0.5)*h.width, float64(n))
-		}
-	}
-}
-
-// noise is the squared error that steps of size s, from 0 to 127, make in all.
-func (h *histogram) noise(s float64) float64 {
-	var sum float64
-	h.values(func(x, n float64) {
-		d := x - s*min(math.RoundToEven(x/s), 127)
-		sum += n * d * d
-	})
-	return sum
-}
-
-// scale is the step size of least squared error; 1 if every value is 0.
-func (h *histogram) scale() float64 {
-	if h.top == 0 {
-		return 1
-	}
-	best, least := h.top/127, math.Inf(1)
-	for s := h.top / 127; s >= h.top/127/64 && s >= 2*h.width; s *= 0.985 {
-		if e := h.noise(s); e < least {
-			best, least = s, e
-		}
-	}
-	return best
-}
-
-// means gathers what one convolution reads: per input channel and tap, the mean over the output's positions, zero where
-// the tap lies in the border.
+// means gathers what one convolution reads: for each input channel and tap, the mean over the positions of the output.
+// Where a tap lies in the border it reads zero.
 type means struct {
 	sum   []float64 // in × taps
 	count float64
@@ -231,41 +98,45 @@ func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), s
 	wg.Wait()
 }
 
-// wire names the activation that a convolution reads and the one whose scale its output has.
-type wire struct{ in, out string }
+// wire says what a convolution reads and writes.
+type wire struct {
+	in       string // the activation that it reads
+	out      string // the activation whose scale its output has: its own, the pooled one, or its block's
+	shortcut bool   // its output is not an activation itself: the block's sum takes it in
+}
 
-// wires lists them in the order of Network.Convs. "maxpool" has the scale of "conv1": the two commute.
+// wires lists them in the order of Network.Convs. "maxpool" stands for what it pools: both have one scale, as rounding and
+// the maximum commute.
 func wires(n resnet.Network) []wire {
-	list := []wire{{"image", n.Stem.Name}}
-	in := n.Stem.Name
-	if n.MaxPool {
-		list[0].out, in = "maxpool", "maxpool"
-	}
-	for _, b := range n.Blocks {
-		from := in
-		for i, c := range b.Convs {
-			to := c.Name
-			if i == len(b.Convs)-1 {
-				to = b.Name
-			}
-			list = append(list, wire{from, to})
-			from = to
+	list := make([]wire, len(n.Convs()))
+	var before *resnet.Conv
+	for _, s := range n.Steps() {
+		switch {
+		case s.Kind == resnet.StemPool:
+			list[before.Index].out = s.Out
+		case s.Conv == nil:
+		case s.Kind == resnet.BlockShortcut:
+			list[s.Conv.Index] = wire{s.In, s.Block.Name, true}
+		default:
+			list[s.Conv.Index] = wire{s.In, s.Out, false}
+			before = s.Conv
 		}
-		if b.HasProj() {
-			list = append(list, wire{in, b.Name})
-		}
-		in = b.Name
 	}
 	return list
+}
+
+// readers are the wires and, last, what the linear layer reads through the average.
+func readers(n resnet.Network) []wire {
+	return append(wires(n), wire{in: n.Blocks[len(n.Blocks)-1].Name})
 }
 
 // stats is what quantisation needs to know of the activations.
 type stats struct {
 	hists map[string]*histogram // by name of the activation
 	scale map[string]float64    // "image" included
-	float []means               // by convolution: what it reads in the float network,
-	quant []means               // and in the quantised one; the last entry of both is the linear layer's
-	power []means               // mean squares of float, clipped as in quant, one tap: small changes of a network change it little
+	float []means               // by convolution, then the linear layer: what it reads in the float network
+	quant []means               // and in the quantised one
+	power []means               // mean squares per input, clipped as in quant but not rounded, so that small changes of a network change them little
 
 	features, logits [][]float32 // of the float network, by image
 }
@@ -279,7 +150,8 @@ func finished(hists map[string]*histogram) error {
 	return nil
 }
 
-// measure takes the statistics from samples, in two passes: scales first, then means of what the scales make of it.
+// measure takes the statistics from samples in two passes: the first finds the scales, the second the means of the
+// activations before and after rounding to those scales.
 func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func()) (*stats, error) {
 	list := wires(f.Network)
 	var parts [shards]map[string]*histogram
@@ -309,8 +181,7 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 		s.scale[name] = float64(float32(h.scale())) // as the file has it
 	}
 
-	last := f.Blocks[len(f.Blocks)-1].Name
-	readers := append(list, wire{in: last})
+	readers := readers(f.Network)
 	var float, quant, power [shards][]means
 	for i := range shards {
 		float[i], quant[i], power[i] = make([]means, len(readers)), make([]means, len(readers)), make([]means, len(readers))

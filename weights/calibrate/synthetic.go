@@ -8,7 +8,7 @@ import (
 	"resnet-web/resnet"
 )
 
-// syntheticCount pictures give ranges that more of them do not change by a tenth.
+// syntheticCount pictures are enough: more of them change the ranges by less than a tenth.
 const syntheticCount = 32
 
 // synthetic makes pictures with the statistics of natural ones, the same for the same seed: dead leaves, discs that cover

@@ -1,7 +1,7 @@
 // Package catalogue knows the checkpoints that torchvision publishes, fetches them and compares them with their hashes.
 //
-// Each file's name holds the first eight digits of its SHA-256: enough to find damage and mistakes. Against forgery there
-// is https. A broken download goes on where it stopped.
+// Each file's name holds the first eight digits of its SHA-256, which is enough to find damage and mistakes; https
+// protects from forgery. A broken download continues where it stopped.
 package catalogue
 
 import (
@@ -28,9 +28,9 @@ type Entry struct {
 	File       string  // below BaseURL
 	SHA256     string  // the first digits, as published in the file's name
 	MiB        float64 // size of the file, to a thousandth
-	Licence    string  // of the weights, as the project that publishes them
+	Licence    string  // of the weights: that of the project which publishes them
 	Top1, Top5 float64 // per cent on ImageNet-1K's validation images, as published with the weights
-	Resize     int     // of the published evaluation: shorter side, bilinear
+	Resize     int     // shorter side in the published evaluation, with a bilinear filter
 	Crop       int
 }
 
@@ -83,12 +83,13 @@ type Options struct {
 
 // Fetch returns the path of the checkpoint called name, downloading it first where it is not in the cache.
 //
-// The download goes to FILE.part, goes on from there after a break, in this call or a later one, and gets its name only
-// when its SHA-256 begins as published. A cached file is verified again.
+// The download is written to FILE.part. After a break it continues from there, in this call or a later one, and it is
+// renamed to FILE only when its SHA-256 begins as published. A cached file is verified again.
 //
 // # Errors
 //
-// ErrUnknown; ctx's; and for everything else one that says which address to fetch by hand and where to put the file.
+// ErrUnknown; that of ctx; for everything else an error that says which address to fetch by hand and where to put the
+// file.
 func Fetch(ctx context.Context, name string, o Options) (string, error) {
 	e, err := Find(name)
 	if err != nil {
@@ -136,7 +137,7 @@ func (e Entry) fetch(ctx context.Context, o Options) (string, error) {
 	for try := 0; err != nil && d.broken && try < o.Retries; try++ {
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(try) * time.Second): // the first one at once
+		case <-time.After(time.Duration(try) * time.Second): // the first retry is immediate
 			err = d.run(ctx)
 			continue
 		}
@@ -153,7 +154,7 @@ func (e Entry) fetch(ctx context.Context, o Options) (string, error) {
 		return "", fmt.Errorf("catalogue: %w", err)
 	}
 	if !strings.HasPrefix(sum, e.SHA256) {
-		os.Remove(d.part) // nothing of it is worth going on from
+		os.Remove(d.part) // so that the next call starts from the beginning
 		return "", fmt.Errorf("catalogue: %s gave %d bytes with SHA-256 %s…, want %s…; fetch %s elsewhere and put it at %s", d.url, size, sum[:len(e.SHA256)], e.SHA256, e.URL(), path)
 	}
 	if err := os.Rename(d.part, path); err != nil {

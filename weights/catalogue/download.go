@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// download fetches one file into part, and goes on from what is there.
+// download fetches one file into part, and continues from what part already holds.
 type download struct {
 	url, part string
 	limit     int64 // bytes that the file may have
@@ -46,7 +46,7 @@ func (d *download) run(ctx context.Context) error {
 		}
 		return err
 	}
-	if response == nil { // all is there
+	if response == nil { // nothing is missing
 		return nil
 	}
 	defer response.Body.Close()

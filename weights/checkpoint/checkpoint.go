@@ -1,9 +1,9 @@
 // Package checkpoint reads the files in which trained ResNets are published and writes ONNX.
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
-// torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors and reads none of
-// them, but an ONNX file whole; [Checkpoint.Float] recognises the network by names and shapes, checks each shape, and
-// folds the batch normalisations into the convolutions in float64.
+// torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
+// them, except that it reads an ONNX file whole. [Checkpoint.Float] recognises the network by names and shapes, checks
+// each shape, and folds the batch normalisations into the convolutions in float64.
 //
 // It refuses what it does not know, and names it: a pickle runs nothing (its few constructors are a table in
 // pickle.go), every length is checked against the bytes of the file before memory is taken, and a network that is not
@@ -29,8 +29,8 @@ var ErrFormat = errors.New("unusable checkpoint")
 type Checkpoint struct {
 	Format string // "pth", "legacy pth", "safetensors" or "onnx"
 
-	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels, which no .pth or .safetensors
-	// tells: PadAppend (the paper, also for 0) or PadSplit. An ONNX graph tells, and goes first.
+	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels: PadAppend, as in the paper and
+	// for 0, or PadSplit. A .pth or .safetensors file does not tell. An ONNX graph does, and then Pad is not used.
 	Pad resnet.Shortcut
 
 	r       io.ReaderAt

@@ -17,14 +17,8 @@ import (
 func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 	net := m.Network()
 	f := resnet.NewFloat(net)
-	if len(m.Convs) != len(f.Convs) || len(m.FC.W) != len(f.FCW) || len(m.FC.Scale) != net.Classes || len(m.FC.B) != net.Classes {
-		return nil, fmt.Errorf("checkpoint: %s with %d classes has %d convolutions, the model %d, or its linear layer has another size", net.Name, net.Classes, len(f.Convs), len(m.Convs))
-	}
-	for i, c := range f.Convs {
-		q := m.Convs[i]
-		if out8 := engine.PadChannels(c.Out); len(q.W) != engine.PackedSize(c.Out, c.In, c.Kernel, i == 0) || len(q.M) != out8 || len(q.B) != out8 {
-			return nil, fmt.Errorf("checkpoint: %s: want %d packed weights and %d scales and biases, the model has %d, %d and %d", c.Name, engine.PackedSize(c.Out, c.In, c.Kernel, i == 0), out8, len(q.W), len(q.M), len(q.B))
-		}
+	if err := fits(m); err != nil {
+		return nil, err
 	}
 
 	// One step of the picture is 1/127 of a value in 0…1, of which the mean is then taken, and divided by the deviation.
@@ -40,19 +34,18 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 		stem.B[o] = float32(b)
 	}
 
-	at, scale := 1, float64(m.Convs[0].Scale)
-	for _, b := range net.Blocks {
-		in := scale
-		for range b.Convs {
-			unfold(f.Convs[at], m.Convs[at], scale, nil, false)
-			scale = float64(m.Convs[at].Scale)
-			at++
+	scale := map[string]float64{} // of each activation, the real value of one step
+	for _, step := range net.Steps() {
+		if step.Kind == resnet.StemPool {
+			scale[step.Out] = scale[step.In]
 		}
-		if b.HasProj() {
-			if b.Shortcut == resnet.Projection {
-				unfold(f.Convs[at], m.Convs[at], in, nil, false)
-			}
-			at++
+		if step.Conv == nil {
+			continue
+		}
+		at := step.Conv.Index
+		scale[step.Out] = float64(m.Convs[at].Scale)
+		if at > 0 && !step.Conv.Fixed() {
+			unfold(f.Convs[at], m.Convs[at], scale[step.In], nil, false)
 		}
 	}
 	for c := range net.Classes {
@@ -64,14 +57,27 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 	return f, nil
 }
 
-// unfold fills in a convolution from its packed weights (see engine.PackConv); in is the real value of one step of its
-// input, factor one more factor for each input channel.
-func unfold(c resnet.FloatConv, q resnet.QuantConv, in float64, factor func(i int) float64, rows bool) {
-	taps, groups := c.Kernel*c.Kernel, engine.PadChannels(c.In)/4
-	if rows {
-		taps, groups = c.Kernel, c.Kernel
+// fits checks that m's layers are those of its architecture.
+func fits(m *resnet.Model) error {
+	net := m.Network()
+	convs := net.Convs()
+	if len(m.Convs) != len(convs) || len(m.FC.W) != net.Classes*net.Features || len(m.FC.Scale) != net.Classes || len(m.FC.B) != net.Classes {
+		return fmt.Errorf("checkpoint: %s with %d classes has %d convolutions, the model %d, or its linear layer has another size", net.Name, net.Classes, len(convs), len(m.Convs))
 	}
-	at := 0
+	for i, c := range convs {
+		q := m.Convs[i]
+		if out8 := engine.PadChannels(c.Out); len(q.W) != engine.PackedSize(c.Out, c.In, c.Kernel, i == 0) || len(q.M) != out8 || len(q.B) != out8 {
+			return fmt.Errorf("checkpoint: %s: want %d packed weights and %d scales and biases, the model has %d, %d and %d", c.Name, engine.PackedSize(c.Out, c.In, c.Kernel, i == 0), out8, len(q.W), len(q.M), len(q.B))
+		}
+	}
+	return nil
+}
+
+// unfold fills in a convolution from its packed weights; in is the real value of one step of its input, factor one more
+// factor for each input channel, rows as in engine.PackConv.
+func unfold(c resnet.FloatConv, q resnet.QuantConv, in float64, factor func(i int) float64, rows bool) {
+	w := unpack(q.W, c.Out, c.In, c.Kernel, rows)
+	taps, at := c.Kernel*c.Kernel, 0
 	for o := range c.Out {
 		step := float64(q.M[o]) * float64(q.Scale) / in
 		for i := range c.In {
@@ -79,15 +85,32 @@ func unfold(c resnet.FloatConv, q resnet.QuantConv, in float64, factor func(i in
 			if factor != nil {
 				s *= factor(i)
 			}
-			for k := range c.Kernel * c.Kernel {
-				tap, group, lane := k, i/4, i%4
-				if rows {
-					tap, group, lane = k/c.Kernel, k%c.Kernel, i
-				}
-				c.W[at] = float32(float64(q.W[((o/8*taps+tap)*groups+group)*32+o%8*4+lane]) * s)
+			for range taps {
+				c.W[at] = float32(float64(w[at]) * s)
 				at++
 			}
 		}
 		c.B[o] = float32(float64(q.B[o]) * float64(q.Scale))
 	}
+}
+
+// unpack undoes engine.PackConv: the result is out × in × kernel × kernel.
+func unpack(packed []int8, out, in, kernel int, rows bool) []int8 {
+	taps, groups := kernel*kernel, engine.PadChannels(in)/4
+	if rows {
+		taps, groups = kernel, kernel
+	}
+	w := make([]int8, 0, out*in*kernel*kernel)
+	for o := range out {
+		for i := range in {
+			for k := range kernel * kernel {
+				tap, group, lane := k, i/4, i%4
+				if rows {
+					tap, group, lane = k/kernel, k%kernel, i
+				}
+				w = append(w, packed[((o/8*taps+tap)*groups+group)*32+o%8*4+lane])
+			}
+		}
+	}
+	return w
 }

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"encoding/binary"
+	"errors"
 	"image"
 	"math"
 	"testing"
@@ -76,7 +77,7 @@ func run(t *testing.T, m *resnet.Model, crop *image.RGBA) []float32 {
 	defer e.Close()
 	in := make([]byte, p.Input.Bytes())
 	p.Quantise(in, crop.Pix)
-	if err := e.Run(in); err != nil {
+	if err := errors.Join(e.SetImage(in), e.Run()); err != nil {
 		t.Fatal(err)
 	}
 	raw := make([]byte, p.Logits.Bytes())

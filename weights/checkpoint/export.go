@@ -1,70 +1,12 @@
 package checkpoint
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 
 	"resnet-web/resnet"
-)
-
-// message is a protobuf message in pieces, so that weights are not copied to learn its length.
-type message struct {
-	pieces []piece
-	size   int
-}
-
-type piece struct {
-	bytes  []byte
-	floats []float32
-}
-
-func (m *message) put(b []byte) {
-	m.pieces, m.size = append(m.pieces, piece{bytes: b}), m.size+len(b)
-}
-
-func (m *message) int(field int, v int64) {
-	m.put(binary.AppendUvarint(binary.AppendUvarint(nil, uint64(field)<<3), uint64(v)))
-}
-
-func (m *message) head(field, size int) {
-	m.put(binary.AppendUvarint(binary.AppendUvarint(nil, uint64(field)<<3|2), uint64(size)))
-}
-
-func (m *message) text(field int, s string) {
-	m.head(field, len(s))
-	m.put([]byte(s))
-}
-
-func (m *message) floats(field int, v []float32) {
-	m.head(field, 4*len(v))
-	m.pieces, m.size = append(m.pieces, piece{floats: v}), m.size+4*len(v)
-}
-
-func (m *message) add(field int, sub *message) {
-	m.head(field, sub.size)
-	m.pieces, m.size = append(m.pieces, sub.pieces...), m.size+sub.size
-}
-
-func (m *message) write(w io.Writer) error {
-	b := bufio.NewWriterSize(w, 1<<16)
-	var four [4]byte
-	for _, p := range m.pieces {
-		b.Write(p.bytes) // a bufio.Writer keeps its first error for Flush
-		for _, v := range p.floats {
-			binary.LittleEndian.PutUint32(four[:], math.Float32bits(v))
-			b.Write(four[:])
-		}
-	}
-	return b.Flush()
-}
-
-// attribute kinds of ONNX.
-const (
-	attrInt  = 2
-	attrInts = 7
 )
 
 // WriteONNX writes f as an ONNX model (IR 7, opset 13) in float32: input "input", N×3×size×size, RGB, already normalised
@@ -74,146 +16,196 @@ const (
 //
 // Those of w, and a size below 32.
 func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
+	g := &onnxWriter{}
+	conv := func(c resnet.Conv, x string) string {
+		p := f.Convs[c.Index]
+		return g.node("Conv", c.Name, []string{x, g.floats(c.Name+".weight", p.W, c.Out, c.In, c.Kernel, c.Kernel), g.floats(c.Name+".bias", p.B, c.Out)}, window(c)...)
+	}
+	g.network(f.Network, "input", layers{
+		conv: conv,
+		act: func(_ resnet.Conv, x, name string) (next, skip string) {
+			y := g.node("Relu", name, []string{x})
+			return y, y
+		},
+		term: func(_ resnet.Conv, x string) string { return x },
+		shortcut: func(b *resnet.Block, x string) string {
+			c := b.Proj
+			if b.Shortcut == resnet.Projection {
+				return conv(c, x)
+			}
+			// The 0/1 weights of a pad shortcut say the same: every second row and column, then zero channels.
+			before, s := int64(0), int64(c.Stride)
+			if b.Shortcut == resnet.PadSplit {
+				before = int64(c.Out-c.In) / 2
+			}
+			x = g.node("Slice", c.Name+".slice", []string{x, g.int64s(c.Name+".starts", 0, 0), g.int64s(c.Name+".ends", math.MaxInt64, math.MaxInt64),
+				g.int64s(c.Name+".axes", 2, 3), g.int64s(c.Name+".steps", s, s)})
+			return g.node("Pad", c.Name, []string{x, g.int64s(c.Name+".pads", 0, before, 0, 0, 0, int64(c.Out-c.In)-before, 0, 0)})
+		},
+		pool: func(x string) string { return x },
+		fc:   []string{g.floats("fc.weight", f.FCW, f.Classes, f.Features), g.floats("fc.bias", f.FCB, f.Classes)},
+	})
+	return g.write(w, f.Network, size)
+}
+
+// onnxWriter is a graph that is being written: nodes in the order of execution, then the constants.
+type onnxWriter struct {
+	graph     message
+	constants []*message
+}
+
+// node adds an operation, whose only output has its name.
+func (g *onnxWriter) node(op, name string, inputs []string, attrs ...*message) string {
+	n := &message{}
+	for _, in := range inputs {
+		n.text(nodeInput, in)
+	}
+	n.text(nodeOutput, name)
+	n.text(nodeName, name)
+	n.text(nodeOp, op)
+	for _, a := range attrs {
+		n.add(nodeAttribute, a)
+	}
+	g.graph.add(graphNode, n)
+	return name
+}
+
+// tensor adds a constant of a type of ONNX; put writes its values.
+func (g *onnxWriter) tensor(name string, kind int64, shape []int, put func(*message)) string {
+	t := &message{}
+	for _, n := range shape {
+		t.int(tensorDims, int64(n))
+	}
+	t.int(tensorType, kind)
+	t.text(tensorName, name)
+	put(t)
+	g.constants = append(g.constants, t)
+	return name
+}
+
+func (g *onnxWriter) floats(name string, v []float32, shape ...int) string {
+	return g.tensor(name, onnxFloat, shape, func(t *message) { t.floats(tensorRaw, v) })
+}
+
+func (g *onnxWriter) bytes(name string, kind int64, v []byte, shape ...int) string {
+	return g.tensor(name, kind, shape, func(t *message) {
+		t.head(tensorRaw, len(v))
+		t.put(v)
+	})
+}
+
+func (g *onnxWriter) int64s(name string, v ...int64) string {
+	raw := make([]byte, 0, 8*len(v))
+	for _, x := range v {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
+	}
+	return g.bytes(name, onnxInt64, raw, len(v))
+}
+
+// layers says how a format writes the operations that have parameters or round.
+type layers struct {
+	conv     func(c resnet.Conv, x string) string
+	act      func(c resnet.Conv, x, name string) (next, skip string) // the ReLU after c, for the next convolution and for a sum
+	term     func(c resnet.Conv, x string) string                    // the output of a block's last convolution, before the sum
+	shortcut func(b *resnet.Block, x string) string                  // a projection or pad shortcut
+	pool     func(x string) string                                   // the output of the max-pool
+	fc       []string                                                // weights and bias of the linear layer
+}
+
+// network adds all of n, from the tensor x to "logits".
+func (g *onnxWriter) network(n resnet.Network, x string, l layers) {
+	var skip string     // what x is to a sum
+	var shortcut string // of the block under way
+	for _, s := range n.Steps() {
+		switch s.Kind {
+		case resnet.StemConv, resnet.BlockConv:
+			x, skip = l.act(*s.Conv, l.conv(*s.Conv, x), s.Conv.Name+".relu")
+		case resnet.StemPool:
+			x = l.pool(g.node("MaxPool", "maxpool", []string{x}, ints("kernel_shape", 3, 3), ints("strides", 2, 2), ints("pads", 1, 1, 1, 1)))
+			skip = x
+		case resnet.BlockShortcut:
+			shortcut = skip
+			if s.Conv != nil {
+				shortcut = l.shortcut(s.Block, x)
+			}
+		case resnet.BlockEnd:
+			x = l.conv(*s.Conv, x)
+			if s.Block.Shortcut != resnet.NoShortcut {
+				x = g.node("Add", s.Block.Name+".sum", []string{l.term(*s.Conv, x), shortcut})
+			}
+			x, skip = l.act(*s.Conv, x, s.Block.Name)
+		case resnet.HeadPool:
+			x = g.node("GlobalAveragePool", "avgpool", []string{x})
+			x = g.node("Flatten", "features", []string{x})
+		case resnet.HeadLinear:
+			g.node("Gemm", "logits", append([]string{x}, l.fc...), number("transB", 1))
+		}
+	}
+}
+
+// write writes the graph as a model of n for pictures of side size (IR 7, opset 13).
+func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
 	if size < 32 {
 		return fmt.Errorf("checkpoint: ONNX for a picture of side %d, want 32 or more", size)
 	}
-	graph := &message{}
-	node := func(op, name string, inputs []string, attrs ...*message) string {
-		n := &message{}
-		for _, in := range inputs {
-			n.text(1, in)
-		}
-		n.text(2, name)
-		n.text(3, name)
-		n.text(4, op)
-		for _, a := range attrs {
-			n.add(5, a)
-		}
-		graph.add(1, n)
-		return name
+	g.graph.text(graphName, n.Name)
+	for _, c := range g.constants {
+		g.graph.add(graphInitializer, c)
 	}
-	var constants []*message
-	constant := func(name string, v []float32, shape ...int) string {
-		t := &message{}
-		for _, n := range shape {
-			t.int(1, int64(n))
-		}
-		t.int(2, 1)
-		t.text(8, name)
-		t.floats(9, v)
-		constants = append(constants, t)
-		return name
-	}
-	integers := func(name string, v ...int64) string {
-		t := &message{}
-		t.int(1, int64(len(v)))
-		t.int(2, 7)
-		t.text(8, name)
-		raw := []byte{}
-		for _, x := range v {
-			raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
-		}
-		t.text(9, string(raw))
-		constants = append(constants, t)
-		return name
-	}
-
-	at := 0
-	conv := func(x string) string {
-		c := f.Convs[at]
-		at++
-		k, s, p := int64(c.Kernel), int64(c.Stride), int64(c.Pad)
-		return node("Conv", c.Name, []string{x, constant(c.Name+".weight", c.W, c.Out, c.In, c.Kernel, c.Kernel), constant(c.Name+".bias", c.B, c.Out)},
-			ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p))
-	}
-	relu := func(x, name string) string { return node("Relu", name, []string{x}) }
-
-	x := relu(conv("input"), "conv1.relu")
-	if f.MaxPool {
-		x = node("MaxPool", "maxpool", []string{x}, ints("kernel_shape", 3, 3), ints("strides", 2, 2), ints("pads", 1, 1, 1, 1))
-	}
-	for _, b := range f.Blocks {
-		y := x
-		for i, c := range b.Convs {
-			if y = conv(y); i < len(b.Convs)-1 {
-				y = relu(y, c.Name+".relu")
-			}
-		}
-		switch b.Shortcut {
-		case resnet.NoShortcut:
-			x = relu(y, b.Name)
-			continue
-		case resnet.Projection:
-			x = conv(x)
-		case resnet.PadAppend, resnet.PadSplit:
-			at++ // its 0/1 weights say the same
-			before, s := int64(0), int64(b.Proj.Stride)
-			if b.Shortcut == resnet.PadSplit {
-				before = int64(b.Proj.Out-b.Proj.In) / 2
-			}
-			name := b.Proj.Name
-			x = node("Slice", name+".slice", []string{x, integers(name+".starts", 0, 0), integers(name+".ends", math.MaxInt64, math.MaxInt64),
-				integers(name+".axes", 2, 3), integers(name+".steps", s, s)})
-			x = node("Pad", name, []string{x, integers(name+".pads", 0, before, 0, 0, 0, int64(b.Proj.Out-b.Proj.In)-before, 0, 0)})
-		}
-		x = relu(node("Add", b.Name+".sum", []string{y, x}), b.Name)
-	}
-	x = node("GlobalAveragePool", "avgpool", []string{x})
-	x = node("Flatten", "features", []string{x})
-	node("Gemm", "logits", []string{x, constant("fc.weight", f.FCW, f.Classes, f.Features), constant("fc.bias", f.FCB, f.Classes)}, number("transB", 1))
-
-	graph.text(2, f.Name)
-	for _, c := range constants {
-		graph.add(5, c)
-	}
-	graph.add(11, value("input", 3, int64(size), int64(size)))
-	graph.add(12, value("logits", int64(f.Classes)))
+	g.graph.add(graphInput, value("input", 3, int64(size), int64(size)))
+	g.graph.add(graphOutput, value("logits", int64(n.Classes)))
 
 	opset := &message{}
-	opset.int(2, 13)
+	opset.int(opsetVersion, 13)
 	model := &message{}
-	model.int(1, 7)
-	model.text(2, "resnet-web")
-	model.add(7, graph)
-	model.add(8, opset)
+	model.int(modelIR, 7)
+	model.text(modelProducer, "resnet-web")
+	model.add(modelGraph, &g.graph)
+	model.add(modelOpset, opset)
 	return model.write(w)
+}
+
+// window is the attributes of a convolution.
+func window(c resnet.Conv) []*message {
+	k, s, p := int64(c.Kernel), int64(c.Stride), int64(c.Pad)
+	return []*message{ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p)}
 }
 
 // ints is a list attribute.
 func ints(name string, v ...int64) *message {
 	a := &message{}
-	a.text(1, name)
+	a.text(attributeName, name)
 	for _, x := range v {
-		a.int(8, x)
+		a.int(attributeInts, x)
 	}
-	a.int(20, attrInts)
+	a.int(attributeType, attributeIsInts)
 	return a
 }
 
 // number is an integer attribute.
 func number(name string, v int64) *message {
 	a := &message{}
-	a.text(1, name)
-	a.int(3, v)
-	a.int(20, attrInt)
+	a.text(attributeName, name)
+	a.int(attributeInt, v)
+	a.int(attributeType, attributeIsInt)
 	return a
 }
 
 // value is a ValueInfoProto: float32, a free batch, then dims.
 func value(name string, dims ...int64) *message {
 	shape, batch := &message{}, &message{}
-	batch.text(2, "N")
-	shape.add(1, batch)
+	batch.text(dimParameter, "N")
+	shape.add(shapeDim, batch)
 	for _, n := range dims {
 		d := &message{}
-		d.int(1, n)
-		shape.add(1, d)
+		d.int(dimValue, n)
+		shape.add(shapeDim, d)
 	}
 	typed, kind, v := &message{}, &message{}, &message{}
-	typed.int(1, 1)
-	typed.add(2, shape)
-	kind.add(1, typed)
-	v.text(1, name)
-	v.add(2, kind)
+	typed.int(typeElement, onnxFloat)
+	typed.add(typeShape, shape)
+	kind.add(typeTensor, typed)
+	v.text(valueName, name)
+	v.add(valueType, kind)
 	return v
 }

@@ -68,7 +68,7 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	}
 	f := resnet.NewFloat(net)
 	for i := range f.Convs {
-		if f.Convs[i].Norm == "" {
+		if f.Convs[i].Fixed() {
 			continue
 		}
 		if err := s.fold(&f.Convs[i]); err != nil {
@@ -138,8 +138,8 @@ func (s *state) normalise(conv *resnet.FloatConv, w, bias []float64) (err error)
 
 var normParts = [4]string{".weight", ".bias", ".running_mean", ".running_var"}
 
-// parts reports what the file has for conv beside its weights: a bias, where the normalisation is folded in already (or
-// where there is one all the same), and a normalisation, which is wanted where there is neither.
+// parts reports what the file has for conv beside its weights: a bias, and a normalisation. Usually there is a bias only
+// where the normalisation has been folded in. Where there is neither, a normalisation is wanted.
 func (s *state) parts(conv resnet.Conv) (bias, norm bool) {
 	_, bias = s.tensors[conv.Name+".bias"]
 	_, norm = s.tensors[conv.Norm+".weight"]
@@ -180,7 +180,7 @@ func (s *state) check(net resnet.Network) error {
 		return nil
 	}
 	for _, conv := range net.Convs() {
-		if conv.Norm == "" {
+		if conv.Fixed() {
 			continue
 		}
 		if err := want(conv.Name+".weight", conv.Out, conv.In, conv.Kernel, conv.Kernel); err != nil {
@@ -212,7 +212,7 @@ func (s *state) check(net resnet.Network) error {
 	}
 	if w := s.c.wiring; w != nil {
 		for _, conv := range net.Convs() {
-			if stride := w.strides[conv.Name]; conv.Norm != "" && stride != conv.Stride {
+			if stride := w.strides[conv.Name]; !conv.Fixed() && stride != conv.Stride {
 				return bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
 			}
 		}
@@ -248,7 +248,7 @@ func (s *state) apart(used map[string]bool) error {
 	return nil
 }
 
-// came says what the file has under a name.
+// came says what the file has under a name, for messages.
 func (s *state) came(name string) string {
 	if t, ok := s.tensors[name]; ok {
 		return t.dtype.name + " " + dims(t.shape)
@@ -377,8 +377,8 @@ func torchName(name string) string {
 	return name
 }
 
-// state picks the network among the tensors of the file: it may be wrapped ("state_dict.", "module."), and there may be
-// an average of it beside it, which is then taken, as it is the better one.
+// state picks the network among the tensors of the file. Its names may have a prefix ("state_dict.", "module."). Where
+// the file also has a moving average of the network, that is taken, because it is the better of the two.
 func (c *Checkpoint) state() (*state, error) {
 	const probe = "layer1.0.conv1.weight"
 	names := make([]string, len(c.tensors))

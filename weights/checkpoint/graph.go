@@ -72,6 +72,8 @@ func (g *graph) link() error {
 				g.outputs[n.inputs[0]] = true
 			}
 		case "Shape": // feeds a Reshape
+		case "QuantizeLinear", "DequantizeLinear":
+			return bad("ONNX: %v: this network is quantised; export it in floating point", n)
 		default:
 			for _, out := range n.outputs {
 				g.made[out] = n
@@ -188,7 +190,7 @@ func (g *graph) add(s step, conv, norm string) error {
 		if !(a.f >= 0 && a.f <= 1) {
 			return bad("%s: epsilon %v, want 0 to 1", norm, a.f)
 		}
-		// The file has a float32 of it. torch has a float64, of few digits: those of the shortest text for the float32.
+		// The file has it as a float32. torch has a float64 of few digits, which are those of the float32's shortest text.
 		g.c.wiring.epsilons[norm], _ = strconv.ParseFloat(strconv.FormatFloat(a.f, 'g', -1, 32), 64)
 	}
 	return nil

@@ -8,67 +8,6 @@ import (
 	"slices"
 )
 
-// fields walks the fields of a protobuf message: data holds a field of wire type 2, v any other.
-func fields(b []byte, visit func(field int, v uint64, data []byte) error) error {
-	for len(b) > 0 {
-		key, n := binary.Uvarint(b)
-		if n <= 0 || key>>3 == 0 || key>>3 > 1<<29 {
-			return bad("ONNX: a field without number; the file is damaged")
-		}
-		b = b[n:]
-		var v uint64
-		var data []byte
-		switch key & 7 {
-		case 0:
-			if v, n = binary.Uvarint(b); n <= 0 {
-				return bad("ONNX: a number is cut short; download the file again")
-			}
-		case 1, 5:
-			n = 8
-			if key&7 == 5 {
-				n = 4
-			}
-			if len(b) < n {
-				return bad("ONNX: a number is cut short; download the file again")
-			}
-			for i, x := range b[:n] {
-				v |= uint64(x) << (8 * i)
-			}
-		case 2:
-			length, m := binary.Uvarint(b)
-			if m <= 0 || length > uint64(len(b)-m) {
-				return bad("ONNX: field %d wants %d bytes, file has %d; download it again", key>>3, length, len(b))
-			}
-			data, n = b[m:m+int(length)], m+int(length)
-		default:
-			return bad("ONNX: wire type %d; the file is damaged", key&7)
-		}
-		b = b[n:]
-		if err := visit(int(key>>3), v, data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// numbers appends the varints of a repeated field, packed or not.
-func numbers(to []int64, v uint64, data []byte, limit int) ([]int64, error) {
-	if data == nil {
-		to = append(to, int64(v))
-	}
-	for len(data) > 0 {
-		v, n := binary.Uvarint(data)
-		if n <= 0 {
-			return nil, bad("ONNX: a number is cut short; download the file again")
-		}
-		to, data = append(to, int64(v)), data[n:]
-	}
-	if len(to) > limit {
-		return nil, bad("ONNX: more than %d numbers in one place", limit)
-	}
-	return to, nil
-}
-
 // node is one operation.
 type node struct {
 	name, op        string
@@ -94,7 +33,7 @@ func (n *node) attr(name string) *attr {
 	return nil
 }
 
-// int is an integer attribute, or what ONNX says where there is none.
+// int is an integer attribute, or otherwise where the node has none.
 func (n *node) int(name string, otherwise int64) int64 {
 	if a := n.attr(name); a != nil {
 		return a.i
@@ -131,7 +70,7 @@ func (c *Checkpoint) readONNX(size int64) error {
 	g := &graph{inputs: map[string]int64{}, inits: map[string]tensor{}, alias: map[string]string{}, users: map[string][]*node{}, made: map[string]*node{}, outputs: map[string]bool{}, c: c, stride: 1}
 	found := false
 	err := fields(file, func(field int, _ uint64, data []byte) error {
-		if field != 7 {
+		if field != modelGraph {
 			return nil
 		}
 		if found {
@@ -156,13 +95,13 @@ func (c *Checkpoint) readONNX(size int64) error {
 func (g *graph) read(data []byte) error {
 	return fields(data, func(field int, _ uint64, data []byte) error {
 		switch field {
-		case 1:
+		case graphNode:
 			n, err := readNode(data)
 			if err != nil {
 				return err
 			}
 			g.nodes = append(g.nodes, n)
-		case 5:
+		case graphInitializer:
 			t, err := readTensor(data)
 			if err != nil {
 				return err
@@ -172,17 +111,17 @@ func (g *graph) read(data []byte) error {
 			}
 			t.at, g.bytes = g.bytes, g.bytes+int64(len(t.raw))
 			g.inits[t.name] = *t
-		case 11:
+		case graphInput:
 			name, side, err := readInput(data)
 			if err != nil {
 				return err
 			}
 			g.inputs[name] = side
-		case 12:
+		case graphOutput:
 			name, _, err := readInput(data)
 			g.outputs[name] = true
 			return err
-		case 15:
+		case graphSparse:
 			return bad("ONNX: a sparse initialiser, want dense ones")
 		}
 		return nil
@@ -193,21 +132,21 @@ func readNode(data []byte) (*node, error) {
 	n := &node{}
 	err := fields(data, func(field int, _ uint64, data []byte) error {
 		switch field {
-		case 1:
+		case nodeInput:
 			n.inputs = append(n.inputs, string(data))
-		case 2:
+		case nodeOutput:
 			n.outputs = append(n.outputs, string(data))
-		case 3:
+		case nodeName:
 			n.name = string(data)
-		case 4:
+		case nodeOp:
 			n.op = string(data)
-		case 5:
+		case nodeAttribute:
 			a, err := readAttr(data)
 			if err != nil {
 				return err
 			}
 			n.attrs = append(n.attrs, a)
-		case 7:
+		case nodeDomain:
 			if len(data) > 0 && string(data) != "ai.onnx" {
 				return bad("ONNX: an operation of domain %q, want only those of ONNX itself", data)
 			}
@@ -224,17 +163,17 @@ func readAttr(data []byte) (attr, error) {
 	a := attr{}
 	err := fields(data, func(field int, v uint64, data []byte) (err error) {
 		switch field {
-		case 1:
+		case attributeName:
 			a.name = string(data)
-		case 2:
+		case attributeFloat:
 			a.f = float64(math.Float32frombits(uint32(v)))
-		case 3:
+		case attributeInt:
 			a.i = int64(v)
-		case 4:
+		case attributeString:
 			a.s = string(data)
-		case 5:
+		case attributeTensor:
 			a.t, err = readTensor(data)
-		case 8:
+		case attributeInts:
 			a.ints, err = numbers(a.ints, v, data, 64)
 		}
 		return err
@@ -246,17 +185,18 @@ func readAttr(data []byte) (attr, error) {
 }
 
 var onnxTypes = map[uint64]dtype{
-	1: float32_, 10: float16, 11: float64_, 16: bfloat16, 2: {"uint8", 1, nil}, 3: {"int8", 1, nil}, 6: {"int32", 4, nil}, 7: {"int64", 8, nil}, 9: {"bool", 1, nil},
+	onnxFloat: float32_, onnxFloat16: float16, onnxDouble: float64_, onnxBfloat16: bfloat16,
+	onnxUint8: {"uint8", 1, nil}, onnxInt8: {"int8", 1, nil}, onnxInt32: {"int32", 4, nil}, onnxInt64: {"int64", 8, nil}, onnxBool: {"bool", 1, nil},
 }
 
 func readTensor(data []byte) (*tensor, error) {
 	t := &tensor{shape: []int{}}
 	var kind uint64
 	var external bool
-	var wide []int64 // int32_data or int64_data
+	var wide []int64
 	err := fields(data, func(field int, v uint64, data []byte) (err error) {
 		switch field {
-		case 1:
+		case tensorDims:
 			var list []int64
 			list, err = numbers(nil, v, data, 8)
 			for _, n := range list {
@@ -265,27 +205,27 @@ func readTensor(data []byte) (*tensor, error) {
 				}
 				t.shape = append(t.shape, int(n))
 			}
-		case 2:
+		case tensorType:
 			kind = v
-		case 4:
+		case tensorFloats:
 			if data == nil {
 				data = binary.LittleEndian.AppendUint32(nil, uint32(v))
 			}
 			t.raw = join(t.raw, data)
-		case 10:
+		case tensorDoubles:
 			if data == nil {
 				data = binary.LittleEndian.AppendUint64(nil, v)
 			}
 			t.raw = join(t.raw, data)
-		case 5, 7:
+		case tensorInt32s, tensorInt64s:
 			wide, err = numbers(wide, v, data, math.MaxInt32)
-		case 8:
+		case tensorName:
 			t.name = string(data)
-		case 9:
+		case tensorRaw:
 			t.raw = slices.Clip(data)
-		case 13:
+		case tensorExternal:
 			external = true
-		case 14:
+		case tensorLocation:
 			external = external || v != 0
 		}
 		return err
@@ -329,14 +269,14 @@ func join(a, b []byte) []byte {
 // readInput reads a ValueInfoProto: its name and the last of its dimensions.
 func readInput(data []byte) (name string, side int64, err error) {
 	err = fields(data, func(field int, _ uint64, data []byte) error {
-		if field == 1 {
+		if field == valueName {
 			name = string(data)
 		}
-		return inside(field, data, []int{2, 1, 2}, func(shape []byte) error {
-			return fields(shape, func(field int, _ uint64, dim []byte) error {
+		return inside(field, data, []int{valueType, typeTensor, typeShape}, func(shape []byte) error {
+			return fields(shape, func(_ int, _ uint64, dim []byte) error { // shapeDim is its only field
 				side = 0
 				return fields(dim, func(field int, v uint64, _ []byte) error {
-					if field == 1 {
+					if field == dimValue {
 						side = int64(v)
 					}
 					return nil

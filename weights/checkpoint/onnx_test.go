@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,9 +93,41 @@ func TestONNXFree(t *testing.T) {
 	}
 }
 
-// TestONNXRuntime compares onnxruntime-web with Forward. It needs node and the npm package onnxruntime-web, which
-// ./build.sh bench installs in web/bench; ONNXRUNTIME_WEB names another folder.
+// TestONNXRuntime compares onnxruntime-web with Forward, and what it makes of quantised networks with the definitions of
+// ONNX's operations. It needs node and the npm package onnxruntime-web, which ./build.sh bench installs in web/bench;
+// ONNXRUNTIME_WEB names another folder.
 func TestONNXRuntime(t *testing.T) {
+	nets := export(t)
+	names := slices.Sorted(maps.Keys(nets))
+	for i, got := range onnxruntime(t, 64, names) {
+		want := nets[names[i]].Forward(sine(64), 64, nil)
+		worst := 0.0
+		for i, x := range got {
+			worst = max(worst, math.Abs(float64(x-want[i%len(want)])))
+		}
+		t.Logf("%s: logits differ by at most %.1e", filepath.Base(names[i]), worst)
+		if !(worst <= 1e-3) || len(got) != 2*len(want) {
+			t.Errorf("%s: %d logits differ by at most %v, want %d and 1e-3", filepath.Base(names[i]), len(got), worst, 2*len(want))
+		}
+	}
+
+	quantised := exportQDQ(t)
+	names = slices.Sorted(maps.Keys(quantised))
+	for i, got := range onnxruntime(t, 32, names) {
+		e := quantised[names[i]]
+		e.eval(t, sine(32))
+		want := e.floats("logits")
+		d := distance(got[:len(want)], want)
+		t.Logf("%s: logits differ by %.1e", filepath.Base(names[i]), d)
+		if !(d <= 0.05) {
+			t.Errorf("%s: logits %v, want %v: an error of %.3f", filepath.Base(names[i]), got, want, d)
+		}
+	}
+}
+
+// onnxruntime runs ONNX files on two pictures of ort.mjs and returns the logits.
+func onnxruntime(t *testing.T, size int, files []string) [][]float32 {
+	t.Helper()
 	script, err := filepath.Abs("testdata/ort.mjs")
 	if err != nil {
 		t.Fatal(err)
@@ -106,36 +139,28 @@ func TestONNXRuntime(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(top, "node_modules/onnxruntime-web")); err != nil {
 		t.Skipf("needs node and npm ci in %s (or another folder in ONNXRUNTIME_WEB)", top)
 	}
-	nets := export(t)
-	names := slices.Sorted(maps.Keys(nets))
-	cmd := exec.Command("node", append([]string{script, "64"}, names...)...)
+	cmd := exec.Command("node", append([]string{script, strconv.Itoa(size)}, files...)...)
 	cmd.Dir = top
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lines := json.NewDecoder(bytes.NewReader(out))
-	for _, name := range names {
+	logits := make([][]float32, len(files))
+	for i, name := range files {
 		var got struct {
 			Dims []int
-			Data []float64
+			Data []float32
 		}
 		if err := lines.Decode(&got); err != nil {
 			t.Fatalf("%s: %v\n%s", filepath.Base(name), err, out)
 		}
-		want := nets[name].Forward(sine(64), 64, nil)
-		if !slices.Equal(got.Dims, []int{2, len(want)}) {
-			t.Fatalf("%s: logits are %v, want [2 %d]", filepath.Base(name), got.Dims, len(want))
+		if len(got.Dims) != 2 || got.Dims[0] != 2 || got.Dims[1]*2 != len(got.Data) {
+			t.Fatalf("%s: logits are %v, want those of two pictures", filepath.Base(name), got.Dims)
 		}
-		worst := 0.0
-		for i, x := range got.Data {
-			worst = max(worst, math.Abs(x-float64(want[i%len(want)])))
-		}
-		t.Logf("%s: logits differ by at most %.1e", filepath.Base(name), worst)
-		if !(worst <= 1e-3) {
-			t.Errorf("%s: logits differ by at most %v, want 1e-3", filepath.Base(name), worst)
-		}
+		logits[i] = got.Data
 	}
+	return logits
 }
 
 // TestONNXChecker asks ONNX's own checker, where python3-onnx is installed.
@@ -145,9 +170,8 @@ func TestONNXChecker(t *testing.T) {
 		t.Skip("needs the package python3-onnx")
 	}
 	args := []string{"-c", "import sys, onnx\nfor f in sys.argv[1:]: onnx.checker.check_model(onnx.shape_inference.infer_shapes(onnx.load(f), strict_mode=True), full_check=True)"}
-	for name := range export(t) {
-		args = append(args, name)
-	}
+	args = slices.AppendSeq(args, maps.Keys(export(t)))
+	args = slices.AppendSeq(args, maps.Keys(exportQDQ(t)))
 	if out, err := exec.Command(python, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

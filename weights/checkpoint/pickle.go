@@ -14,7 +14,6 @@ import (
 
 // Values of the machine: nil, bool, int64, float64, string, tuple, *list, *dict, global, storage, *view.
 type (
-	mark   struct{}
 	tuple  []any
 	list   []any // always by pointer, as Python's may grow after they were stored
 	global string
@@ -466,10 +465,8 @@ func kind(v any) string {
 		return strconv.Quote(string(v))
 	case storage:
 		return "a storage"
-	case *view:
-		return "a tensor"
 	}
-	return "a mark"
+	return "a tensor"
 }
 
 // flatten lists the tensors in v, a dictionary of tensors and dictionaries, by dotted names. The pickle's size bounds the

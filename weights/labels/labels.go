@@ -24,7 +24,7 @@ import (
 var imagenet1000 string // in the form that Load reads
 
 //go:embed tiny200.txt
-var tiny200 string // likewise, ids alone
+var tiny200 string // in the same form, with ids only
 
 // ImageNet1000 returns the classes of ILSVRC 2012 in the order of every public ImageNet checkpoint. The result is the
 // caller's own.
@@ -48,13 +48,13 @@ func Tiny200() []resnet.Class {
 
 var wordNetID = regexp.MustCompile(`^n[0-9]{8}$`)
 
-// Load reads a list of classes, one a line in the order of the network's outputs. A line is an English label, or
+// Load reads a list of classes, one per line, in the order of the network's outputs. A line is an English label, or
 //
 //	id <TAB> English label
 //	id <TAB> English label <TAB> Chinese label
 //	id
 //
-// where id is a WordNet id such as n02099712, or nothing; alone it stands for its labels in ImageNet1000.
+// where id is a WordNet id such as n02099712, or nothing. A line with only an id takes its labels from ImageNet1000.
 // The text is UTF-8, with or without a byte order mark, with lines ended by LF or CRLF; space around a field is dropped.
 //
 // # Errors
@@ -128,7 +128,7 @@ func Load(r io.Reader) ([]resnet.Class, error) {
 	case err != nil:
 		return nil, fmt.Errorf("labels: after line %d: %w", len(classes), err)
 	case len(classes) == 0:
-		return nil, errors.New("labels: want one class a line, the file is empty")
+		return nil, errors.New("labels: want one class per line, the file is empty")
 	}
 	return classes, nil
 }

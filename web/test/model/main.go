@@ -1,10 +1,11 @@
 // Command model writes the small model of the browser tests: a ResNet-18 of an eighth of the width with seeded random
-// weights, ten classes and a 64×64 input.
+// weights and ten classes. Its input is 64×64 unless flags say otherwise.
 //
-//	go run ./web/test/model FILE
+//	go run ./web/test/model [-resize N] [-crop N] [-filter F] FILE
 package main
 
 import (
+	"flag"
 	"fmt"
 	"image"
 	"log"
@@ -18,21 +19,24 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: go run ./web/test/model FILE")
+	p := resnet.ImageNetPrep
+	flag.IntVar(&p.Resize, "resize", 73, "the shorter side becomes `N` pixels")
+	flag.IntVar(&p.Crop, "crop", 64, "of which the middle `N`×N are the input")
+	flag.StringVar(&p.Filter, "filter", p.Filter, "`filter` that resizes")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		log.Fatal("usage: go run ./web/test/model [-resize N] [-crop N] [-filter F] FILE")
 	}
-	if err := write(os.Args[1]); err != nil {
+	if err := write(flag.Arg(0), p); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func write(name string) error {
+func write(name string, p resnet.Prep) error {
 	c, err := resnet.Lookup("resnet18x0.125")
 	if err != nil {
 		return err
 	}
-	p := resnet.ImageNetPrep
-	p.Resize, p.Crop = 73, 64
 	rng := rand.New(rand.NewPCG(1, 2))
 	samples := make([]*image.RGBA, 8)
 	for i := range samples {

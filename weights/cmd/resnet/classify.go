@@ -35,7 +35,9 @@ func classify(c *call) error {
 	var r recipe
 	r.flags(c)
 	k := c.Int("k", 5, "number of classes to print")
+	simd := simd(c)
 	lang := c.String("lang", "en", "language of the labels")
+	heat := c.String("heatmap", "", "draw where the best class is seen over each image's crop: `PNG` file to write, with several images a folder")
 	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
 	if err := c.parse(1, math.MaxInt); err != nil {
 		return err
@@ -45,6 +47,9 @@ func classify(c *call) error {
 	}
 	if *model != "" && *check != "" {
 		return fmt.Errorf("classify: want -model or -checkpoint, got both")
+	}
+	if *heat != "" && *check != "" {
+		return fmt.Errorf("classify: -heatmap goes with a model, not with -checkpoint")
 	}
 	var own string
 	c.Visit(func(f *flag.Flag) {
@@ -56,41 +61,57 @@ func classify(c *call) error {
 		return fmt.Errorf("classify: -%s goes with -checkpoint; a model file knows its own", own)
 	}
 
-	var predict func(crop *image.RGBA) (resnet.Result, error)
-	var prep resnet.Prep
+	drawing, wanted := []string(nil), resnet.HeatmapNone
+	if *heat != "" {
+		var err error
+		if drawing, err = heatmapFiles(*heat, c.args); err != nil {
+			return err
+		}
+		wanted = resnet.HeatmapBest
+	}
+
+	var predict func(img image.Image) (resnet.Result, error)
+	var prep resnet.Prep // the model's
 	if *check != "" {
 		f, p, classes, err := r.read(c, *check)
 		if err != nil {
 			return err
 		}
-		prep = p
-		predict = func(crop *image.RGBA) (resnet.Result, error) { return floatClassify(f, prep, classes, crop, *k, *lang) }
+		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, classes, img, *k, *lang) }
 	} else {
 		m, err := loadModel(*model)
 		if err != nil {
 			return err
 		}
-		prep = m.Prep
-		cl, err := resnet.NewClassifier(m, open)
+		cl, err := resnet.NewClassifier(m, *simd)
 		if err != nil {
 			return err
 		}
 		defer cl.Close()
-		predict = func(crop *image.RGBA) (resnet.Result, error) {
-			return cl.Classify(crop, resnet.Options{TopK: *k, Lang: *lang, Heatmap: resnet.HeatmapNone})
+		prep = m.Prep
+		predict = func(img image.Image) (resnet.Result, error) {
+			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Lang: *lang, Heatmap: wanted})
 		}
 	}
 
 	failed := false
-	for _, name := range c.args {
+	for i, name := range c.args {
 		start := time.Now()
-		answer, err := classifyFile(name, prep, predict)
+		var answer resnet.Result
+		img, err := readPicture(name)
+		if err == nil {
+			answer, err = predict(img)
+		}
+		took := time.Since(start)
+		if err == nil && drawing != nil {
+			err = writeHeatmap(drawing[i], img, prep, answer.Heatmap)
+		}
 		if err != nil {
 			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", name, oneLine(err.Error()))
 			failed = true
 			continue
 		}
-		out := classified{File: name, Predictions: []prediction{}, MS: float64(time.Since(start).Microseconds()) / 1000}
+		out := classified{File: name, Predictions: []prediction{}, MS: float64(took.Microseconds()) / 1000}
 		for _, p := range answer.Predictions {
 			out.Predictions = append(out.Predictions, prediction(p))
 		}
@@ -121,25 +142,22 @@ func classify(c *call) error {
 	return nil
 }
 
-func classifyFile(name string, prep resnet.Prep, predict func(*image.RGBA) (resnet.Result, error)) (resnet.Result, error) {
+// readPicture decodes an image file.
+func readPicture(name string) (image.Image, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return resnet.Result{}, err
+		return nil, err
 	}
 	defer f.Close()
-	img, err := decode.Decode(f)
-	if err != nil {
-		return resnet.Result{}, err
-	}
-	crop, _, err := resnet.Fit(img, prep)
-	if err != nil {
-		return resnet.Result{}, err
-	}
-	return predict(crop)
+	return decode.Decode(f)
 }
 
 // floatClassify is Classify by the float32 oracle.
-func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, crop *image.RGBA, k int, lang string) (resnet.Result, error) {
+func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, img image.Image, k int, lang string) (resnet.Result, error) {
+	crop, _, err := resnet.Fit(img, prep, resnet.View{})
+	if err != nil {
+		return resnet.Result{}, err
+	}
 	logits := f.Forward(calibrate.Normalise(crop, prep), prep.Crop, nil)
 	p := make([]float64, len(logits))
 	resnet.Softmax(p, logits, 1)

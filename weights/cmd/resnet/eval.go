@@ -2,17 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"runtime"
-	"slices"
 	"sort"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"resnet-web/resnet"
@@ -38,6 +32,7 @@ func eval(c *call) error {
 	check := c.String("checkpoint", "", "measure this checkpoint `file` in float32 beside the model")
 	arch := c.String("arch", "", "architecture of the checkpoint (default: the model's)")
 	n := c.Int("n", 0, "use only so many images, of each class as many (default: all)")
+	simd := simd(c)
 	asJSON := c.Bool("json", false, `print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer`)
 	if err := c.parse(1, 1); err != nil {
 		return err
@@ -80,7 +75,7 @@ func eval(c *call) error {
 
 	bar := newProgress(c.stderr, "int8 ")
 	start := time.Now()
-	int8s, sure, err := rankings(images, quantised(m), m.Temperature, bar)
+	int8s, sure, err := rankings(images, quantised(m, *simd), m.Temperature, bar)
 	bar.clear()
 	if err != nil {
 		return err
@@ -129,69 +124,6 @@ func eval(c *call) error {
 	return nil
 }
 
-// truths finds the class of each of images, which are some of all, by the name of its folder. Where nobody has named the classes and there is a folder
-// for each, they are in the order of the folders' names, as torchvision's ImageFolder numbers them.
-func truths(images, all []calibrate.Image, classes []resnet.Class) ([]int, error) {
-	byName := map[string]int{}
-	add := func(name string, i int) {
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
-			if _, taken := byName[name]; !taken {
-				byName[name] = i
-			}
-		}
-	}
-	for i, c := range classes {
-		add(c.ID, i)
-	}
-	for i, c := range classes {
-		for _, l := range c.Labels {
-			add(l, i)
-		}
-	}
-	for i := range classes { // a class without a label has its number
-		add(strconv.Itoa(i), i)
-	}
-	if names := folders(all); unnamed(classes) && len(names) == len(classes) {
-		if _, known := byName[names[0]]; !known { // not by number
-			for i, name := range names {
-				byName[name] = i
-			}
-		}
-	}
-	list := make([]int, len(images))
-	for k, im := range images {
-		i, ok := byName[strings.ToLower(im.Class)]
-		if !ok {
-			return nil, fmt.Errorf("%s: want a folder named by a class of the model (WordNet id, label or number), found %q", im.Name, im.Class)
-		}
-		list[k] = i
-	}
-	return list, nil
-}
-
-// folders lists the names of the images' folders, in lower case and in the order of the names as they are.
-func folders(images []calibrate.Image) []string {
-	var names []string
-	for _, im := range images {
-		names = append(names, im.Class)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	for i, n := range names {
-		names[i] = strings.ToLower(n)
-	}
-	return names
-}
-
-func unnamed(classes []resnet.Class) bool {
-	for i, c := range classes {
-		if c.ID != "" || c.Label("en") != numbered(i) {
-			return false
-		}
-	}
-	return true
-}
-
 // loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.
 func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Float, error) {
 	if arch != "" {
@@ -203,56 +135,6 @@ func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Fl
 		}
 	}
 	return loadFloat(path, "", m.Pad, notes)
-}
-
-// runner gives the logits of an image, which the next call may overwrite.
-type runner func(calibrate.Image) ([]float32, error)
-
-// quantised makes runners of m.
-func quantised(m *resnet.Model) func() (run runner, done func(), err error) {
-	return func() (runner, func(), error) {
-		cl, err := resnet.NewClassifier(m, open)
-		if err != nil {
-			return nil, nil, err
-		}
-		return func(im calibrate.Image) ([]float32, error) {
-			crop, err := im.Load(m.Prep)
-			if err != nil {
-				return nil, err
-			}
-			err = cl.Run(crop)
-			return cl.Logits(), err
-		}, func() { cl.Close() }, nil
-	}
-}
-
-// overAll runs the images on all cores, each core with what worker makes, and shows see the logits of each.
-func overAll(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress, see func(i int, logits []float32)) error {
-	errs := make([]error, min(runtime.GOMAXPROCS(0), len(images)))
-	var next, count atomic.Int64
-	var wg sync.WaitGroup
-	for w := range errs {
-		wg.Go(func() {
-			run, done, err := worker()
-			if err != nil {
-				errs[w] = err
-				return
-			}
-			defer done()
-			for i := int(next.Add(1)) - 1; i < len(images); i = int(next.Add(1)) - 1 {
-				logits, err := run(images[i])
-				if err != nil {
-					errs[w] = err
-					next.Store(int64(len(images))) // the others stop too
-					return
-				}
-				see(i, logits)
-				bar.set(int(count.Add(1)), len(images))
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // rankings returns the five best classes of each image, and the probability of the first at temperature t.

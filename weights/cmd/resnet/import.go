@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"resnet-web/resnet"
@@ -118,48 +116,17 @@ func (v *conversion) convert(c *call, path string) error {
 	return nil
 }
 
-// loadImages prepares n images of a dataset, in parallel.
-func loadImages(path string, n int, prep resnet.Prep, bar *progress) ([]*image.RGBA, error) {
-	defer bar.clear()
-	d, err := calibrate.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	images := d.Sample(n, 1)
-	crops := make([]*image.RGBA, len(images))
-	errs := make([]error, len(images))
-	var wg sync.WaitGroup
-	var count atomic.Int64
-	slots := make(chan struct{}, 4) // pictures in full size at a time
-	for i, im := range images {
-		wg.Go(func() {
-			slots <- struct{}{}
-			crops[i], errs[i] = im.Load(prep)
-			<-slots
-			bar.set(int(count.Add(1)), len(images))
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return crops, nil
-}
-
 // confidenceImages are enough to fit two numbers to; sureness is how often a sure answer of a model shall be right.
 const (
 	confidenceImages = 2000
-	sureness         = 0.75
+	sureness         = 0.9
 )
 
 // fit sets the model's temperature and threshold.
 func fit(c *call, m *resnet.Model, images []calibrate.Image, truth []int) error {
 	bar := newProgress(c.stderr, "fitting")
 	logits := make([][]float32, len(images))
-	err := overAll(images, quantised(m), bar, func(i int, l []float32) { logits[i] = slices.Clone(l) })
+	err := overAll(images, quantised(m, open), bar, func(i int, l []float32) { logits[i] = slices.Clone(l) })
 	bar.clear()
 	if err != nil {
 		return err

@@ -24,13 +24,13 @@ var commands []command
 
 func init() { // not a literal: help refers to commands
 	commands = []command{
-		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-json] IMAGE...", "name what pictures show", classify},
-		{"eval", "[-model F] [-checkpoint C] [-n N] [-json] DIR|ZIP", "measure accuracy over images in folders named by class", eval},
-		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
+		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-lang L] [-simd auto|none] [-json] [-heatmap OUT.png] IMAGE...", "name what pictures show", classify},
+		{"eval", "[-model F] [-checkpoint C] [-n N] [-simd auto|none] [-json] DIR|ZIP", "measure accuracy over images in folders named by class", eval},
+		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-resize N -crop N -filter F -mean R,G,B -std R,G,B] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
 		{"info", "F", "describe a model file", info},
 		{"summary", "[-json] ARCH", "list a network's layers, parameters and multiply-adds", summary},
 		{"fetch", "NAME", "get an official checkpoint, verify it and make a model file of it", fetch},
-		{"export", "-format onnx [-o OUT] F", "write a model file's network for other runtimes", export},
+		{"export", "-format onnx|onnx-qdq [-fast] [-o OUT] F", "write a model file's network for other runtimes", export},
 	}
 }
 
@@ -148,6 +148,6 @@ func oneLine(s string) string {
 }
 
 func main() {
-	debug.SetGCPercent(25) // what fills the heap is a few large arrays, quick to look through
+	debug.SetGCPercent(25) // the heap is a few large arrays, which the collector scans quickly
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }

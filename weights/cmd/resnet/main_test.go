@@ -208,6 +208,11 @@ func TestConvert(t *testing.T) {
 		t.Errorf("logits of the exported network: want 20 dB against the checkpoint's, got %.1f", db)
 	}
 
+	must(t, "export", "-format", "onnx-qdq", "-o", out, model)
+	if _, err := loadFloat(out, "", 0, io.Discard); err == nil || !strings.Contains(err.Error(), "quantised") {
+		t.Errorf("reading a quantised export: got %v", err)
+	}
+
 	// Without images there is a warning, and the file has a default name.
 	t.Chdir(dir)
 	data, err := os.ReadFile(filepath.Join(cwd, fixture))
@@ -475,6 +480,7 @@ func TestMistakes(t *testing.T) {
 		{"-pad: want append or split", 1, []string{"import", "-pad", "both", fixture}},
 		{"web page", 1, []string{"export", "-format", "onnx", page}},
 		{"want -format onnx", 1, []string{"export", "-format", "png", cut}},
+		{"-fast goes with", 1, []string{"export", "-fast", cut}},
 		{"checkpoint", 1, []string{"import", page}},
 	} {
 		code, out, errs := try(c.args...)

@@ -17,18 +17,20 @@ import (
 type recipe struct {
 	arch, pad, labels string
 	resize, crop      int
+	filter            string
 	mean, std         string
 }
 
 // recipeFlags are the names of the flags that flags defines.
-var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "mean", "std"}
+var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", "mean", "std"}
 
 func (r *recipe) flags(c *call) {
 	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, plain18 … (default: as recognised, v1.5)")
 	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: append)")
-	c.StringVar(&r.labels, "labels", "", "`file` with a class a line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
+	c.StringVar(&r.labels, "labels", "", "`file` with one class per line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
 	c.IntVar(&r.resize, "resize", 0, "pixels of the shorter side after scaling (default 256; CIFAR nets 32)")
 	c.IntVar(&r.crop, "crop", 0, "side of the centre crop (default 224; CIFAR nets 32)")
+	c.StringVar(&r.filter, "filter", "", "bilinear or bicubic, by which pictures are scaled, as Pillow does it (default bilinear)")
 	c.StringVar(&r.mean, "mean", "", "R,G,B `means` of the training images in 0…1 (default: ImageNet's; CIFAR nets CIFAR-10's)")
 	c.StringVar(&r.std, "std", "", "R,G,B standard `deviations` (default: likewise)")
 }
@@ -79,7 +81,7 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 func defaultPrep(f *resnet.Float) resnet.Prep {
 	if f.CIFAR {
 		// Means and deviations of CIFAR-10's training images.
-		return resnet.Prep{Resize: 32, Crop: 32, Filter: "linear", Mean: [3]float32{0.4914, 0.4822, 0.4465}, Std: [3]float32{0.2470, 0.2435, 0.2616}}
+		return resnet.Prep{Resize: 32, Crop: 32, Filter: "bilinear", Mean: [3]float32{0.4914, 0.4822, 0.4465}, Std: [3]float32{0.2470, 0.2435, 0.2616}}
 	}
 	return resnet.ImageNetPrep
 }
@@ -112,6 +114,9 @@ func (r *recipe) prep(p resnet.Prep) (resnet.Prep, error) {
 	}
 	if r.resize != 0 {
 		p.Resize = r.resize
+	}
+	if r.filter != "" {
+		p.Filter = r.filter
 	}
 	if p.Crop < 32 {
 		return p, fmt.Errorf("-crop: want 32 or more, got %d", p.Crop)

@@ -1,0 +1,217 @@
+// Every message that crosses a border of the browser's side: between page and worker, to kernel threads, and between a site
+// and the frame of <resnet-classifier>; and the functions of the Go program, which wasm/main.go tells more about. Both ends
+// import these types, so the type check finds an end that speaks otherwise.
+
+import type {
+  Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Rectangle, Result, Simd, Timings,
+} from '../types/resnet.d.ts';
+
+// Page and worker. Each request has an id, by which its answers are known: several may be under way at once.
+
+/** Straight RGBA, 4 bytes a pixel, row by row. */
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** How a VideoFrame names the order of a pixel's bytes; X has no meaning. */
+export type PixelFormat = 'RGBA' | 'BGRA' | 'RGBX' | 'BGRX';
+
+/** The machine's memory for rows of a picture, shared if there are threads. */
+export type Strip = Uint8Array<ArrayBufferLike>;
+
+/** What the worker takes as a picture. It closes bitmaps. */
+export type Picture = Blob | ImageBitmap | Pixels;
+
+/** A file as manifest.json describes it. */
+export interface FileEntry {
+  bytes: number;
+  sha256: string;
+}
+
+/** manifest.json, see Manifest in web/build/main.go. */
+export interface Manifest {
+  version?: string;
+  model?: string;
+  files: Record<string, FileEntry>;
+}
+
+export interface Settings {
+  threads: 'auto' | number;
+  simd: 'auto' | Simd;
+  lang: string; // of the labels
+}
+
+/** A model by its address; with entry, if the manifest vouches for it. */
+export interface ModelAddress {
+  model: string;
+  entry: FileEntry | undefined;
+}
+
+/** What a call asks about a picture. */
+export interface Question {
+  topK: number;
+  threshold: number;
+  allow: readonly (number | string)[] | null;
+  deny: readonly (number | string)[] | null;
+  heatmap: number; // a class, BEST or NONE
+  features: boolean;
+  region: Rectangle | null;
+  squash: boolean;
+}
+
+export const BEST = -1;
+export const NONE = -2;
+
+/** A heat map without its place. */
+export type HeatmapData = Omit<Heatmap, 'box'>;
+
+/** What the network found. */
+export interface Finding {
+  number: number; // for heat maps of other classes
+  indices: number[];
+  probabilities: number[];
+  sure: boolean;
+  box: Rectangle;
+  heatmap?: HeatmapData;
+  features?: Float32Array<ArrayBuffer>;
+}
+
+export interface Requests {
+  open: Settings & Omit<Parts, 'worker' | 'model'> & {
+    model?: string | Parts['model'];
+    entry?: FileEntry;
+    module?: WebAssembly.Module; // compiled before, from what wasm says
+  };
+  classify: Question & { picture: Picture };
+  heatmap: { number: number; index: number };
+  input: Pick<Question, 'region' | 'squash'> & { picture: Picture };
+  benchmark: { runs: number };
+}
+
+export interface Answers {
+  open: { info: Info; module: WebAssembly.Module; address: ModelAddress | null };
+  classify: Finding & { timings: Omit<Timings, 'total'> };
+  heatmap: HeatmapData;
+  input: Uint8Array<ArrayBuffer>;
+  benchmark: Benchmark;
+}
+
+export type Op = keyof Requests;
+
+/** What fails in the worker arrives as a ResnetError in the page. */
+export interface Problem {
+  code: ErrorCode;
+  message: string;
+}
+
+export type Request = { [K in Op]: { op: K; id: number } & Requests[K] }[Op];
+export type Answer = { [K in Op]: { op: K; id: number; value: Answers[K] } }[Op];
+
+export type ToWorker =
+  | Request
+  | { op: 'cancel'; id: number }
+  | { op: 'kernel-lost' }; // a kernel thread could not be loaded
+
+export type FromWorker =
+  | Answer
+  | { op: 'error'; id: number; error: Problem }
+  | { op: 'progress'; id: number; progress: Progress }
+  | { op: 'alive' } // all its scripts have come
+  | { op: 'kernels'; count: number } // to be started
+  | { op: 'kernel'; work: KernelWork } // for one of them
+  | { op: 'crash'; code: ErrorCode | undefined; message: string }; // it is beyond use
+
+/** The machine and its shared memory, for a kernel thread to run. */
+export interface KernelWork {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+}
+
+// The Go program.
+
+export type Reply<T> =
+  | { value: T; error?: undefined }
+  | { value?: undefined; error: { code: ErrorCode | ''; message: string } };
+
+/** The global object resnet of the worker, once the program runs. */
+export interface Program {
+  prepare(settings: ProgramSettings): Reply<null>;
+  open(bytes: Uint8Array, verified: boolean): Promise<Reply<Opened>>;
+  check(width: number, height: number): Reply<null>;
+  picture(question: Question): Reply<number>;
+  begin(picture: number, width: number, height: number): Reply<Part>;
+  write(
+    picture: number, rows: number, format: PixelFormat, pixels: ImageData | Uint8Array | Uint8ClampedArray | null,
+  ): Reply<null>;
+  run(picture: number): Reply<Finding>;
+  input(picture: number): Reply<Uint8Array<ArrayBuffer>>;
+  drop(picture: number): Reply<null>;
+  heatmap(number: number, index: number): Reply<HeatmapData>;
+  benchmark(runs: number): Reply<Benchmark>;
+}
+
+export interface ProgramSettings {
+  simd: 'auto' | Simd;
+  fixed: boolean;
+  relaxed: boolean;
+  threads: 'auto' | number;
+  start?: (count: number) => void;
+  spawn?: (module: WebAssembly.Module, memory: WebAssembly.Memory) => void;
+  lost?: () => number;
+}
+
+export interface Opened extends Pick<Info, 'architecture' | 'inputSize' | 'simd' | 'threads'> {
+  ids: string; // joined by NUL, in the order of classes
+  labels: Record<string, string>; // by language, likewise
+}
+
+/** The part of a picture that the network sees, and memory that takes so many of its rows. */
+export interface Part extends Rectangle {
+  rows: number;
+  strip: Strip;
+}
+
+// The element in somebody's page and the frame in it. Either may be of another version or somebody else's: each checks
+// what it gets. web/README.md describes these messages for those who frame embed.html by hand.
+
+export const VERSION = 1;
+export const MOST_BYTES = 64 << 20; // of one picture
+
+/** From the frame to the window around it. */
+export interface Hello {
+  resnet: 'hello';
+  version: number;
+}
+
+/** The answer to Hello, with a MessagePort for all that follows. */
+export interface Connect {
+  resnet: 'connect';
+  version: number;
+  options: FrameOptions;
+}
+
+export interface FrameOptions {
+  model?: string;
+  topK?: number;
+  threshold?: number;
+  heatmap?: boolean;
+  lang?: string;
+  theme?: string;
+  style?: Record<string, string>;
+}
+
+export type ToFrame =
+  | { op: 'classify'; id: number; image: Blob | ArrayBuffer }
+  | { op: 'cancel'; id: number }
+  | { op: 'set'; options: FrameOptions }
+  | { op: 'load' };
+
+export type FromFrame =
+  | { event: 'size'; detail: number } // height of the content in CSS pixels
+  | { event: 'progress'; detail: Progress }
+  | { event: 'ready'; detail: Info }
+  | { event: 'result'; id?: number; detail: Result }
+  | { event: 'error'; id?: number | 'load'; detail: { code: string; message: string } };
+

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// script is one file of dist/ that esbuild makes from a source file of web/ and everything that this imports.
+type script struct{ name, source string }
+
+var (
+	// Classic scripts run in workers of any browser, and offlineFile starts them from a blob.
+	classic = []script{
+		{"worker.js", "worker/main.ts"},
+		{"kernel.js", "worker/kernel.ts"},
+		{"sw.js", "sw/sw.ts"},
+	}
+	// Modules that other sites and packages load by themselves import nothing.
+	modules = []script{
+		{"resnet.js", "api/resnet.ts"},
+		{embedScript, "embed/embed.ts"},
+	}
+	// The scripts of our own pages share chunks with each other, and load views when they are opened. They import resnet.js.
+	pages = []script{
+		{"page.js", "page/page.ts"},
+		{"frame.js", "embed/frame.ts"},
+	}
+	styles = []script{
+		{"page.css", "page/styles/page.css"},
+		{"embed.css", "embed/embed.css"},
+	}
+)
+
+const (
+	apiSource     = "api/resnet.ts"
+	offlineSource = "page/offline.ts" // stands in for apiSource in offlineFile
+)
+
+// bundler compiles the TypeScript and CSS of the folder web.
+type bundler struct {
+	web string
+	dev bool // readable output with source maps
+}
+
+// bundle writes all scripts and styles into dir.
+func (b bundler) bundle(dir string) error {
+	plain := b.options()
+	iife := b.options()
+	iife.Format = api.FormatIIFE
+	for _, s := range slices.Concat(classic, modules, styles) {
+		o := plain
+		if slices.Contains(classic, s) {
+			o = iife
+		}
+		if _, err := b.run(o, dir, s); err != nil {
+			return err
+		}
+	}
+	o := b.options()
+	o.Splitting = true
+	o.ChunkNames = "chunk-[hash]" // beside resnet.js, which they import
+	o.Plugins = []api.Plugin{b.replace(apiSource, func(string) api.OnResolveResult {
+		return api.OnResolveResult{Path: "./resnet.js", External: true}
+	})}
+	made, err := b.run(o, dir, pages...)
+	if err != nil {
+		return err
+	}
+	return b.copyPages(dir, made)
+}
+
+// offlineScript is the script of index.html in one piece, with offlineSource in the place of apiSource.
+func (b bundler) offlineScript() (string, error) {
+	b.dev = false
+	o := b.options()
+	o.Write = false
+	stand := b.path(offlineSource)
+	o.Plugins = []api.Plugin{b.replace(apiSource, func(importer string) api.OnResolveResult {
+		if importer == stand {
+			return api.OnResolveResult{}
+		}
+		return api.OnResolveResult{Path: stand}
+	})}
+	r, err := b.run(o, "", pages[0])
+	if err != nil {
+		return "", err
+	}
+	if len(r.OutputFiles) != 1 {
+		return "", fmt.Errorf("%s: want its script in one piece, got %d", offlineFile, len(r.OutputFiles))
+	}
+	return string(r.OutputFiles[0].Contents), nil
+}
+
+func (b bundler) options() api.BuildOptions {
+	o := api.BuildOptions{
+		Bundle:            true,
+		Write:             true,
+		Format:            api.FormatESModule,
+		Target:            api.ES2022,
+		Charset:           api.CharsetUTF8,
+		LegalComments:     api.LegalCommentsNone, // NOTICES.txt has them
+		MinifyWhitespace:  !b.dev,
+		MinifyIdentifiers: !b.dev,
+		MinifySyntax:      !b.dev,
+		TsconfigRaw:       "{}", // tsc checks types, and its settings shall not change what is shipped
+		Metafile:          true,
+		LogLevel:          api.LogLevelSilent,
+	}
+	if b.dev {
+		o.Sourcemap = api.SourceMapLinked
+	}
+	return o
+}
+
+func (b bundler) path(source string) string {
+	file, err := filepath.Abs(filepath.Join(b.web, source))
+	if err != nil {
+		panic(err) // without a working directory nothing else works
+	}
+	return file
+}
+
+// run has esbuild make scripts in dir.
+func (b bundler) run(o api.BuildOptions, dir string, scripts ...script) (api.BuildResult, error) {
+	o.AbsWorkingDir = b.path(".")
+	o.Outdir = b.path(".")
+	if dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return api.BuildResult{}, err
+		}
+		o.Outdir = abs
+	}
+	for _, s := range scripts {
+		o.EntryPointsAdvanced = append(o.EntryPointsAdvanced, api.EntryPoint{
+			InputPath:  b.path(s.source),
+			OutputPath: strings.TrimSuffix(s.name, filepath.Ext(s.name)),
+		})
+	}
+	r := api.Build(o)
+	messages := append(r.Errors, r.Warnings...)
+	if len(messages) > 0 {
+		return r, errors.New(strings.Join(api.FormatMessages(messages, api.FormatMessagesOptions{}), "\n"))
+	}
+	return r, nil
+}
+
+// replace has imports of a source file lead elsewhere; an empty result leaves one as it is.
+func (b bundler) replace(source string, to func(importer string) api.OnResolveResult) api.Plugin {
+	return api.Plugin{Name: "replace", Setup: func(build api.PluginBuild) {
+		filter := `/` + strings.ReplaceAll(filepath.Base(source), ".", `\.`) + `$`
+		build.OnResolve(api.OnResolveOptions{Filter: filter}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+			if filepath.Join(a.ResolveDir, filepath.FromSlash(a.Path)) != b.path(source) {
+				return api.OnResolveResult{}, nil
+			}
+			return to(a.Importer), nil
+		})
+	}}
+}
+
+// copyPages writes the HTML pages into dir. Each preloads what its script imports, so that the browser asks for all of it
+// at once and not for one file after the other.
+func (b bundler) copyPages(dir string, made api.BuildResult) error {
+	var meta struct {
+		Outputs map[string]struct {
+			EntryPoint string
+			Imports    []struct{ Path, Kind string }
+		}
+	}
+	if err := json.Unmarshal([]byte(made.Metafile), &meta); err != nil {
+		return err
+	}
+	var follow func(path string, seen []string) []string
+	follow = func(path string, seen []string) []string {
+		for _, i := range meta.Outputs[path].Imports {
+			if i.Kind == "import-statement" && !slices.Contains(seen, i.Path) {
+				seen = follow(i.Path, append(seen, i.Path))
+			}
+		}
+		return seen
+	}
+	imports := map[string][]string{} // by source
+	for path, o := range meta.Outputs {
+		if o.EntryPoint != "" {
+			for _, i := range follow(path, nil) {
+				imports[o.EntryPoint] = append(imports[o.EntryPoint], filepath.Base(i))
+			}
+		}
+	}
+	for name, source := range map[string]string{"index.html": "page/index.html", "embed.html": "embed/embed.html"} {
+		data, err := os.ReadFile(filepath.Join(b.web, source))
+		if err != nil {
+			return err
+		}
+		page := string(data)
+		for _, s := range pages {
+			tag := fmt.Sprintf("<script type=\"module\" src=%q></script>\n", s.name)
+			var links strings.Builder
+			for _, i := range slices.Sorted(slices.Values(imports[s.source])) {
+				fmt.Fprintf(&links, "<link rel=\"modulepreload\" href=%q>\n", i)
+			}
+			page = strings.Replace(page, tag, links.String()+tag, 1)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(page), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// minified is a script that is copied as it is otherwise.
+func (b bundler) minified(script []byte) ([]byte, error) {
+	if b.dev {
+		return script, nil
+	}
+	r := api.Transform(string(script), api.TransformOptions{
+		Target: api.ES2022, LegalComments: api.LegalCommentsNone, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
+	})
+	if len(r.Errors) > 0 {
+		return nil, errors.New(strings.Join(api.FormatMessages(r.Errors, api.FormatMessagesOptions{}), "\n"))
+	}
+	return r.Code, nil
+}

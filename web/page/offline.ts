@@ -1,0 +1,64 @@
+// Stands in for resnet.js in the offline page: whatever that fetches lies in data blocks of the page itself.
+
+import { createClassifierFrom, ResnetError } from '../api/resnet.ts';
+import type { Classifier, CreateOptions } from '../types/resnet.d.ts';
+
+declare global {
+  /** Data addresses of other files of dist/, by name; undefined in the page that is served. */
+  var inlined: Record<string, string> | undefined;
+  interface Uint8ArrayConstructor {
+    fromBase64?(text: string): Uint8Array<ArrayBuffer>; // ES2026
+  }
+}
+
+const text = (id: string) => document.getElementById(id)?.textContent ?? '';
+
+globalThis.inlined = JSON.parse(text('inlined'));
+
+// Joins and unpacks the blocks of a class. It takes them out of the page, where they hold as much memory as they are long.
+function unpack(name: string) {
+  const pieces = [...document.getElementsByClassName(name)].map((block) => {
+    block.remove();
+    const base64 = block.textContent ?? '';
+    return Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  });
+  return new Response(new Blob(pieces).stream().pipeThrough(new DecompressionStream('gzip')));
+}
+
+const script = (source: string) => URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+
+// In WebKit no worker of a file: page can read a Blob: it gets bytes, and pictures that are decoded here.
+const readsBlobs = new Promise<boolean>((resolve) => {
+  const probe = new Worker(script("new Blob(['x']).text().then(() => postMessage(true), () => postMessage(false))"));
+  probe.onmessage = ({ data }) => {
+    probe.terminate();
+    resolve(data);
+  };
+  probe.onerror = () => resolve(true); // the classifier's own worker then says why
+});
+
+async function decode(blob: Blob) {
+  try {
+    return await createImageBitmap(blob, {
+      imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none',
+    });
+  } catch (cause) {
+    throw new ResnetError('image-decode', `resnet: want a picture, got ${blob.type || 'a file'} of ${blob.size} bytes `
+      + 'that is none, is damaged or of a kind this browser does not read; use JPEG, PNG, WebP, GIF or BMP', { cause });
+  }
+}
+
+const worker = script(text('worker'));
+const wasm = unpack('wasm').arrayBuffer();
+const model = unpack('model').blob();
+
+export async function createClassifier(options?: CreateOptions): Promise<Classifier> {
+  const blobs = await readsBlobs;
+  const parts = { worker, wasm: await wasm, model: blobs ? await model : await (await model).arrayBuffer() };
+  const classifier = await createClassifierFrom(parts, options);
+  if (!blobs) {
+    const classify = classifier.classify.bind(classifier);
+    classifier.classify = async (source, o) => classify(source instanceof Blob ? await decode(source) : source, o);
+  }
+  return classifier;
+}

@@ -1,0 +1,175 @@
+// What is fetched before the first picture: the manifest, the runtime and the model, which is kept for the next visit.
+
+import type { FileEntry, Manifest, Requests } from '../api/protocol.ts';
+import { download, receive } from '../lib/download.ts';
+import { Failure } from '../lib/failure.ts';
+import { messageOf } from '../lib/thrown.ts';
+import { hex, sha256 } from '../lib/hash.ts';
+import { patience } from '../lib/patience.ts';
+import { describe } from './describe.ts';
+
+type Open = Requests['open'];
+export type Report = (loaded: number, total: number) => void;
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What build.sh made: names, sizes and hashes. Without it a given model still loads. */
+export async function readManifest(url: string | undefined): Promise<Manifest> {
+  const none: Manifest = { files: {} };
+  if (!url) return none;
+  const { signal, end } = patience();
+  try {
+    const read: unknown = await (await fetch(url, { cache: 'no-cache', signal })).json();
+    return isManifest(read) ? read : none;
+  } catch {
+    return none;
+  } finally {
+    end();
+  }
+}
+
+const isManifest = (x: unknown): x is Manifest => typeof x === 'object' && x !== null
+  && 'files' in x && typeof x.files === 'object' && x.files !== null;
+
+const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
+
+export async function loadModule(
+  { wasm, module }: Open, manifest: Promise<Manifest>, report: Report,
+): Promise<WebAssembly.Module> {
+  if (wasm instanceof WebAssembly.Module) return wasm;
+  if (typeof wasm !== 'string') return module ?? compile(wasm);
+  const size = async () => (await manifest).files[fileName(wasm)]?.bytes;
+  if (module) {
+    size().then((n = 0) => [0, n].forEach((loaded) => report(loaded, n)));
+    return module;
+  }
+  const { signal, alive, end } = patience();
+  try {
+    // The response itself, not the copy: browsers keep machine code with it for the next visit.
+    const response = await fetch(wasm, { signal });
+    const copy = response.clone();
+    const compiled = WebAssembly.compileStreaming(response);
+    compiled.catch(() => {});
+    if (copy.ok) await receive(copy, alive, 0, await size() ?? 0, report);
+    return await compiled;
+  } catch {
+    // A wrong MIME type, wrong bytes, a broken connection: get over it below, or say which.
+  } finally {
+    end();
+  }
+  const bytes = await download(wasm, 'wasm-unsupported', size, report);
+  if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) {
+    throw new Failure('wasm-unsupported',
+      `want WebAssembly from ${wasm}, got ${describe(bytes)}; is resnet.wasm beside resnet.js on the server?`);
+  }
+  return compile(bytes);
+}
+
+async function compile(bytes: BufferSource) {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (e) {
+    const why = messageOf(e);
+    if (e instanceof RangeError) throw new Failure('out-of-memory', `no memory to compile the runtime: ${why}`);
+    throw new Failure('wasm-unsupported', `the runtime does not compile: ${why}; `
+      + "if the page has a Content-Security-Policy, its script-src needs 'wasm-unsafe-eval'");
+  }
+}
+
+export interface Model {
+  /** Its address; '' for one given as bytes. */
+  name: string;
+  bytes: Bytes;
+  /** What the manifest says of it. */
+  entry?: FileEntry;
+  /**
+   * Rejects if the file is not what it should be. There is none on plain http: Go then compares the file's own checksum.
+   */
+  digest?: Promise<void>;
+}
+
+export async function loadModel(open: Open, manifest: Promise<Manifest>, report: Report): Promise<Model> {
+  const { model } = open;
+  if (model instanceof Blob) return own('', new Uint8Array(await model.arrayBuffer()));
+  if (model instanceof ArrayBuffer) return own('', new Uint8Array(model));
+  if (typeof model === 'object') return own('', new Uint8Array(model.buffer, model.byteOffset, model.byteLength));
+  const { name, entry } = await find(model, open, manifest);
+  // Only what the manifest vouches for is kept: another file may change behind its address.
+  const kept = entry && await fromCache(name, entry);
+  if (kept) {
+    report(kept.length, kept.length);
+    return { name, entry, bytes: kept, digest: Promise.resolve() };
+  }
+  const bytes = await download(name, 'model-fetch', async () => entry?.bytes, report);
+  if (bytes[0] === 0x3c) { // <
+    throw new Failure('model-format', `want a model file from ${name}, got ${describe(bytes)}; check the address`);
+  }
+  if (!entry) return own(name, bytes);
+  if (bytes.length !== entry.bytes) {
+    throw new Failure('model-integrity', `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
+  }
+  return { name, entry, bytes, digest: crypto.subtle && compare(bytes, entry.sha256,
+    `${name}: want the file of the manifest, SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`) };
+}
+
+// The model's address, and the manifest's entry if that vouches for it.
+async function find(
+  name: string | undefined, open: Open, manifest: Promise<Manifest>,
+): Promise<{ name: string; entry?: FileEntry }> {
+  if (name !== undefined && open.entry) return { name, entry: open.entry };
+  const { files, model } = await manifest;
+  const from = open.manifest ?? '';
+  if (name === undefined && model) name = new URL(model, from).href;
+  if (name === undefined) {
+    throw new Failure('model-fetch',
+      `${from} names no model; is it beside resnet.js on the server? Or pass the model option`);
+  }
+  const folder = /^https?:/.test(from) ? new URL('.', from).href : undefined;
+  return { name, entry: folder && name.startsWith(folder) ? files[name.slice(folder.length)] : undefined };
+}
+
+// A model of which no manifest says more: its last 32 bytes are the SHA-256 of those before.
+function own(name: string, bytes: Bytes): Model {
+  if (!crypto.subtle || bytes[0] !== 0xde) return { name, bytes }; // Go says what it is instead
+  const end = Math.max(bytes.length - 32, 0);
+  return { name, bytes, digest: compare(bytes.subarray(0, end), hex(bytes.subarray(end)),
+    `the checksum does not match: the file of ${bytes.length} bytes was cut short or altered; download the model again`
+    + (name && ` (${name})`)) };
+}
+
+async function compare(bytes: Bytes, want: string, otherwise: string) {
+  if (await sha256(bytes) !== want) throw new Failure('model-integrity', otherwise);
+}
+
+// Private windows, plain http and full disks have no cache: the model is then fetched each time.
+async function openCache() {
+  try {
+    return await caches.open('resnet-web');
+  } catch {
+    return undefined;
+  }
+}
+
+async function fromCache(name: string, { sha256: want }: FileEntry) {
+  if (!crypto.subtle) return undefined;
+  const cache = await openCache();
+  try {
+    const response = await cache?.match(name);
+    if (!response) return undefined;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (await sha256(bytes) === want) return bytes;
+    await cache?.delete(name); // damaged
+  } catch { /* a cache that fails is as none */ }
+  return undefined;
+}
+
+/** Keeps a model for the next visit, and no other of the same folder: an update has another name. */
+export async function keep(name: string, bytes: Bytes) {
+  const cache = await openCache();
+  try {
+    if (!cache) return;
+    for (const { url } of await cache.keys()) { // first: there may be room for one only
+      if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
+    }
+    if (!await cache.match(name)) await cache.put(name, new Response(bytes));
+  } catch { /* full */ }
+}

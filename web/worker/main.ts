@@ -1,0 +1,256 @@
+// The worker behind resnet.js: it loads the Go program and a model, decodes pictures, and passes pixels to Go.
+
+import { BEST } from '../api/protocol.ts';
+import type {
+  Answer, Answers, FromWorker, Picture, Program, ProgramSettings, Question, Request, Requests, ToWorker,
+} from '../api/protocol.ts';
+import { Failure } from '../lib/failure.ts';
+import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
+import type { Progress } from '../types/resnet.d.ts';
+import { decode, isNoisy } from './decode.ts';
+import type { Decoded } from './decode.ts';
+import { loadGlue, obituary, start, unwrap } from './go.ts';
+import { keep, loadModel, loadModule, readManifest } from './load.ts';
+
+/** A request under way. */
+interface Job {
+  id: number;
+  cancelled: boolean;
+}
+
+let go: Program;
+let lost = 0; // kernel threads that could not be loaded
+const jobs = new Map<number, Job>();
+let turn = Promise.resolve(); // of the next request: when all those before it are done
+let busy = 0; // ms that the machine has worked
+
+const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
+
+onmessage = ({ data: m }: MessageEvent<ToWorker | null>) => {
+  if (m?.op === 'kernel-lost') lost++;
+  else if (m?.op === 'cancel') {
+    const job = jobs.get(m.id);
+    if (job) job.cancelled = true;
+  } else if (typeof m?.id === 'number') serve(m);
+};
+
+// Requests take the machine one after another, in their order. While one has it, the picture of the next is decoded.
+async function serve(request: Request) {
+  const job = { id: request.id, cancelled: false };
+  jobs.set(job.id, job);
+  const before = turn;
+  let done = () => {};
+  turn = new Promise((resolve) => { done = resolve; });
+  try {
+    send(await perform(request, job, before));
+  } catch (e) {
+    const code = e instanceof Failure ? e.code : isOutOfMemory(e) ? 'out-of-memory' : undefined;
+    const message = e instanceof Failure ? e.message : `resnet: ${messageOf(e)}`;
+    // An error without a code is a trap or a bug: Go's state cannot be trusted after it.
+    if (code) send({ op: 'error', id: job.id, error: { code, message } });
+    else crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
+  } finally {
+    jobs.delete(job.id);
+    done();
+  }
+}
+
+async function perform(m: Request, job: Job, before: Promise<void>): Promise<Answer> {
+  const { id } = m;
+  switch (m.op) {
+    case 'open': return { op: m.op, id, value: await open(m, job) };
+    case 'classify': return { op: m.op, id, value: await classify(m, m.picture, job, before) };
+  }
+  await before;
+  switch (m.op) {
+    case 'heatmap': return { op: m.op, id, value: unwrap(go.heatmap(m.number, m.index)) };
+    case 'benchmark': return { op: m.op, id, value: unwrap(go.benchmark(m.runs)) };
+    case 'input': return { op: m.op, id, value: await input(m, job) };
+  }
+}
+
+async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> {
+  if (typeof WebAssembly !== 'object') {
+    throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
+  }
+  const simd = simdFor(m.simd);
+  const manifest = readManifest(m.manifest);
+  const loading = loadModel(m, manifest, reporter(id, 'model'));
+  loading.catch(() => {}); // looked at below, unless the runtime fails first
+  const compiling = loadModule(m, manifest, reporter(id, 'runtime'));
+  compiling.catch(() => {});
+  loadGlue(m.exec);
+  send({ op: 'alive' });
+  const module = await compiling;
+  go = await start(module, crash);
+  // While the model is on its way:
+  const kernels = m.kernel && {
+    start: (count: number) => send({ op: 'kernels', count }),
+    spawn: (machine: WebAssembly.Module, memory: WebAssembly.Memory) => {
+      send({ op: 'kernel', work: { module: machine, memory } });
+    },
+    lost: () => lost,
+  };
+  unwrap(go.prepare({ ...simd, threads: m.threads, ...kernels }));
+  const noise = isNoisy() ? { noise: true as const } : {};
+  const { name, entry, bytes, digest } = await loading;
+  const warmup = reporter(id, 'warmup');
+  warmup(0, 1);
+  const woken = wake();
+  // Hashing runs beside Go, which looks at every length in the file anyway.
+  const damage = digest?.then(() => null, (e: unknown) => e);
+  const opened = await go.open(bytes, digest !== undefined);
+  const damaged = await damage;
+  if (damaged) throw damaged;
+  const { ids, labels, ...info } = unwrap(opened, name);
+  if (info.simd !== 'none') await rehearse(await woken);
+  const length = bytes.length;
+  warmup(1, 1);
+  settle(name, entry && digest ? bytes : null).then(() => release(bytes.buffer));
+  return {
+    info: { model: name, ...info, classes: classesOf(ids, labels, m.lang), bytes: length, ...noise },
+    module,
+    address: name ? { model: name, entry } : null,
+  };
+}
+
+// Keeps the model for the next visit, once nothing has been asked for a while: that is slow where disks are.
+async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
+  do await new Promise((resolve) => { setTimeout(resolve, 500); });
+  while (jobs.size > 0);
+  if (bytes) await keep(name, bytes);
+}
+
+// The classes with their labels in all languages, and in one (BCP 47 lookup: zh-Hans-CN, zh-Hans, zh), English if it is not
+// among them.
+function classesOf(ids: string, labels: Record<string, string>, wanted: string) {
+  let lang = wanted;
+  while (lang && !Object.hasOwn(labels, lang)) lang = lang.slice(0, Math.max(lang.lastIndexOf('-'), 0));
+  const texts = Object.entries(labels).map(([language, joined]) => ({ language, list: joined.split('\0') }));
+  return ids.split('\0').map((id, index) => {
+    const all = Object.fromEntries(texts.map(({ language, list }) => [language, list[index]]));
+    return { index, id, label: all[lang || 'en'], labels: all };
+  });
+}
+
+// Gives memory back now that is not used any more, where browsers can (ES2024).
+function release(buffer: ArrayBuffer & { transfer?: (length: number) => ArrayBuffer }) {
+  buffer.transfer?.(0);
+}
+
+async function classify(question: Question, picture: Picture, job: Job, before: Promise<void>): Promise<Answers['classify']> {
+  const number = unwrap(go.picture(question));
+  try {
+    const start = performance.now() - busy;
+    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
+    try {
+      const timings = { decode: performance.now() - busy - start, preprocess: 0, inference: 0 };
+      await before;
+      await fill(number, decoded, job, timings);
+      const begin = performance.now();
+      const found = unwrap(go.run(number));
+      timings.inference = performance.now() - begin;
+      busy += timings.inference;
+      return { ...found, timings };
+    } finally {
+      decoded.close();
+    }
+  } finally {
+    go.drop(number);
+  }
+}
+
+// The network's input, for tests and for those who compare it with another program's.
+async function input({ picture, region, squash }: Requests['input'], job: Job) {
+  const number = unwrap(go.picture({ ...PLAIN, region, squash }));
+  try {
+    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
+    try {
+      await fill(number, decoded, job, { decode: 0, preprocess: 0 });
+      return unwrap(go.input(number));
+    } finally {
+      decoded.close();
+    }
+  } finally {
+    go.drop(number);
+  }
+}
+
+const PLAIN: Question = {
+  topK: 5, threshold: 0, allow: null, deny: null, heatmap: BEST, features: false, region: null, squash: false,
+};
+
+// Passes a picture to Go, strip by strip.
+async function fill(number: number, decoded: Decoded, job: Job, timings: { decode: number; preprocess: number }) {
+  let mark = performance.now();
+  const lap = (name: keyof typeof timings) => {
+    const now = performance.now();
+    timings[name] += now - mark;
+    mark = now;
+  };
+  if (job.cancelled) throw new Failure('aborted', 'aborted by the caller');
+  const { x, y, width, height, rows, strip } = unwrap(go.begin(number, decoded.width, decoded.height));
+  lap('preprocess');
+  for (let top = 0; top < height; top += rows) {
+    const count = Math.min(rows, height - top);
+    const pixels = await decoded.rows(x, y + top, width, count, strip);
+    lap('decode');
+    unwrap(go.write(number, count, decoded.format, pixels));
+    lap('preprocess');
+  }
+}
+
+// A grey JPEG of 16×16 pixels, in base64.
+const JPEG = '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeX'
+  + 'BkeFxlZ2P/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z';
+
+// Has the browser start its decoder while the model is on its way; returns a picture for rehearse.
+async function wake(): Promise<Blob | null> {
+  try {
+    const blob = new Blob([Uint8Array.from(atob(JPEG), (c) => c.charCodeAt(0))], { type: 'image/jpeg' });
+    (await createImageBitmap(blob)).close();
+    return blob;
+  } catch {
+    return null; // pictures will say what is wrong
+  }
+}
+
+// Takes a picture through all that the first one would be the first to use, so that it need not wait for compilers.
+async function rehearse(picture: Blob | null) {
+  if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
+}
+
+function crash(message: string) {
+  send({ op: 'crash', ...obituary(message) });
+}
+
+// Tells the page how far a phase of loading is, at most 25 times a second, and the last of it without fail.
+function reporter(id: number, phase: Progress['phase']) {
+  let last = -Infinity;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return (loaded: number, total: number) => {
+    const tell = () => {
+      last = performance.now();
+      send({ op: 'progress', id, progress: { phase, loaded, total } });
+    };
+    clearTimeout(timer);
+    const wait = last + 40 - performance.now();
+    if (wait > 0 && loaded > 0 && loaded < total) timer = setTimeout(tell, wait);
+    else tell();
+  };
+}
+
+// Modules that use one instruction of SIMD each, of the fixed and of the relaxed set. What validates is there, also where a
+// policy forbids to compile.
+const HEAD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0]; // one function without parameters to a v128
+const FIXED = [...HEAD, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+const RELAXED = [...HEAD, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11];
+
+function simdFor(wanted: ProgramSettings['simd']) {
+  const fixed = WebAssembly.validate(new Uint8Array(FIXED));
+  const relaxed = WebAssembly.validate(new Uint8Array(RELAXED));
+  if ((wanted === 'fixed' && !fixed) || (wanted === 'relaxed' && !relaxed)) {
+    throw new Failure('wasm-unsupported', `this browser has no ${wanted} SIMD; leave simd at 'auto'`);
+  }
+  return { simd: wanted, fixed, relaxed };
+}
