@@ -62,10 +62,10 @@ func (s *session) open(args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.settings.simd != "none" {
+	if machine, ok := s.executor.(*engine.BrowserExecutor); ok {
 		// The machine has its own copy of the weights; only the last layer is still needed here (for heat maps).
 		m.FC.W, m.Convs = slices.Clone(m.FC.W), nil
-		if err := s.warm(); err != nil {
+		if err := s.warm(machine); err != nil {
 			return nil, err
 		}
 	}
@@ -122,14 +122,23 @@ const (
 	warmTime = 60 // ms
 )
 
-// warm takes pictures through the machine until it gets no faster, so that the first one does not wait for the browser to
-// optimise it.
-func (s *session) warm() error {
-	image := make([]byte, s.classifier.Program().Input.Bytes())
+// warm takes a picture of the commonest kind of size through the machine until it gets no faster, so that the first one of
+// the page does not wait for the browser to optimise it. Whatever lies in the strip serves as its pixels.
+func (s *session) warm(machine *engine.BrowserExecutor) error {
 	last, left := math.Inf(1), float64(warmTime)
 	for range warmRuns {
 		start := now()
-		if err := errors.Join(s.executor.SetImage(image), s.executor.Run()); err != nil {
+		p, err := s.classifier.Begin(500, 375, resnet.View{})
+		if err != nil {
+			return err
+		}
+		for y := 0; y < p.Part().Dy(); y += p.Rows() {
+			n := min(p.Rows(), p.Part().Dy()-y)
+			if err := p.WriteWith(func() error { return machine.WriteStrip(n, engine.BGRA) }); err != nil {
+				return err
+			}
+		}
+		if err := p.Embed(); err != nil {
 			return err
 		}
 		t := now() - start
