@@ -13,7 +13,8 @@
 //	embed()                                              the same, for the features
 //	benchmark(runs)                                      times the network on a fixed picture
 //
-// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash.
+// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash. The types
+// of all this are Program in web/api/protocol.ts.
 package main
 
 import (

@@ -3,7 +3,7 @@
 // answers and never sees a picture it did not give itself. README.md tells attributes, events, styles and policies.
 
 import { MOST_BYTES, VERSION } from '../api/protocol.ts';
-import type { Connect, FrameOptions, FromFrame, ToFrame } from '../api/protocol.ts';
+import type { Connect, FrameOptions, FromFrame, Hello, ToFrame } from '../api/protocol.ts';
 import { unknownOption } from '../lib/options.ts';
 import type { ResnetClassifierElement as Described } from '../types/embed.d.ts';
 import type { Info, Result } from '../types/resnet.d.ts';
@@ -255,7 +255,8 @@ export class ResnetClassifierElement extends Base implements Described {
     setTimeout(unreachable, STALL);
     // In Firefox a frame that the page's policy forbids has no load event.
     document.addEventListener('securitypolicyviolation', (e) => {
-      if (e.blockedURI.startsWith(FRAME.origin) && e.effectiveDirective === 'frame-src' && e.disposition === 'enforce') unreachable();
+      const forbids = e.effectiveDirective === 'frame-src' && e.disposition === 'enforce';
+      if (forbids && e.blockedURI.startsWith(FRAME.origin)) unreachable();
     }, { signal });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#set(), { signal });
     frame.src = FRAME.href;
@@ -265,7 +266,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 
   // The frame says hello, and gets a port of its own. Whoever else sends messages to this page is not heard.
-  #meet(session: Session, { source, origin, data }: MessageEvent) {
+  #meet(session: Session, { source, origin, data }: MessageEvent<Partial<Hello> | null>) {
     const { contentWindow } = session.frame;
     if (!contentWindow || source !== contentWindow || data?.resnet !== 'hello') return;
     if (origin === 'null') {

@@ -257,6 +257,30 @@ inBrowsers('api', (w) => {
     }
   });
 
+  test('an option that does not exist is refused with the nearest that does', async () => {
+    const r = await run(async () => {
+      const { createClassifierFrom } = await import('/f/small/resnet.js');
+      const calls = {
+        'topk: topK': c.classify(scene, { topk: 3 }),
+        'treshold: threshold': c.classify(scene, { treshold: 0.5 }),
+        'heat_map: heatmap': c.classify(scene, { topK: 3, heat_map: undefined }),
+        'topK: signal': c.embed(scene, { topK: 3 }),
+        'run: runs': c.benchmark({ run: 1 }),
+        'thread: threads': make({ thread: 1 }),
+        'onprogress: onProgress': make({ onprogress() {} }),
+        'kernels: kernel': createClassifierFrom({ worker: '/worker.js', wasm: '/resnet.wasm', kernels: '/kernel.js' }),
+      };
+      const out = {};
+      for (const [name, call] of Object.entries(calls)) out[name] = await failure(call);
+      return out;
+    });
+    for (const [names, e] of Object.entries(r)) {
+      const [name, nearest] = names.split(': ');
+      assert.equal(e.code, 'bad-option', `${name}: ${e.message}`);
+      assert.ok(e.message.startsWith(`resnet: ${name}: `) && e.message.includes(`did you mean ${nearest}?`), e.message);
+    }
+  });
+
   test('progress comes by phases, with sizes from the manifest', async () => {
     const seen = await run(async () => {
       const seen = [];

@@ -137,6 +137,7 @@ inBrowsers('embed', (w) => {
       out.none = await c.classify(scene());
       c.threshold = null;
       out.type = await failure(c.classify('cat.png'));
+      out.option = await failure(c.classify(scene(), { sgnal: undefined }));
       out.large = await failure(c.classify(new Blob([new Uint8Array((64 << 20) + 1)])));
       out.text = await failure(c.classify(new Blob(['hello'])));
       out.next = (await c.classify(scene())).predictions.length;
@@ -155,6 +156,7 @@ inBrowsers('embed', (w) => {
     assert.equal(r.more.predictions.length, 4);
     assert.ok(r.more.heatmap.width > 0);
     assert.deepEqual(r.none.predictions, []);
+    assert.match(r.option.message, /sgnal: .*did you mean signal\?/);
     assert.deepEqual([r.type.code, r.large.code, r.text.code, r.loose.code], ['bad-option', 'image-too-large', 'image-decode', 'closed']);
     assert.equal(r.next, 4);
     assert.match(r.attributes, /top-k="4".*heatmap=""/);

@@ -26,13 +26,28 @@ export class ResnetClassifierElement extends HTMLElement {
   /** Classifies an image file of at most 64 MiB and shows it, after doing what the button does. */
   classify(image: Blob | ArrayBuffer, options?: { signal?: AbortSignal | null }): Promise<Result>;
 
-  addEventListener<K extends keyof ResnetClassifierEventMap>(type: K, listener: (this: ResnetClassifierElement, event: ResnetClassifierEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
-  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
-  removeEventListener<K extends keyof ResnetClassifierEventMap>(type: K, listener: (this: ResnetClassifierElement, event: ResnetClassifierEventMap[K]) => unknown, options?: boolean | EventListenerOptions): void;
-  removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+  addEventListener<K extends keyof ResnetClassifierEventMap>(
+    type: K,
+    listener: (this: ResnetClassifierElement, event: ResnetClassifierEventMap[K]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof ResnetClassifierEventMap>(
+    type: K,
+    listener: (this: ResnetClassifierElement, event: ResnetClassifierEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions,
+  ): void;
 }
 
-/** They bubble, but for error. result tells of every picture, the visitor's own too; error of all that fails but what was aborted. */
+/**
+ * They bubble, but for error. result tells of every picture, the visitor's own too; error of all that fails but what was
+ * aborted.
+ */
 export interface ResnetClassifierEventMap extends Omit<HTMLElementEventMap, 'progress' | 'error'> {
   ready: CustomEvent<Info>;
   progress: CustomEvent<Progress>;

@@ -18,13 +18,17 @@ export async function readManifest(url: string | undefined): Promise<Manifest> {
   if (!url) return none;
   const { signal, end } = patience();
   try {
-    return { ...none, ...await (await fetch(url, { cache: 'no-cache', signal })).json() };
+    const read: unknown = await (await fetch(url, { cache: 'no-cache', signal })).json();
+    return isManifest(read) ? read : none;
   } catch {
     return none;
   } finally {
     end();
   }
 }
+
+const isManifest = (x: unknown): x is Manifest => typeof x === 'object' && x !== null
+  && 'files' in x && typeof x.files === 'object' && x.files !== null;
 
 const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
