@@ -4,6 +4,9 @@
 // arena by lifetime. Three executors run it and leave the same bytes: [Reference] in plain Go is the truth, [Native]
 // runs the emitted machine (package kernels) on wazero, [Browser] runs it in the page's own WebAssembly engine.
 //
+// Executors also scale pictures to the network's input, in the same memory, as [Scaling] says: a picture's rows go from
+// its decoder into the machine, strip by strip, and nothing of it passes through Go's memory.
+//
 // # Arithmetic
 //
 // f32 is IEEE 754 binary32, every operation rounded on its own, to nearest, ties to even; rne is the same rounding to an

@@ -206,7 +206,7 @@ func copyFile(to, from string) error {
 // inlined are the packages that loop over pixels and activations, and those that such loops call. Elsewhere in resnet.wasm
 // calls are not inlined: that takes 6 % off what is downloaded, and nothing of note is spent there.
 var inlined = []string{
-	"resnet-web/engine", "resnet-web/resnet", "github.com/anthonynsimon/bild/...",
+	"resnet-web/engine", "resnet-web/resnet",
 	"encoding/binary", "image/...", "math/...",
 }
 
