@@ -153,10 +153,17 @@ export class Session {
     }
   }
 
-  // Another class needs another run; it takes milliseconds.
+  // The classifier keeps the feature maps of its latest results; an older picture is looked at again.
   async #heatmap({ picture, answer }: Show & { state: 'result' }, index: number): Promise<Heatmap | undefined> {
     if (answer.heatmap?.index === index) return answer.heatmap;
-    return this.#ask(async (c) => (await c.classify(await picture.source, { topK: 1, heatmap: index })).heatmap);
+    return this.#ask(async (c) => {
+      try {
+        return await c.heatmap(answer.result, index);
+      } catch (error) {
+        if (problemOf(error).code !== 'bad-option') throw error;
+      }
+      return (await c.classify(await picture.source, { topK: 1, heatmap: index })).heatmap;
+    });
   }
 
   async #ask<T>(what: (classifier: Classifier) => Promise<T>): Promise<T> {
