@@ -221,12 +221,9 @@ func (s *session) write(args []js.Value) (any, error) {
 		return nil, errors.New("wasm: rows before begin")
 	}
 	n, format := args[1].Int(), formats[args[2].String()]
-	if data := args[3]; data.Truthy() {
-		if data.InstanceOf(imageData) {
-			frame := dom.ImageData{Value: data}
-			data = frame.Data()
-		}
-		p.strip.Call("set", data)
+	if args[3].Truthy() {
+		pixels := dom.ImageData{Value: args[3]}
+		p.strip.Call("set", pixels.Data())
 	}
 	if b, ok := s.executor.(*engine.BrowserExecutor); ok {
 		return nil, p.WriteWith(func() error { return b.WriteStrip(n, format) })
@@ -283,6 +280,21 @@ func (s *session) run(args []js.Value) (any, error) {
 		value["features"] = floats(s.classifier.Features())
 	}
 	return value, nil
+}
+
+// embed runs the network for its features alone.
+func (s *session) embed(args []js.Value) (any, error) {
+	p, err := s.of(args)
+	if err != nil {
+		return nil, err
+	}
+	if p.Picture == nil {
+		return nil, errors.New("wasm: embed before begin")
+	}
+	if err := p.Embed(); err != nil {
+		return nil, err
+	}
+	return floats(s.classifier.Features()), nil
 }
 
 // drop ends a picture, run or not.

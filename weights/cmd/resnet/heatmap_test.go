@@ -92,6 +92,20 @@ func TestHeatmap(t *testing.T) {
 		}
 	}
 
+	// No picture is replaced by its own heat map.
+	before, err := os.ReadFile(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"classify", "-heatmap", a, a}, {"classify", "-heatmap", dir, a, b}} {
+		if text := fails(t, 1, args...); !strings.Contains(text, "is one of the pictures") {
+			t.Errorf("%v: got %q", args, text)
+		}
+	}
+	if after, err := os.ReadFile(a); err != nil || string(after) != string(before) {
+		t.Errorf("the picture has changed; error %v", err)
+	}
+
 	other := filepath.Join(dir, "other")
 	if err := os.Mkdir(other, 0o777); err != nil {
 		t.Fatal(err)
