@@ -1,6 +1,6 @@
-// The page in the frame of <resnet-classifier>: takes pictures from the visitor, and from the site around it, and tells what
-// they are. Whatever that site sends is checked here; it gets answers, never the visitor's pictures. In a plain iframe, or
-// opened by itself, it does the same for the visitor alone.
+// The page in the frame of <resnet-classifier>: takes pictures from the visitor, and from the site around it, and tells
+// what they are. Whatever that site sends is checked here; it gets answers, never the visitor's pictures. In a plain
+// iframe, or opened by itself, it does the same for the visitor alone.
 
 import { MOST_BYTES } from '../api/protocol.ts';
 import { tellBroken } from '../page/app/broken.ts';
@@ -96,7 +96,9 @@ function hear(message: unknown) {
   }
   const blob = image instanceof Blob ? image : image instanceof ArrayBuffer ? new Blob([image]) : null;
   if (!blob) return refuse('bad-option', `image: want a Blob or an ArrayBuffer, got ${clip(image)}`);
-  if (blob.size > MOST_BYTES) return refuse('image-too-large', `image: want at most ${MOST_BYTES} bytes, got ${blob.size}`);
+  if (blob.size > MOST_BYTES) {
+    return refuse('image-too-large', `image: want at most ${MOST_BYTES} bytes, got ${blob.size}`);
+  }
   const picture = fromFile(blob);
   const end = new AbortController();
   calls.set(picture, { id, end, heatmap: options.heatmap });

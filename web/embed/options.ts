@@ -26,7 +26,11 @@ const RULES: { [K in keyof Options]: Rule<Options[K]> } = {
     wanted: 'a whole number from 1 to 100',
     is: (x): x is number => typeof x === 'number' && Number.isInteger(x) && x >= 1 && x <= 100,
   },
-  threshold: { value: 0, wanted: 'a number from 0 to 1', is: (x): x is number => typeof x === 'number' && x >= 0 && x <= 1 },
+  threshold: {
+    value: 0,
+    wanted: 'a number from 0 to 1',
+    is: (x): x is number => typeof x === 'number' && x >= 0 && x <= 1,
+  },
   heatmap: { value: false, wanted: 'true or false', is: (x): x is boolean => typeof x === 'boolean' },
   lang: { value: 'en', wanted: "a language such as 'en'", is: isLanguage },
   theme: { value: 'auto', wanted: "'auto', 'light' or 'dark'", is: isTheme },
@@ -44,8 +48,13 @@ export function read(given: unknown, complain: (message: string) => void): Optio
     return value;
   };
   return {
-    model: take('model'), topK: take('topK'), threshold: take('threshold'), heatmap: take('heatmap'), lang: take('lang'),
-    theme: take('theme'), style: take('style'),
+    model: take('model'),
+    topK: take('topK'),
+    threshold: take('threshold'),
+    heatmap: take('heatmap'),
+    lang: take('lang'),
+    theme: take('theme'),
+    style: take('style'),
   };
 }
 

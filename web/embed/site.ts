@@ -51,7 +51,8 @@ export class Site {
         + `use the embed.js that lies beside ${location.href}`);
     }
     if (!await isWelcome(origin)) {
-      return refuse(`${origin} may not embed this classifier; the owner of ${location.origin} can add it to embed.json`);
+      return refuse(`${origin} may not embed this classifier; `
+        + `the owner of ${location.origin} can add it to embed.json`);
     }
     if (this.isMet) return;
     this.#port = port;

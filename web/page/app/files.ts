@@ -9,4 +9,5 @@ declare global {
 export const address = (file: string) => globalThis.inlined?.[file] ?? file;
 
 /** The name of a network as people write it. */
-export const modelName = ({ architecture }: Info) => architecture.replace(/^resnet/, 'ResNet-').replace(/^plain/, 'Plain-');
+export const modelName = ({ architecture }: Info) => architecture
+  .replace(/^resnet/, 'ResNet-').replace(/^plain/, 'Plain-');

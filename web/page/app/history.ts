@@ -6,17 +6,17 @@ import type { Store } from './store.ts';
 const MOST = 50; // results that are kept; each holds its picture
 
 /**
- * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry is
- * the start. A problem with a picture is an entry too, so that Back leads to the result before it, but only until the next
- * one takes its place.
+ * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
+ * is the start. A problem with a picture is an entry too, so that Back leads to the result before it, but only until the
+ * next one takes its place.
  */
 export function keepHistory(store: Store<State>, session: Session) {
   const visit = performance.timeOrigin; // entries of the page before it was loaded again mean nothing to this one
   const kept = new Map<number, Show>();
   let at = 0;
   let serial = 0;
-  const isOurs = (x: unknown): x is { visit: number; at: number } => typeof x === 'object' && x !== null && 'visit' in x
-    && x.visit === visit && 'at' in x;
+  const isOurs = (x: unknown): x is { visit: number; at: number } => typeof x === 'object' && x !== null
+    && 'visit' in x && x.visit === visit && 'at' in x && typeof x.at === 'number';
   const keep = (show: Show) => {
     kept.set(at, show);
     const [oldest] = kept.keys();

@@ -18,7 +18,7 @@ export function view<T>(load: () => Promise<{ mount: Mount<T> }>, texts: Texts<T
   };
 }
 
-/** A name from a table of views: what the hash of an address says, else the first. Undefined for a place in this document. */
+/** The name of the view that the hash of an address means, else of the first; undefined for a place in this document. */
 export function nameAt(hash: string, views: Record<string, View>): string | undefined {
   const name = hash.slice(1);
   if (Object.hasOwn(views, name)) return name;
@@ -26,8 +26,8 @@ export function nameAt(hash: string, views: Record<string, View>): string | unde
 }
 
 /**
- * Keeps the view in outlet that the address names, in the language of the store. What stands around views is mounted with
- * them.
+ * Keeps the view in outlet that the address names, in the language of the store. What stands around views is mounted
+ * with them.
  */
 export function route(
   outlet: HTMLElement,

@@ -1,5 +1,5 @@
-// One classifier at a time, and all that it is asked: it is loaded and loaded again here, pictures are given up here for
-// newer ones, and here it is decided what follows from an error.
+// One classifier at a time, and all that it is asked: it is loaded and loaded again here, pictures are given up here
+// for newer ones, and here it is decided what follows from an error.
 
 import { createClassifier } from '../../api/resnet.ts';
 import { messageOf } from '../../lib/thrown.ts';
@@ -192,6 +192,6 @@ function joined(): (p: Progress) => Loading {
 
 /** What is told of an error: its code, if it has one. */
 export function problemOf(error: unknown): Problem {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'worker-crashed';
-  return { code, message: messageOf(error) };
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return { code: typeof code === 'string' ? code : 'worker-crashed', message: messageOf(error) };
 }

@@ -1,5 +1,6 @@
 // What stands around the views: the languages, the list of classes, the foot, and the offer of a new version.
 
+import type { Manifest } from '../../api/protocol.ts';
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import type { App, Unmount } from './app.ts';
 import { all } from './app.ts';
@@ -36,7 +37,8 @@ export async function loadShell(
 export function languageButtons(choose: (lang: Language) => void, app: App) {
   const buttons = [...document.querySelectorAll<HTMLButtonElement>('[data-lang]')];
   const render = () => {
-    for (const b of buttons) b.setAttribute('aria-pressed', String(b.dataset.lang === languageOf(app.store.state.lang)));
+    const lang = languageOf(app.store.state.lang);
+    for (const b of buttons) b.setAttribute('aria-pressed', String(b.dataset.lang === lang));
   };
   for (const b of buttons) b.addEventListener('click', () => choose(languageOf(b.dataset.lang ?? '')));
   app.store.subscribe(render);
@@ -50,8 +52,9 @@ function mountFoot({ store }: App, t: ShellTexts): Unmount {
     const info = infoOf(model);
     if (!info || model === before?.model) return;
     byId('foot-model', HTMLElement).textContent = `${modelName(info)} · ${info.inputSize} × ${info.inputSize}`;
-    fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json()).then(({ version, files }) => {
-      byId('foot-version', HTMLElement).textContent = t.version(version);
+    fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json()).then((manifest: Partial<Manifest>) => {
+      const { version, files } = manifest;
+      byId('foot-version', HTMLElement).textContent = version ? t.version(version) : '';
       const file = files?.['offline.html'];
       byId('foot-offline', HTMLElement).replaceChildren(...file
         ? [make('a', { href: 'offline.html', download: 'resnet-web.html' }, t.offlineFile(file.bytes))] : []);
@@ -65,7 +68,7 @@ function mountFoot({ store }: App, t: ShellTexts): Unmount {
   };
 }
 
-/** Keeps the page for a visit without a network, and offers a new version of it. A page without that works all the same. */
+/** Keeps the page for a visit without a network, and offers a new version of it. The page works without that, too. */
 export class NextVersion {
   #registration: ServiceWorkerRegistration | null = null;
   #offer = () => {};

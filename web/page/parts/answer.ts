@@ -5,7 +5,7 @@ import { labelOf } from '../app/state.ts';
 import type { State } from '../app/state.ts';
 import { make } from './dom.ts';
 
-/** What the network says of the picture: the best class, and bars; with notes, also what to make of them. Below comes rest. */
+/** What the network says of the picture: the best class, and bars; with notes on them, if wanted, and rest below. */
 export function mountAnswer(
   element: HTMLElement, app: App, t: PartsTexts, hasNotes: boolean, rest: HTMLElement,
 ): Unmount {
@@ -74,7 +74,7 @@ function bar({ index, id, probability }: Prediction, label: string, rank: number
 }
 
 function percent(p: number, lang: string) {
-  return new Intl.NumberFormat(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(p);
+  return p.toLocaleString(lang, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }
 
 /** A class's label as a heading has it: with a capital, but iPod as it is. */

@@ -14,8 +14,10 @@ declare global {
 export const mayFilm = () => Boolean(navigator.mediaDevices?.getUserMedia)
   && document.featurePolicy?.allowsFeature('camera') !== false;
 
-/** A picture from a video of the camera: while the state is 'film', element shows it. */
-export function mountCamera(element: HTMLElement, { store, session }: App, t: PartsTexts): { film(): void; unmount: Unmount } {
+/** A picture from a video of the camera, which film opens: while the state is 'film', element shows it. */
+export function mountCamera(
+  element: HTMLElement, { store, session }: App, t: PartsTexts,
+): { film(): void; unmount: Unmount } {
   const video = make('video', { id: 'video', playsinline: true, muted: true });
   const shoot = make('button', { type: 'button', class: 'primary', id: 'shoot' }, t.shoot);
   const back = make('button', { type: 'button', class: 'secondary', id: 'back' }, t.back);

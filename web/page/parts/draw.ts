@@ -13,7 +13,7 @@ export function drawCrop(canvas: HTMLCanvasElement, image: Drawable, box: Box) {
   g.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);
 }
 
-/** Draws a small view of an image that is not nearly a square, with the box marked on it; returns whether it is such. */
+/** Draws a small view of an image with the box marked on it, or returns false if the box is nearly all of it. */
 export function drawWhole(canvas: HTMLCanvasElement, image: Drawable, box: Box): boolean {
   const { width, height } = sizeOf(image);
   if (box.width > 0.96 * width && box.height > 0.96 * height) return false;

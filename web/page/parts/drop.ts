@@ -3,8 +3,8 @@ import type { App, Unmount } from '../app/app.ts';
 import { byId, isTouch, make } from './dom.ts';
 
 /**
- * The zone that invites pictures; its markup is in the document, to be there at once. film opens the camera of a desktop,
- * where there is one.
+ * The zone that invites pictures; its markup is in the document, to be there at once. film opens the camera of a
+ * desktop, where there is one.
  */
 export function mountDrop(zone: HTMLElement, app: App, t: PartsTexts, film?: () => void): Unmount {
   const end = new AbortController();

@@ -8,7 +8,7 @@ export interface Takers {
   refuse(): void;
 }
 
-/** Listens for pictures. The file inputs are in the document, so that a picture may come before anything else has loaded. */
+/** Listens for pictures. The file inputs are in the document: a picture may come before anything else has loaded. */
 export function listen({ take, refuse }: Takers) {
   const inputs = { choose: byId('file', HTMLInputElement), photograph: byId('camera', HTMLInputElement) };
   for (const input of Object.values(inputs)) {

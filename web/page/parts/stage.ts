@@ -14,7 +14,8 @@ export function mountStage(frame: HTMLElement, { store }: App, t: PartsTexts, ha
   const heat = make('canvas', { id: 'heat', class: 'heat', 'aria-hidden': 'true' });
   const whole = make('canvas', { id: 'whole', class: 'whole', 'aria-hidden': 'true', hidden: true });
   const busy = make('p', { id: 'busy', class: 'busy' });
-  frame.replaceChildren(crop, heat, ...hasWhole ? [whole] : [], make('div', { class: 'scan', 'aria-hidden': 'true' }), busy);
+  const scan = make('div', { class: 'scan', 'aria-hidden': 'true' });
+  frame.replaceChildren(crop, heat, ...hasWhole ? [whole] : [], scan, busy);
   let drawn: Result | null = null; // whose picture is on the canvases
 
   const preview = async (picture: Picture) => {

@@ -105,7 +105,9 @@ function reveal(element: Element) {
 }
 
 function mountFacts(list: HTMLElement, { store }: App, t: LookTexts): Unmount {
-  const fact = (name: string, [strong, rest]: string[]) => [make('dt', {}, name), make('dd', {}, make('strong', {}, strong), rest)];
+  const fact = (name: string, [strong, rest]: string[]) => [
+    make('dt', {}, name), make('dd', {}, make('strong', {}, strong), rest),
+  ];
   const fill = ({ result: { timings }, info }: Answer, lang: string) => {
     const tenths = (ms: number) => ms.toLocaleString(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
     const ms = { inference: tenths(timings.inference), total: tenths(timings.total) };
