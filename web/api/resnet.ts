@@ -300,6 +300,7 @@ class WorkerClassifier implements Classifier {
     let failed = false;
     const settled = promise.then(() => {}, () => { failed = true; });
     let answer: Promise<T> | undefined;
+    let isEarly = false; // asked before its turn
     const ask = (its: P) => {
       call.id = this.#serial + 1;
       answer = send(its);
@@ -320,8 +321,10 @@ class WorkerClassifier implements Classifier {
           try {
             return resolve(await answer as T);
           } catch (error) {
-            if (error !== AGAIN) throw error;
+            // Who knows whose fault it is that the worker was lost, if two calls were with it.
+            if (error !== AGAIN && !(isEarly && error instanceof ResnetError && error.code === 'worker-crashed')) throw error;
             answer = call.id = undefined;
+            isEarly = false;
           }
         }
       },
@@ -330,6 +333,7 @@ class WorkerClassifier implements Classifier {
         const its = await Promise.race([picture, settled]).catch(() => undefined);
         // Files alone: they can be sent once more if the worker is lost, and there is something to decode.
         if (!its || failed || answer || this.#calls[1] !== call || !this.#ready || !isKind(its, 'Blob', 'File')) return;
+        isEarly = true;
         ask(its);
       },
     };

@@ -107,7 +107,7 @@ inBrowsers('faults', (w) => {
     const r = await run(async () => {
       const pixels = new ImageData(40, 40);
       const buffer = await scene.arrayBuffer();
-      const frame = new VideoFrame(new OffscreenCanvas(8, 8).transferToImageBitmap(), { timestamp: 0 });
+      const frame = new VideoFrame(await createImageBitmap(scene), { timestamp: 0 });
       frame.close();
       structuredClone(null, { transfer: [pixels.data.buffer, buffer] });
       const out = {};
