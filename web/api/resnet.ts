@@ -70,6 +70,7 @@ const VIEW = names<ViewOptions>({ region: 1, fit: 1, signal: 1 });
 const CLASSIFY = names<ClassifyOptions>({
   topK: 1, threshold: 1, allow: 1, deny: 1, heatmap: 1, features: 1, region: 1, fit: 1, signal: 1,
 });
+const RECTANGLE = names<Rectangle>({ x: 1, y: 1, width: 1, height: 1 });
 const BENCHMARK = names<BenchmarkOptions>({ runs: 1, signal: 1 });
 
 function names<T>(all: Record<keyof T, 1>) {
@@ -174,16 +175,17 @@ class WorkerClassifier implements Classifier {
     const start = performance.now();
     checkOptions(options, CLASSIFY);
     const { topK = 5, threshold = 0, heatmap = false, features = false, signal } = options;
-    const allow = options.allow ?? null;
-    const deny = options.deny ?? null;
+    checkClasses('allow', options.allow);
+    checkClasses('deny', options.deny);
+    // Copies, as the call may have to wait.
+    const allow = options.allow ? [...options.allow] : null;
+    const deny = options.deny ? [...options.deny] : null;
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
     check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
     const { classes } = this.info;
     check(typeof heatmap === 'boolean' || isIndex(heatmap, classes.length),
       'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
     check(typeof features === 'boolean', 'features', 'true or false', features);
-    checkClasses('allow', allow);
-    checkClasses('deny', deny);
     checkSignal(signal);
     const of = heatmap === true ? BEST : heatmap === false ? NONE : heatmap;
     const question: Question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(options) };
@@ -197,7 +199,7 @@ class WorkerClassifier implements Classifier {
         return { index, id, label, probability: r.probabilities[i] };
       }),
       sure: r.sure,
-      ...(r.heatmap && { heatmap: { ...r.heatmap, box: { ...r.box } } }),
+      ...(r.heatmap && { heatmap: { ...r.heatmap, box: rectangle(r.box) } }),
       ...(r.features && { features: r.features }),
       timings: { ...r.timings, total: performance.now() - start },
     };
@@ -217,6 +219,7 @@ class WorkerClassifier implements Classifier {
     checkSignal(options.signal);
     const { classes } = this.info;
     check(isIndex(index, classes.length), 'index', `a class index from 0 to ${classes.length - 1}`, index);
+    if (this.#closed) throw closed();
     const known = typeof result === 'object' && result !== null ? this.#results.get(result) : undefined;
     check(known !== undefined, 'result', 'a result of this classifier', result);
     const { worker, number, box } = known;
@@ -228,7 +231,7 @@ class WorkerClassifier implements Classifier {
     checkWorker();
     return this.#call(async () => null, async () => {
       checkWorker();
-      return { ...await this.#ask({ op: 'heatmap', number, index }), box: { ...box } };
+      return { ...await this.#ask({ op: 'heatmap', number, index }), box: rectangle(box) };
     }, options.signal);
   }
 
@@ -641,19 +644,22 @@ function checkOptions(options: unknown, known: readonly string[]) {
   if (unknown) throw new ResnetError('bad-option', `resnet: ${unknown}`);
 }
 
+const rectangle = ({ x, y, width, height }: Rectangle): Rectangle => ({ x, y, width, height });
+
 // What of the picture is asked for, checked.
 function viewOf({ region = null, fit = 'crop' }: ViewOptions) {
   check(fit === 'crop' || fit === 'squash', 'fit', "'crop' or 'squash'", fit);
   if (region === null) return { region, squash: fit === 'squash' };
+  checkOptions(region, RECTANGLE);
   const { x, y, width, height } = region;
   check([x, y, width, height].every(Number.isSafeInteger) && x >= 0 && y >= 0 && width >= 1 && height >= 1,
     'region', '{ x, y, width, height } in whole pixels, a part of the picture',
     `${kind(region)} ${[x, y, width, height].map(String).join(', ')}`);
-  return { region: { x, y, width, height }, squash: fit === 'squash' };
+  return { region: rectangle(region), squash: fit === 'squash' };
 }
 
 function checkClasses(name: string, list: unknown) {
-  check(list === null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
+  check(list == null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
     name, 'an array of class indices, ids or labels', list);
 }
 

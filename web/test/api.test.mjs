@@ -240,6 +240,21 @@ inBrowsers('api', (w) => {
     assert.deepEqual(r.squash, { x: 0, y: 0, width: 48, height: 32 });
   });
 
+  test('options are those of the time of the call', async () => {
+    const r = await run(async () => {
+      const allow = new Proxy([1], {}); // as some frameworks have them
+      const region = { x: 0, y: 0, width: 20, height: 20 };
+      const want = await c.classify(scene, { allow, region, heatmap: 1 });
+      const calls = [c.classify(scene), c.classify(scene), c.classify(scene, { allow, region, heatmap: 1 })];
+      allow[0] = 2;
+      region.x = 9;
+      const got = (await Promise.all(calls))[2];
+      want.heatmap.box.x = 99; // belongs to the caller
+      return [got.predictions.map((p) => p.index), JSON.stringify(got.heatmap.box), JSON.stringify((await c.heatmap(want, 1)).box)];
+    });
+    assert.deepEqual(r, [[1], '{"x":1,"y":1,"width":18,"height":18}', '{"x":1,"y":1,"width":18,"height":18}']);
+  });
+
   test('colours of display-p3 become sRGB', async () => {
     const r = await run(async () => {
       const colour = (settings) => {
@@ -267,7 +282,7 @@ inBrowsers('api', (w) => {
       const out = [];
       const good = { x: 0, y: 0, width: 10, height: 10 };
       for (const region of [{}, 5, 'all', { ...good, width: 0 }, { ...good, height: -1 }, { ...good, x: -1 }, { ...good, x: 1.5 }, { ...good, y: NaN }, { ...good, width: '9' },
-        { ...good, x: 1n }, { ...good, x: 40 }, { ...good, y: 30 }, { ...good, width: 49 }, { ...good, x: 2 ** 40 }]) out.push(await failure(c.classify(scene, { region })));
+        { ...good, x: 1n }, { ...good, w: 3 }, { ...good, x: 40 }, { ...good, y: 30 }, { ...good, width: 49 }, { ...good, x: 2 ** 40 }]) out.push(await failure(c.classify(scene, { region })));
       out.push(await failure(c.classify(scene, { fit: 'pad' })), await failure(c.classify(scene, { features: 1 })), await failure(c.embed(scene, { region: { ...good, x: 48 } })));
       const next = await c.classify(scene, { region: null });
       return { out, next: next.predictions.length };
