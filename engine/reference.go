@@ -18,8 +18,11 @@ type reference struct {
 }
 
 func (e *reference) Begin(s *Scaler) error {
+	if err := e.p.checkScaler(s); err != nil {
+		return err
+	}
 	e.scale = *NewScale(s)
-	return e.p.checkScaler(s)
+	return nil
 }
 
 func (e *reference) Write(rows []byte, format Format) error {

@@ -4,7 +4,20 @@
 // [Network.Steps], says in which order it is computed: the summary, the float32 oracle, the compiler to an engine program,
 // quantisation and the exporter all walk that list. Names of layers and parameters are torchvision's.
 //
-// Sources: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015), Table 1 and section 4.2;
+// # Pictures
+//
+// A picture becomes a network's input as Pillow and torchvision make it, byte for byte: networks are trained on those
+// bytes, and answers move with them. Package engine scales, with Pillow's integer arithmetic, see engine.Scaling; this
+// package says which part is wanted and by which recipe, see [Prep] and [View]. It does not scale with bild
+// (github.com/anthonynsimon/bild), whose weights are floats where Pillow's are integers: now and then its results are one
+// level off, which is enough for another answer. bild also scales whole pictures, premultiplied, and evaluates its filter
+// for every pixel anew, so that photographs had to be reduced before. It serves where pictures are drawn or varied instead
+// of being judged: for the heat maps of the command line, and for synthetic pictures and variations of examples that
+// somebody teaches.
+//
+// # Sources
+//
+// He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015), Table 1 and section 4.2;
 // torchvision.models.resnet for v1.5, which moves the stride of a bottleneck from its first 1×1 to its 3×3.
 package resnet
 

@@ -68,7 +68,7 @@ type Classifier struct {
 }
 
 // KeptMaps is of how many of the latest results Heatmap can still show another class.
-const KeptMaps = 16
+const KeptMaps = 8
 
 // NewClassifier compiles m and opens an executor for it, engine.Reference for one.
 func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)) (*Classifier, error) {

@@ -134,10 +134,13 @@ func Fit(img image.Image, p Prep, v View) (*image.RGBA, image.Rectangle, error) 
 // feed writes a part of img, counted from its upper left corner, so many rows at a time.
 func feed(img image.Image, part image.Rectangle, rows int, write func([]byte, engine.Format) error) error {
 	strip := make([]byte, 4*part.Dx()*rows)
+	// Asked once: some kinds of image look at every pixel for the answer.
+	o, ok := img.(interface{ Opaque() bool })
+	opaque := ok && o.Opaque()
 	for y := part.Min.Y; y < part.Max.Y; y += rows {
 		n := min(rows, part.Max.Y-y)
 		here := image.Rect(part.Min.X, y, part.Max.X, y+n).Add(img.Bounds().Min)
-		if err := write(straight(strip[:4*part.Dx()*n], img, here), engine.RGBA); err != nil {
+		if err := write(straight(strip[:4*part.Dx()*n], img, opaque, here), engine.RGBA); err != nil {
 			return err
 		}
 	}
@@ -145,14 +148,14 @@ func feed(img image.Image, part image.Rectangle, rows int, write func([]byte, en
 }
 
 // straight copies part of img to dst as RGBA with straight alpha.
-func straight(dst []byte, img image.Image, part image.Rectangle) []byte {
+func straight(dst []byte, img image.Image, opaque bool, part image.Rectangle) []byte {
 	if src, ok := img.(*image.NRGBA); ok {
 		for y := range part.Dy() {
 			copy(dst[4*part.Dx()*y:][:4*part.Dx()], src.Pix[src.PixOffset(part.Min.X, part.Min.Y+y):])
 		}
 		return dst
 	}
-	if src, ok := img.(interface{ Opaque() bool }); ok && src.Opaque() {
+	if opaque {
 		draw.Draw(&image.RGBA{Pix: dst, Stride: 4 * part.Dx(), Rect: part.Sub(part.Min)}, part.Sub(part.Min), img, part.Min, draw.Src)
 		return dst
 	}

@@ -8,8 +8,9 @@
 //	picture(request)                                     what a call asks about a picture: its number
 //	begin(picture, width, height)                        { x, y, width, height, rows, strip }: the part that is wanted, and memory
 //	                                                     that takes so many rows of it
-//	write(picture, rows, format, pixels)                 takes the next rows: those in strip or, if there are, ImageData or bytes
+//	write(picture, rows, format, pixels)                 takes the next rows: those in strip, or those of ImageData
 //	run(picture)                                         runs the network: what it finds
+//	embed(picture)                                       runs the network: its features
 //	input(picture)                                       the network's input, before run
 //	drop(picture)                                        ends a picture
 //	heatmap(result, index)                               the heat map of another class, of one of the latest results
@@ -36,7 +37,6 @@ var (
 	promise      = js.Global().Get("Promise")
 	float32Array = js.Global().Get("Float32Array")
 	uint8Array   = js.Global().Get("Uint8Array")
-	imageData    = js.Global().Get("ImageData")
 )
 
 func main() {
@@ -51,6 +51,7 @@ func main() {
 		"begin":     s.begin,
 		"write":     s.write,
 		"run":       s.run,
+		"embed":     s.embed,
 		"input":     s.input,
 		"drop":      s.drop,
 		"heatmap":   s.heatmap,

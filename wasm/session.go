@@ -62,10 +62,10 @@ func (s *session) open(args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.settings.simd != "none" {
+	if machine, ok := s.executor.(*engine.BrowserExecutor); ok {
 		// The machine has its own copy of the weights; only the last layer is still needed here (for heat maps).
 		m.FC.W, m.Convs = slices.Clone(m.FC.W), nil
-		if err := s.warm(); err != nil {
+		if err := s.warm(machine); err != nil {
 			return nil, err
 		}
 	}
@@ -122,14 +122,23 @@ const (
 	warmTime = 60 // ms
 )
 
-// warm takes pictures through the machine until it gets no faster, so that the first one does not wait for the browser to
-// optimise it.
-func (s *session) warm() error {
-	image := make([]byte, s.classifier.Program().Input.Bytes())
+// warm takes a picture of the commonest kind of size through the machine until it gets no faster, so that the first one of
+// the page does not wait for the browser to optimise it. Whatever lies in the strip serves as its pixels.
+func (s *session) warm(machine *engine.BrowserExecutor) error {
 	last, left := math.Inf(1), float64(warmTime)
 	for range warmRuns {
 		start := now()
-		if err := errors.Join(s.executor.SetImage(image), s.executor.Run()); err != nil {
+		p, err := s.classifier.Begin(500, 375, resnet.View{})
+		if err != nil {
+			return err
+		}
+		for y := 0; y < p.Part().Dy(); y += p.Rows() {
+			n := min(p.Rows(), p.Part().Dy()-y)
+			if err := p.WriteWith(func() error { return machine.WriteStrip(n, engine.BGRA) }); err != nil {
+				return err
+			}
+		}
+		if err := p.Embed(); err != nil {
 			return err
 		}
 		t := now() - start
@@ -212,12 +221,9 @@ func (s *session) write(args []js.Value) (any, error) {
 		return nil, errors.New("wasm: rows before begin")
 	}
 	n, format := args[1].Int(), formats[args[2].String()]
-	if data := args[3]; data.Truthy() {
-		if data.InstanceOf(imageData) {
-			frame := dom.ImageData{Value: data}
-			data = frame.Data()
-		}
-		p.strip.Call("set", data)
+	if args[3].Truthy() {
+		pixels := dom.ImageData{Value: args[3]}
+		p.strip.Call("set", pixels.Data())
 	}
 	if b, ok := s.executor.(*engine.BrowserExecutor); ok {
 		return nil, p.WriteWith(func() error { return b.WriteStrip(n, format) })
@@ -274,6 +280,21 @@ func (s *session) run(args []js.Value) (any, error) {
 		value["features"] = floats(s.classifier.Features())
 	}
 	return value, nil
+}
+
+// embed runs the network for its features alone.
+func (s *session) embed(args []js.Value) (any, error) {
+	p, err := s.of(args)
+	if err != nil {
+		return nil, err
+	}
+	if p.Picture == nil {
+		return nil, errors.New("wasm: embed before begin")
+	}
+	if err := p.Embed(); err != nil {
+		return nil, err
+	}
+	return floats(s.classifier.Features()), nil
 }
 
 // drop ends a picture, run or not.

@@ -49,16 +49,20 @@ export interface ModelAddress {
   entry: FileEntry | undefined;
 }
 
+/** What of a picture is looked at. */
+export interface View {
+  region: Rectangle | null;
+  squash: boolean;
+}
+
 /** What a call asks about a picture. */
-export interface Question {
+export interface Question extends View {
   topK: number;
   threshold: number;
   allow: readonly (number | string)[] | null;
   deny: readonly (number | string)[] | null;
   heatmap: number; // a class, BEST or NONE
   features: boolean;
-  region: Rectangle | null;
-  squash: boolean;
 }
 
 export const BEST = -1;
@@ -86,7 +90,8 @@ export interface Requests {
   };
   classify: Question & { picture: Picture };
   heatmap: { number: number; index: number };
-  input: Pick<Question, 'region' | 'squash'> & { picture: Picture };
+  embed: View & { picture: Picture };
+  input: View & { picture: Picture };
   benchmark: { runs: number };
 }
 
@@ -94,6 +99,7 @@ export interface Answers {
   open: { info: Info; module: WebAssembly.Module; address: ModelAddress | null };
   classify: Finding & { timings: Omit<Timings, 'total'> };
   heatmap: HeatmapData;
+  embed: Float32Array<ArrayBuffer>;
   input: Uint8Array<ArrayBuffer>;
   benchmark: Benchmark;
 }
@@ -143,9 +149,10 @@ export interface Program {
   picture(question: Question): Reply<number>;
   begin(picture: number, width: number, height: number): Reply<Part>;
   write(
-    picture: number, rows: number, format: PixelFormat, pixels: ImageData | Uint8Array | Uint8ClampedArray | null,
+    picture: number, rows: number, format: PixelFormat, pixels: ImageData | null,
   ): Reply<null>;
   run(picture: number): Reply<Finding>;
+  embed(picture: number): Reply<Float32Array<ArrayBuffer>>;
   input(picture: number): Reply<Uint8Array<ArrayBuffer>>;
   drop(picture: number): Reply<null>;
   heatmap(number: number, index: number): Reply<HeatmapData>;

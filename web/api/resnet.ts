@@ -5,7 +5,7 @@
 import { isBytes, isKind, kind } from '../lib/kind.ts';
 import { unknownOption } from '../lib/options.ts';
 import { patience } from '../lib/patience.ts';
-import { messageOf } from '../lib/thrown.ts';
+import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type {
   Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, ErrorCode, Heatmap, Info, Parts,
   Rectangle, Result, Simd, Source, ViewOptions,
@@ -19,8 +19,6 @@ const GRACE = 2000; // ms that a worker may take to come back after a cancel
 const ELEMENT_STALL = 30_000; // ms that an image element's download may take
 const SILENCE = 60_000; // ms until a worker's first message, of which its scripts take most
 
-// Pixels as the file has them: upright, no colour conversion, straight alpha.
-const BITMAP: ImageBitmapOptions = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
 
 export class ResnetError extends Error {
   readonly code: ErrorCode;
@@ -72,6 +70,7 @@ const VIEW = names<ViewOptions>({ region: 1, fit: 1, signal: 1 });
 const CLASSIFY = names<ClassifyOptions>({
   topK: 1, threshold: 1, allow: 1, deny: 1, heatmap: 1, features: 1, region: 1, fit: 1, signal: 1,
 });
+const RECTANGLE = names<Rectangle>({ x: 1, y: 1, width: 1, height: 1 });
 const BENCHMARK = names<BenchmarkOptions>({ runs: 1, signal: 1 });
 
 function names<T>(all: Record<keyof T, 1>) {
@@ -133,6 +132,7 @@ class WorkerClassifier implements Classifier {
   #heard = () => {}; // ends the wait for the worker's first message
   #calls: Call[] = []; // the current one included
   #pumping = false;
+  #ready = false; // the worker can be asked about pictures
   #closed = false;
   #info: Info | undefined; // there once the first worker is ready
   #results = new WeakMap<Result, { worker: Worker | null; number: number; box: Rectangle }>(); // for heat maps
@@ -175,27 +175,31 @@ class WorkerClassifier implements Classifier {
     const start = performance.now();
     checkOptions(options, CLASSIFY);
     const { topK = 5, threshold = 0, heatmap = false, features = false, signal } = options;
-    const allow = options.allow ?? null;
-    const deny = options.deny ?? null;
+    checkClasses('allow', options.allow);
+    checkClasses('deny', options.deny);
+    // Copies, as the call may have to wait.
+    const allow = options.allow ? [...options.allow] : null;
+    const deny = options.deny ? [...options.deny] : null;
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
     check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
     const { classes } = this.info;
     check(typeof heatmap === 'boolean' || isIndex(heatmap, classes.length),
       'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
     check(typeof features === 'boolean', 'features', 'true or false', features);
-    checkClasses('allow', allow);
-    checkClasses('deny', deny);
     checkSignal(signal);
     const of = heatmap === true ? BEST : heatmap === false ? NONE : heatmap;
-    const question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(options) };
-    const { worker, ...r } = await this.#look(source, question, signal);
+    const question: Question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(options) };
+    const { worker, ...r } = await this.#call((stop) => take(source, stop), async (its) => ({
+      worker: this.#worker,
+      ...await this.#ask({ op: 'classify', ...question, picture: its }, transferable(its)),
+    }), signal);
     const result: Result = {
       predictions: r.indices.map((index, i) => {
         const { id, label } = classes[index];
         return { index, id, label, probability: r.probabilities[i] };
       }),
       sure: r.sure,
-      ...(r.heatmap && { heatmap: { ...r.heatmap, box: r.box } }),
+      ...(r.heatmap && { heatmap: { ...r.heatmap, box: rectangle(r.box) } }),
       ...(r.features && { features: r.features }),
       timings: { ...r.timings, total: performance.now() - start },
     };
@@ -206,9 +210,8 @@ class WorkerClassifier implements Classifier {
   async embed(source: Source, options: ViewOptions = {}) {
     checkOptions(options, VIEW);
     checkSignal(options.signal);
-    const question = { topK: 1, threshold: 0, allow: null, deny: null, heatmap: NONE, features: true, ...viewOf(options) };
-    const { features } = await this.#look(source, question, options.signal);
-    return features ?? new Float32Array(0); // never without, as it was asked for
+    return this.#call((stop) => take(source, stop), (picture) => this.#ask(
+      { op: 'embed', picture, ...viewOf(options) }, transferable(picture)), options.signal);
   }
 
   async heatmap(result: Result, index: number, options: CallOptions = {}): Promise<Heatmap> {
@@ -216,15 +219,19 @@ class WorkerClassifier implements Classifier {
     checkSignal(options.signal);
     const { classes } = this.info;
     check(isIndex(index, classes.length), 'index', `a class index from 0 to ${classes.length - 1}`, index);
+    if (this.#closed) throw closed();
     const known = typeof result === 'object' && result !== null ? this.#results.get(result) : undefined;
     check(known !== undefined, 'result', 'a result of this classifier', result);
     const { worker, number, box } = known;
+    const checkWorker = () => {
+      if (worker === this.#worker) return;
+      throw new ResnetError('bad-option',
+        'resnet: result: its feature map is gone with the worker that was lost; classify the picture again');
+    };
+    checkWorker();
     return this.#call(async () => null, async () => {
-      if (worker !== this.#worker) {
-        throw new ResnetError('bad-option', 'resnet: result: its feature map is gone with the worker that was lost; classify '
-          + 'the picture again');
-      }
-      return { ...await this.#ask({ op: 'heatmap', number, index }), box: { ...box } };
+      checkWorker();
+      return { ...await this.#ask({ op: 'heatmap', number, index }), box: rectangle(box) };
     }, options.signal);
   }
 
@@ -232,14 +239,6 @@ class WorkerClassifier implements Classifier {
   async _input(source: Source, options: ViewOptions = {}): Promise<Uint8Array> {
     return this.#call((stop) => take(source, stop), (picture) => this.#ask(
       { op: 'input', picture, ...viewOf(options) }, transferable(picture)), options.signal);
-  }
-
-  // Has the worker look at a picture.
-  #look(source: Source, question: Question, signal: CallOptions['signal']) {
-    return this.#call((stop) => take(source, stop), async (picture) => {
-      const worker = this.#worker;
-      return { worker, ...await this.#ask({ op: 'classify', ...question, picture }, transferable(picture)) };
-    }, signal);
   }
 
   async benchmark(options: BenchmarkOptions = {}): Promise<Benchmark> {
@@ -288,6 +287,7 @@ class WorkerClassifier implements Classifier {
     // A worker started later gets the model's address and hash: it is in the cache, if there is one.
     Object.assign(parts, { module: opened.module, manifest: '' }, opened.address);
     this.#info ??= deepFreeze(opened.info);
+    this.#ready = true;
   }
 
   // Calls run one after another, in the order they were made. Pictures are taken at once, so that a video may play on.
@@ -303,6 +303,7 @@ class WorkerClassifier implements Classifier {
     let failed = false;
     const settled = promise.then(() => {}, () => { failed = true; });
     let answer: Promise<T> | undefined;
+    let isEarly = false; // asked before its turn
     const ask = (its: P) => {
       call.id = this.#serial + 1;
       answer = send(its);
@@ -312,17 +313,21 @@ class WorkerClassifier implements Classifier {
     const call: Call = {
       fail: reject,
       run: async () => {
-        const taken = await Promise.race([picture.then((its) => ({ its })), settled]);
         for (;;) {
-          if (!failed && !this.#worker) await this.#start();
-          if (!taken || (failed && !answer)) return;
-          answer ??= ask(taken.its);
+          if (!answer) {
+            const taken = await Promise.race([picture.then((its) => ({ its })), settled]);
+            if (!failed && !this.#worker) await this.#start();
+            if (!taken || failed) return;
+            ask(taken.its);
+          }
           this.#calls[1]?.prepare();
           try {
-            return resolve(await answer);
+            return resolve(await answer as T);
           } catch (error) {
-            if (error !== AGAIN) throw error;
-            answer = undefined;
+            // Who knows whose fault it is that the worker was lost, if two calls were with it.
+            if (error !== AGAIN && !(isEarly && error instanceof ResnetError && error.code === 'worker-crashed')) throw error;
+            answer = call.id = undefined;
+            isEarly = false;
           }
         }
       },
@@ -330,14 +335,17 @@ class WorkerClassifier implements Classifier {
         if (answer) return;
         const its = await Promise.race([picture, settled]).catch(() => undefined);
         // Files alone: they can be sent once more if the worker is lost, and there is something to decode.
-        if (!its || failed || answer || this.#calls[1] !== call || !this.#worker || !isKind(its, 'Blob', 'File')) return;
+        if (!its || failed || answer || this.#calls[1] !== call || !this.#ready || !isKind(its, 'Blob', 'File')) return;
+        isEarly = true;
         ask(its);
       },
     };
     const abort = () => {
       if (signal) reject(aborted(signal));
-      if (call.id === undefined) this.#calls = this.#calls.filter((c) => c !== call);
-      else this.#cancel(call.id);
+      if (call.id === undefined) {
+        this.#calls = this.#calls.filter((c) => c !== call);
+        if (this.#calls[0]?.id !== undefined) this.#calls[1]?.prepare();
+      } else this.#cancel(call.id);
     };
     signal?.addEventListener('abort', abort);
     settled.then(() => {
@@ -459,6 +467,7 @@ class WorkerClassifier implements Classifier {
   #drop(error: () => unknown) {
     this.#worker?.terminate();
     this.#worker = null;
+    this.#ready = false;
     this.#heard();
     for (const kernel of this.#kernels.splice(0)) kernel.worker.terminate();
     const pending = [...this.#pending.values()];
@@ -508,6 +517,20 @@ export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
 
 /** Turns a source into what a worker takes. */
 async function take(source: Source, stop: AbortController): Promise<Picture> {
+  try {
+    return await picture(source, stop);
+  } catch (cause) {
+    if (cause instanceof ResnetError) throw cause;
+    if (isOutOfMemory(cause)) {
+      throw new ResnetError('out-of-memory', `resnet: no memory for a copy of the ${kind(source)}: ${messageOf(cause)}; `
+        + 'close other pages, or use a smaller picture', { cause });
+    }
+    throw new ResnetError('image-decode', `resnet: the ${kind(source)} cannot be read: ${messageOf(cause)}; it may have been `
+      + 'closed, or its buffer handed to somebody else', { cause });
+  }
+}
+
+async function picture(source: Source, stop: AbortController): Promise<Picture> {
   if (isKind(source, 'String', 'URL')) return download(source, stop);
   if (isKind(source, 'Blob', 'File')) return source;
   if (isKind(source, 'ArrayBuffer')) return new Blob([source]);
@@ -521,13 +544,13 @@ async function take(source: Source, stop: AbortController): Promise<Picture> {
       throw new ResnetError('image-decode', 'resnet: the image element has no picture '
         + `(src ${clip(source.currentSrc || source.src)}); wait for its load event, or check the address`);
     }
-    return bitmap(source);
+    return bitmap(source, 'none'); // as files are read
   }
   if (isKind(source, 'HTMLVideoElement')) {
     if (source.readyState < 2) {
       throw new ResnetError('image-decode', 'resnet: the video has no frame yet; wait for its loadeddata event');
     }
-    return bitmap(source);
+    return bitmap(source, 'none'); // as files are read
   }
   if (isKind(source, 'VideoFrame')) {
     if (!source.codedWidth) throw new ResnetError('image-decode', 'resnet: the VideoFrame is closed; pass one that is open');
@@ -550,9 +573,11 @@ function pixels({ width, height, data, colorSpace }: ImageData): Pixels | null {
   return { width, height, data: data.slice() };
 }
 
-async function bitmap(source: ImageBitmapSource) {
+// An upright copy with straight alpha. Colours are left as they are with 'none'; else those of a canvas, a frame or pixels
+// that are in another colour space, such as display-p3, become sRGB.
+async function bitmap(source: ImageBitmapSource, colorSpaceConversion: ColorSpaceConversion = 'default') {
   try {
-    return await createImageBitmap(source, BITMAP);
+    return await createImageBitmap(source, { imageOrientation: 'from-image', colorSpaceConversion, premultiplyAlpha: 'none' });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'SecurityError') throw tainted(cause);
     throw new ResnetError('image-decode',
@@ -619,18 +644,22 @@ function checkOptions(options: unknown, known: readonly string[]) {
   if (unknown) throw new ResnetError('bad-option', `resnet: ${unknown}`);
 }
 
+const rectangle = ({ x, y, width, height }: Rectangle): Rectangle => ({ x, y, width, height });
+
 // What of the picture is asked for, checked.
 function viewOf({ region = null, fit = 'crop' }: ViewOptions) {
   check(fit === 'crop' || fit === 'squash', 'fit', "'crop' or 'squash'", fit);
   if (region === null) return { region, squash: fit === 'squash' };
+  checkOptions(region, RECTANGLE);
   const { x, y, width, height } = region;
   check([x, y, width, height].every(Number.isSafeInteger) && x >= 0 && y >= 0 && width >= 1 && height >= 1,
-    'region', '{ x, y, width, height } in whole pixels, a part of the picture', JSON.stringify(region));
-  return { region: { x, y, width, height }, squash: fit === 'squash' };
+    'region', '{ x, y, width, height } in whole pixels, a part of the picture',
+    `${kind(region)} ${[x, y, width, height].map(String).join(', ')}`);
+  return { region: rectangle(region), squash: fit === 'squash' };
 }
 
 function checkClasses(name: string, list: unknown) {
-  check(list === null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
+  check(list == null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
     name, 'an array of class indices, ids or labels', list);
 }
 

@@ -4,8 +4,6 @@ import { createClassifierFrom, ResnetError } from '../api/resnet.ts';
 import type { Classifier, CreateOptions } from '../types/resnet.d.ts';
 
 declare global {
-  /** Data addresses of other files of dist/, by name; undefined in the page that is served. */
-  var inlined: Record<string, string> | undefined;
   interface Uint8ArrayConstructor {
     fromBase64?(text: string): Uint8Array<ArrayBuffer>; // ES2026
   }
@@ -15,7 +13,8 @@ const text = (id: string) => document.getElementById(id)?.textContent ?? '';
 
 globalThis.inlined = JSON.parse(text('inlined'));
 
-// Joins and unpacks the blocks of a class. It takes them out of the page, where they hold as much memory as they are long.
+// Joins and unpacks the blocks of a class. It takes them out of the page, where they hold as much memory as they are
+// long.
 function unpack(name: string) {
   const pieces = [...document.getElementsByClassName(name)].map((block) => {
     block.remove();

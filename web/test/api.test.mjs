@@ -240,12 +240,49 @@ inBrowsers('api', (w) => {
     assert.deepEqual(r.squash, { x: 0, y: 0, width: 48, height: 32 });
   });
 
+  test('options are those of the time of the call', async () => {
+    const r = await run(async () => {
+      const allow = new Proxy([1], {}); // as some frameworks have them
+      const region = { x: 0, y: 0, width: 20, height: 20 };
+      const want = await c.classify(scene, { allow, region, heatmap: 1 });
+      const calls = [c.classify(scene), c.classify(scene), c.classify(scene, { allow, region, heatmap: 1 })];
+      allow[0] = 2;
+      region.x = 9;
+      const got = (await Promise.all(calls))[2];
+      want.heatmap.box.x = 99; // belongs to the caller
+      return [got.predictions.map((p) => p.index), JSON.stringify(got.heatmap.box), JSON.stringify((await c.heatmap(want, 1)).box)];
+    });
+    assert.deepEqual(r, [[1], '{"x":1,"y":1,"width":18,"height":18}', '{"x":1,"y":1,"width":18,"height":18}']);
+  });
+
+  test('colours of display-p3 become sRGB', async () => {
+    const r = await run(async () => {
+      const colour = (settings) => {
+        const element = Object.assign(document.createElement('canvas'), { width: 40, height: 40 });
+        const context = element.getContext('2d', settings);
+        context.fillStyle = 'color(display-p3 0.75 0.4 0.2)';
+        context.fillRect(0, 0, 40, 40);
+        return [element, context.getImageData(0, 0, 40, 40, settings)];
+      };
+      const [srgb] = colour();
+      const [wide, pixels] = colour({ colorSpace: 'display-p3' });
+      if (pixels.colorSpace !== 'display-p3') return null; // not known here
+      const frame = new VideoFrame(wide, { timestamp: 0 });
+      const out = {};
+      for (const [name, source] of Object.entries({ srgb, wide, pixels, frame })) out[name] = [...(await c._input(source)).slice(0, 3)];
+      frame.close();
+      return out;
+    });
+    if (!r) return;
+    for (const name of ['wide', 'pixels', 'frame']) r[name].forEach((v, i) => near(v, r.srgb[i], 1, `${name} ${r[name]}, want ${r.srgb}`));
+  });
+
   test('regions and fits that are none are refused', async () => {
     const r = await run(async () => {
       const out = [];
       const good = { x: 0, y: 0, width: 10, height: 10 };
       for (const region of [{}, 5, 'all', { ...good, width: 0 }, { ...good, height: -1 }, { ...good, x: -1 }, { ...good, x: 1.5 }, { ...good, y: NaN }, { ...good, width: '9' },
-        { ...good, x: 40 }, { ...good, y: 30 }, { ...good, width: 49 }, { ...good, x: 2 ** 40 }]) out.push(await failure(c.classify(scene, { region })));
+        { ...good, x: 1n }, { ...good, w: 3 }, { ...good, x: 40 }, { ...good, y: 30 }, { ...good, width: 49 }, { ...good, x: 2 ** 40 }]) out.push(await failure(c.classify(scene, { region })));
       out.push(await failure(c.classify(scene, { fit: 'pad' })), await failure(c.classify(scene, { features: 1 })), await failure(c.embed(scene, { region: { ...good, x: 48 } })));
       const next = await c.classify(scene, { region: null });
       return { out, next: next.predictions.length };

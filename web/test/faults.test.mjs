@@ -103,6 +103,48 @@ inBrowsers('faults', (w) => {
     }
   });
 
+  test('sources whose memory somebody else has', async () => {
+    const r = await run(async () => {
+      const pixels = new ImageData(40, 40);
+      const buffer = await scene.arrayBuffer();
+      const frame = new VideoFrame(await createImageBitmap(scene), { timestamp: 0 });
+      frame.close();
+      structuredClone(null, { transfer: [pixels.data.buffer, buffer] });
+      const out = {};
+      for (const [name, source] of Object.entries({ pixels, buffer, frame })) out[name] = await failure(c.classify(source));
+      return { out, next: (await c.classify(scene)).predictions.length };
+    });
+    for (const [name, e] of Object.entries(r.out)) assert.equal(e.code, 'image-decode', `${name}: ${e.message}`);
+    assert.equal(r.next, 5);
+  });
+
+  test('a worker that is lost takes no call with it but the one it was busy with', async () => {
+    const r = await run(async () => {
+      const c = await make({}, 'wild');
+      const codes = async (calls) => (await Promise.all(calls)).map((e) => e.code ?? e.predictions?.length);
+      const ask = (options, source = scene) => failure(c.classify(source, options).then((r) => { throw Object.assign(new Error(), { code: r.predictions.length }); }));
+      const out = {};
+      // The second is with the worker already when the first ends it; the third comes while another starts.
+      const first = ask({ topK: 102 });
+      const second = ask({});
+      const third = first.then(() => ask({}));
+      out.trap = await codes([first, second, third]);
+      // One that waits in the worker is given up; the worker does not come back to the one before it.
+      const stop = new AbortController();
+      const stopped = new AbortController();
+      const hangs = ask({ topK: 100, signal: stop.signal });
+      const ahead = ask({ signal: stopped.signal });
+      const behind = ask({}, new ImageData(40, 40));
+      await new Promise((done) => { setTimeout(done, 300); });
+      stopped.abort();
+      stop.abort();
+      out.hang = await codes([hangs, ahead, behind, ask({})]);
+      c.close();
+      return out;
+    });
+    assert.deepEqual(r, { trap: ['worker-crashed', 5, 5], hang: ['aborted', 'aborted', 5, 5] });
+  });
+
   test('addresses that give no picture', async () => {
     const r = await run(async () => Promise.all(['/t/pictures/none.png', 'http://[', 'nosuch:thing'].map((url) => failure(c.classify(url)))));
     for (const e of r) assert.equal(e.code, 'image-fetch', e.message);

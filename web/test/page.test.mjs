@@ -309,6 +309,102 @@ inBrowsers('page', (w) => {
     await leave();
   });
 
+  // In Firefox, page.goBack waits for a navigation that does not come within one document.
+  const go = (page, steps) => page.evaluate((n) => history.go(n), steps);
+
+  test('each result is an entry of the history, shown again from memory', async () => {
+    const page = await visit();
+    const start = await page.evaluate(() => history.length);
+    const shown = (id) => page.waitForFunction((i) => document.body.dataset.state === 'result'
+      && document.querySelector('.bar')?.dataset.id === i, {}, id);
+    await drop(page, 'orange');
+    await shown('n07747607');
+    const first = await result(page);
+    await drop(page, 'lemon');
+    await shown('n07749582');
+    await page.evaluate(() => give('paste', []));
+    assert.match(await problem(page), /no picture in that/);
+    assert.equal(await page.evaluate(() => history.length), start + 3);
+    await go(page, -1);
+    await shown('n07749582');
+    await go(page, -1);
+    await shown('n07747607');
+    const again = await result(page);
+    assert.equal(again.facts, first.facts, 'it was classified again');
+    assert.ok(again.drawn, 'the crop is not drawn');
+    await go(page, -1);
+    await page.waitForSelector('body[data-state="empty"] #choose');
+    await go(page, 1);
+    await shown('n07747607');
+
+    // Another picture takes the place of what was ahead; a place within the page changes nothing.
+    await drop(page, 'bell-pepper');
+    await shown('n07720875');
+    await page.evaluate(() => { location.hash = '#main'; });
+    await go(page, -1);
+    await page.waitForFunction(() => location.hash === '');
+    await shown('n07720875');
+    await go(page, -1);
+    await shown('n07747607');
+
+    // After the page is loaded again, nothing is remembered.
+    await page.reload();
+    await page.waitForSelector('body[data-state="empty"] #load[data-state="ready"]');
+    await go(page, -1);
+    await page.waitForSelector('body[data-state="empty"] #choose');
+    await leave();
+  });
+
+  test('an address with a wrong hash shows Look', async () => {
+    for (const hash of ['#none', '#toString', '#%00', '#look']) {
+      const page = await visit(`/${hash}`);
+      await drop(page, 'orange');
+      assert.equal((await result(page)).bars[0].id, 'n07747607', hash);
+      await page.evaluate(() => { location.hash = '#elsewhere'; });
+      assert.equal(await page.$eval('body', (b) => b.dataset.state), 'result');
+    }
+    await leave();
+  });
+
+  const chunks = Object.keys(manifest.files).filter((f) => /^chunk-/.test(f));
+  const holds = (text) => `/${chunks.find((f) => readFileSync(path.join(dist, f), 'utf8').includes(text))}`;
+  for (const [what, text] of [['view', 'samples/'], ['language', 'Drop a photo and read the answer']]) {
+    test(`a ${what} that cannot be loaded is told, and another try works`, async () => {
+      const chunk = holds(text);
+      for (const way of ['missing', 'broken']) {
+        if (way === 'missing') s.fails = (url) => url === chunk;
+        else s.edit = (url, script) => (url === chunk ? '<!doctype html>' : script);
+        try {
+          const page = await visit('/', { ready: false });
+          await page.waitForSelector('#broken:not([hidden])');
+          assert.equal(await page.$eval('#outlet', (e) => e.hidden), true);
+          s.fails = () => false;
+          s.edit = null;
+          await Promise.all([page.waitForNavigation(), page.click('#broken-retry')]);
+          await page.waitForSelector('#load[data-state="ready"]');
+          assert.equal(await page.$eval('#broken', (e) => e.hidden), true);
+          await drop(page, 'orange');
+          assert.equal((await result(page)).bars[0].id, 'n07747607', way);
+        } finally {
+          s.fails = () => false;
+          s.edit = null;
+        }
+      }
+      await leave();
+    });
+  }
+
+  test('one language is loaded', async () => {
+    const page = await visit();
+    const asked = () => s.asked.map((request) => request.split(' ')[1]);
+    const other = holds('放入一张照片');
+    assert.ok(!await page.evaluate((f) => performance.getEntriesByType('resource').some((e) => e.name.endsWith(f)), other));
+    await page.click('[data-lang="zh"]');
+    await page.waitForFunction(() => document.getElementById('choose').textContent === '选择图片');
+    assert.ok(asked().includes(other));
+    await leave();
+  });
+
   test('the offline file is offered with its size', async () => {
     const page = await visit();
     const link = await page.waitForSelector('#foot-offline a');

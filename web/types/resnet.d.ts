@@ -161,7 +161,7 @@ export interface Heatmap {
 
 /** Milliseconds. */
 export interface Timings {
-  /** Reading and decoding the picture, but for the time in which the network was busy with the one before. */
+  /** Reading and decoding the picture, but for the time in which the one before was scaled and computed. */
   decode: number;
   /** Scaling to the network's input. */
   preprocess: number;

@@ -15,12 +15,20 @@ export interface Decoded {
    * The pixels of a rectangle, four bytes each: written to the beginning of strip, or else returned, which hold until the
    * next call.
    */
-  rows(x: number, y: number, width: number, height: number, strip: Strip): Promise<ImageData | Uint8Array | Uint8ClampedArray | null>;
+  rows(x: number, y: number, width: number, height: number, strip: Strip): Promise<ImageData | null>;
   close(): void;
 }
 
-/** Decodes a picture; check throws for a size that is refused, if possible before anything is decoded. */
-export async function decode(picture: Picture, check: (width: number, height: number) => void): Promise<Decoded> {
+/** Pictures of more pixels, or of an unknown number, are decoded one at a time: they may take 400 MB each. */
+const LARGE = 1 << 24;
+
+/**
+ * Decodes a picture; check throws for a size that is refused, if possible before anything is decoded. A large one waits for
+ * its turn.
+ */
+export async function decode(
+  picture: Picture, check: (width: number, height: number) => void, turn: Promise<void>,
+): Promise<Decoded> {
   if (!(picture instanceof Blob)) {
     check(picture.width, picture.height);
     return 'data' in picture ? fromPixels(picture) : await fromBitmap(picture, true, undefined);
@@ -29,6 +37,7 @@ export async function decode(picture: Picture, check: (width: number, height: nu
   if (picture.size === 0) throw new Failure('image-decode', 'the picture file is empty; choose another, or copy it again');
   const size = await imageSize(picture, head);
   if (size) check(size.width, size.height);
+  if (!size || size.width * size.height > LARGE) await turn;
   let bitmap;
   try {
     // A JPEG without a colour profile looks the same without the last two options, which take Chromium twice as long.
@@ -59,17 +68,17 @@ function advice(head: Uint8Array) {
   return 'it is damaged or of a kind this browser does not read: use JPEG, PNG, WebP, GIF or BMP';
 }
 
-// Chromium alone has userAgentData.
+// Chromium alone has userAgentData, though not on plain http, where pictures are read as in other browsers.
 const isChromium = 'userAgentData' in navigator;
 
 /**
  * Reads a bitmap through a frame or a canvas. Frames have the pixels as they are. A canvas keeps those of opaque bitmaps,
  * but rounds the colours of others, as it multiplies them by their alpha. Frames are faster in Chromium, in a tenth of the
  * time; Firefox copies the whole frame for each rectangle, so there a frame is read at once, where alpha calls for one.
- * mayHaveAlpha is false for opaque pictures, upright true for those that the file does not turn.
+ * mayHaveAlpha is false for opaque pictures, isUpright for those that the file turns.
  */
-async function fromBitmap(bitmap: ImageBitmap, mayHaveAlpha: boolean, upright: boolean | undefined): Promise<Decoded> {
-  if (mayHaveAlpha || (isChromium && upright !== false)) {
+async function fromBitmap(bitmap: ImageBitmap, mayHaveAlpha: boolean, isUpright: boolean | undefined): Promise<Decoded> {
+  if (mayHaveAlpha || (isChromium && isUpright !== false)) {
     const frame = frameOf(bitmap, mayHaveAlpha);
     if (frame && isChromium && !isTurned(frame, bitmap)) return fromFrame(frame, bitmap);
     if (frame?.format?.endsWith('A')) return fromWholeFrame(frame, bitmap);
@@ -85,7 +94,8 @@ function frameOf(bitmap: ImageBitmap, mayHaveAlpha: boolean): VideoFrame | null 
   } catch {
     return null;
   }
-  if (isFormat(frame.format)) return frame;
+  // A canvas converts colours that are not sRGB's.
+  if (isFormat(frame.format) && (frame.colorSpace.primaries ?? 'bt709') === 'bt709') return frame;
   frame.close();
   return null;
 }
@@ -128,21 +138,21 @@ function fromFrame(frame: VideoFrame, bitmap: ImageBitmap): Decoded {
 // Reads a frame at once, and turns it upright.
 async function fromWholeFrame(frame: Turned, bitmap: ImageBitmap): Promise<Decoded> {
   const { codedWidth: width, codedHeight: height, rotation = 0, flip = false } = frame;
-  const data = new Uint8ClampedArray(width * height * 4);
   const format = isFormat(frame.format) ? frame.format : 'RGBA';
   try {
+    const data = new Uint8ClampedArray(width * height * 4);
     await frame.copyTo(data, { rect: { x: 0, y: 0, width, height } });
+    return fromPixels(upright({ width, height, data }, rotation, flip), format);
   } catch (e) {
     throw unreadable(e);
   } finally {
     frame.close();
+    bitmap.close();
   }
-  bitmap.close();
-  return fromPixels(turn({ width, height, data }, rotation, flip), format);
 }
 
 // Turns pixels clockwise by a multiple of 90 degrees, then mirrors them.
-function turn(pixels: Pixels, rotation: number, flip: boolean): Pixels {
+function upright(pixels: Pixels, rotation: number, flip: boolean): Pixels {
   if (!rotation && !flip) return pixels;
   const { width, height } = pixels;
   const quarter = rotation % 180 !== 0;
@@ -179,9 +189,9 @@ function fromCanvas(bitmap: ImageBitmap): Decoded {
         if (canvas.width !== width || canvas.height < height) {
           canvas.width = width;
           canvas.height = height;
-          context.globalCompositeOperation = 'copy';
-          context.imageSmoothingEnabled = false;
         }
+        context.globalCompositeOperation = 'copy';
+        context.imageSmoothingEnabled = false;
         context.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
         return context.getImageData(0, 0, width, height);
       } catch (e) {
@@ -196,6 +206,9 @@ function fromCanvas(bitmap: ImageBitmap): Decoded {
 
 // Pixels go to Go without a canvas, which would round the colours of transparent ones.
 function fromPixels({ data, width: stride, height: all }: Pixels, format: PixelFormat = 'RGBA'): Decoded {
+  if (data.length !== stride * all * 4) {
+    throw new Failure('image-decode', `want ${stride * all * 4} bytes for ${stride}×${all} pixels, got ${data.length}`);
+  }
   return {
     width: stride,
     height: all,

@@ -57,18 +57,20 @@ export async function imageSize(blob: Blob, head: Uint8Array): Promise<ImageSize
   return null;
 }
 
-// A PNG of grey or colours without a palette (PNG specification, 11.2.2), in which no tRNS chunk comes before the pixels.
+// A PNG of grey or colours without a palette (PNG specification, 11.2.2), in which no chunk before the pixels makes some of
+// them transparent (tRNS), or the whole an animation, whose frames may be smaller (acTL).
 function isOpaquePng(v: DataView) {
   if (v.getUint8(25) !== 0 && v.getUint8(25) !== 2) return false;
   for (let at = 33; at + 8 <= v.byteLength; at += 12 + v.getUint32(at)) {
     const type = v.getUint32(at + 4);
-    if (type === TRNS) return false;
+    if (type === TRNS || type === ACTL) return false;
     if (type === IDAT) return true;
   }
   return false;
 }
 
 const TRNS = 0x74524e53;
+const ACTL = 0x6163544c;
 const IDAT = 0x49444154;
 
 // Markers and signatures of JPEG (ITU T.81, table B.1) and of what lies in its application segments.

@@ -2,11 +2,11 @@
 
 import { BEST } from '../api/protocol.ts';
 import type {
-  Answer, Answers, FromWorker, Picture, Program, ProgramSettings, Question, Request, Requests, ToWorker,
+  Answer, Answers, FromWorker, Picture, Program, ProgramSettings, Question, Request, Requests, ToWorker, View,
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
-import type { Progress } from '../types/resnet.d.ts';
+import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
 import type { Decoded } from './decode.ts';
 import { loadGlue, obituary, start, unwrap } from './go.ts';
@@ -40,7 +40,7 @@ async function serve(request: Request) {
   jobs.set(job.id, job);
   const before = turn;
   let done = () => {};
-  turn = new Promise((resolve) => { done = resolve; });
+  turn = Promise.all([before, new Promise<void>((resolve) => { done = resolve; })]).then(() => {});
   try {
     send(await perform(request, job, before));
   } catch (e) {
@@ -50,6 +50,7 @@ async function serve(request: Request) {
     if (code) send({ op: 'error', id: job.id, error: { code, message } });
     else crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
   } finally {
+    if ('picture' in request && request.picture instanceof ImageBitmap) request.picture.close();
     jobs.delete(job.id);
     done();
   }
@@ -60,14 +61,23 @@ async function perform(m: Request, job: Job, before: Promise<void>): Promise<Ans
   switch (m.op) {
     case 'open': return { op: m.op, id, value: await open(m, job) };
     case 'classify': return { op: m.op, id, value: await classify(m, m.picture, job, before) };
+    case 'embed': {
+      const { value } = await look({ ...PLAIN, ...viewOf(m) }, m.picture, job, before, (number) => unwrap(go.embed(number)));
+      return { op: m.op, id, value };
+    }
+    case 'input': { // for tests
+      const { value } = await look({ ...PLAIN, ...viewOf(m) }, m.picture, job, before, (number) => unwrap(go.input(number)));
+      return { op: m.op, id, value };
+    }
   }
   await before;
   switch (m.op) {
     case 'heatmap': return { op: m.op, id, value: unwrap(go.heatmap(m.number, m.index)) };
     case 'benchmark': return { op: m.op, id, value: unwrap(go.benchmark(m.runs)) };
-    case 'input': return { op: m.op, id, value: await input(m, job) };
   }
 }
+
+const viewOf = ({ region, squash }: View): View => ({ region, squash });
 
 async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> {
   if (typeof WebAssembly !== 'object') {
@@ -138,20 +148,26 @@ function release(buffer: ArrayBuffer & { transfer?: (length: number) => ArrayBuf
   buffer.transfer?.(0);
 }
 
-async function classify(question: Question, picture: Picture, job: Job, before: Promise<void>): Promise<Answers['classify']> {
+/** Milliseconds so far. */
+type Laps = Omit<Timings, 'total'>;
+
+// Takes a picture as far as the network's input, when its turn comes, and there does what is asked for.
+async function look<T>(
+  question: Question, picture: Picture, job: Job, before: Promise<void>, what: (number: number) => T,
+): Promise<{ value: T; timings: Laps }> {
   const number = unwrap(go.picture(question));
   try {
     const start = performance.now() - busy;
-    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
+    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)), before);
     try {
       const timings = { decode: performance.now() - busy - start, preprocess: 0, inference: 0 };
       await before;
       await fill(number, decoded, job, timings);
       const begin = performance.now();
-      const found = unwrap(go.run(number));
+      const value = what(number);
       timings.inference = performance.now() - begin;
-      busy += timings.inference;
-      return { ...found, timings };
+      busy += timings.preprocess + timings.inference;
+      return { value, timings };
     } finally {
       decoded.close();
     }
@@ -160,20 +176,9 @@ async function classify(question: Question, picture: Picture, job: Job, before: 
   }
 }
 
-// The network's input, for tests and for those who compare it with another program's.
-async function input({ picture, region, squash }: Requests['input'], job: Job) {
-  const number = unwrap(go.picture({ ...PLAIN, region, squash }));
-  try {
-    const decoded = await decode(picture, (width, height) => unwrap(go.check(width, height)));
-    try {
-      await fill(number, decoded, job, { decode: 0, preprocess: 0 });
-      return unwrap(go.input(number));
-    } finally {
-      decoded.close();
-    }
-  } finally {
-    go.drop(number);
-  }
+async function classify(question: Question, picture: Picture, job: Job, before: Promise<void>): Promise<Answers['classify']> {
+  const { value, timings } = await look(question, picture, job, before, (number) => unwrap(go.run(number)));
+  return { ...value, timings };
 }
 
 const PLAIN: Question = {
@@ -181,19 +186,26 @@ const PLAIN: Question = {
 };
 
 // Passes a picture to Go, strip by strip.
-async function fill(number: number, decoded: Decoded, job: Job, timings: { decode: number; preprocess: number }) {
+async function fill(number: number, decoded: Decoded, job: Job, timings: Laps) {
   let mark = performance.now();
   const lap = (name: keyof typeof timings) => {
     const now = performance.now();
     timings[name] += now - mark;
     mark = now;
   };
-  if (job.cancelled) throw new Failure('aborted', 'aborted by the caller');
+  const checkCancelled = () => {
+    if (job.cancelled) throw new Failure('aborted', 'aborted by the caller');
+  };
+  checkCancelled();
   const { x, y, width, height, rows, strip } = unwrap(go.begin(number, decoded.width, decoded.height));
   lap('preprocess');
   for (let top = 0; top < height; top += rows) {
     const count = Math.min(rows, height - top);
     const pixels = await decoded.rows(x, y + top, width, count, strip);
+    if (pixels && pixels.data.length < width * count * 4) {
+      throw new Failure('image-decode', `want ${count} rows of ${width} pixels from the decoder, got ${pixels.data.length} bytes`);
+    }
+    checkCancelled();
     lap('decode');
     unwrap(go.write(number, count, decoded.format, pixels));
     lap('preprocess');
@@ -217,7 +229,11 @@ async function wake(): Promise<Blob | null> {
 
 // Takes a picture through all that the first one would be the first to use, so that it need not wait for compilers.
 async function rehearse(picture: Blob | null) {
-  if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
+  try {
+    if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
+  } catch (e) {
+    if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted; of others, pictures will say what is wrong
+  }
 }
 
 function crash(message: string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -21,10 +22,10 @@ import (
 //
 // # Errors
 //
-// Two pictures of the same name, and an out that cannot be written.
+// Two pictures of the same name, an output that is one of the pictures, and an out that cannot be written.
 func heatmapFiles(out string, pictures []string) ([]string, error) {
 	if info, err := os.Stat(out); len(pictures) == 1 && (err != nil || !info.IsDir()) {
-		return []string{out}, creatable(out)
+		return []string{out}, errors.Join(keeps(out, pictures), creatable(out))
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return nil, err
@@ -36,8 +37,25 @@ func heatmapFiles(out string, pictures []string) ([]string, error) {
 		if k := slices.Index(files[:i], files[i]); k >= 0 {
 			return nil, fmt.Errorf("-heatmap: %s and %s would both be drawn to %s; give them other names", pictures[k], picture, files[i])
 		}
+		if err := keeps(files[i], pictures); err != nil {
+			return nil, err
+		}
 	}
 	return files, creatable(files[0])
+}
+
+// keeps refuses an output that is one of the pictures.
+func keeps(file string, pictures []string) error {
+	there, err := os.Stat(file)
+	if err != nil {
+		return nil
+	}
+	for _, picture := range pictures {
+		if info, err := os.Stat(picture); err == nil && os.SameFile(there, info) {
+			return fmt.Errorf("-heatmap: %s is one of the pictures; name another file or folder", file)
+		}
+	}
+	return nil
 }
 
 // writeHeatmap writes h as PNG, over what the network saw of img.

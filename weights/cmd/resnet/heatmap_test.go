@@ -104,6 +104,8 @@ func TestHeatmap(t *testing.T) {
 		{"would both be drawn to", []string{"-heatmap", maps, a, filepath.Join(other, "a.png")}},
 		{"no such file", []string{"-heatmap", filepath.Join(dir, "none", "x.png"), a}},
 		{"not a directory", []string{"-heatmap", one, a, b}},
+		{"is one of the pictures", []string{"-heatmap", a, a}},
+		{"is one of the pictures", []string{"-heatmap", dir, b, a}},
 		{"-heatmap goes with a model", []string{"-heatmap", one, "-checkpoint", fixture, a}},
 	} {
 		if code, _, errs := try(append([]string{"classify"}, c.args...)...); code == 0 || !strings.Contains(errs, c.want) {

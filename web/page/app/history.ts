@@ -1,0 +1,51 @@
+import type { Session } from './session.ts';
+import { isOfPicture, pictureOn } from './state.ts';
+import type { Show, State } from './state.ts';
+import type { Store } from './store.ts';
+
+const MOST = 50; // results that are kept; each holds its picture
+
+/**
+ * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
+ * is the start. A problem with a picture is an entry too, so that Back leads to the result before it, but only until the
+ * next one takes its place.
+ */
+export function keepHistory(store: Store<State>, session: Session) {
+  const visit = performance.timeOrigin; // entries of the page before it was loaded again mean nothing to this one
+  const kept = new Map<number, Show>();
+  let at = 0;
+  let serial = 0;
+  const isOurs = (x: unknown): x is { visit: number; at: number } => typeof x === 'object' && x !== null
+    && 'visit' in x && x.visit === visit && 'at' in x && typeof x.at === 'number';
+  const keep = (show: Show) => {
+    kept.set(at, show);
+    const [oldest] = kept.keys();
+    if (kept.size > MOST) kept.delete(oldest);
+  };
+  const claim = () => history.replaceState({ visit, at }, '');
+  keep({ state: 'empty' });
+  claim();
+
+  store.subscribe(({ show }, before) => {
+    const now = kept.get(at);
+    const isEntry = show.state === 'result' || (show.state === 'problem' && isOfPicture(show.problem));
+    if (show === before.show || show === now || !isEntry) return;
+    const isSame = now && pictureOn(now) !== null && pictureOn(now) === pictureOn(show);
+    if (isSame || now?.state === 'problem') return keep(show);
+    at = ++serial;
+    keep(show);
+    history.pushState({ visit, at }, '');
+  });
+
+  addEventListener('popstate', ({ state }) => {
+    if (state === null) return claim(); // a link within the page, or an address by hand: nothing else comes on show
+    const show = isOurs(state) ? kept.get(state.at) : undefined;
+    if (isOurs(state)) at = state.at;
+    else {
+      at = ++serial;
+      claim();
+    }
+    session.abort();
+    store.set({ show: show ?? { state: 'empty' } });
+  });
+}

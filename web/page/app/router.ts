@@ -1,0 +1,68 @@
+import type { PartsTexts } from '../../lib/strings/en.ts';
+import { all } from './app.ts';
+import type { App, Unmount } from './app.ts';
+import { hideBroken, tellBroken } from './broken.ts';
+import { languageOf } from './language.ts';
+import type { Language, Texts } from './language.ts';
+
+/** A view mounts into an element and returns what unmounts it. */
+export type Mount<T> = (outlet: HTMLElement, app: App, texts: PartsTexts & T) => Unmount;
+
+/** A view with its texts, loaded when it is first opened. */
+export type View = (lang: Language, parts: Promise<PartsTexts>) => Promise<(outlet: HTMLElement, app: App) => Unmount>;
+
+export function view<T>(load: () => Promise<{ mount: Mount<T> }>, texts: Texts<T>): View {
+  return async (lang, parts) => {
+    const [{ mount }, { default: own }, shared] = await Promise.all([load(), texts[lang](), parts]);
+    return (outlet, app) => mount(outlet, app, { ...shared, ...own });
+  };
+}
+
+/** The name of the view that the hash of an address means, else of the first; undefined for a place in this document. */
+export function nameAt(hash: string, views: Record<string, View>): string | undefined {
+  const name = hash.slice(1);
+  if (Object.hasOwn(views, name)) return name;
+  return name && document.getElementById(name) ? undefined : Object.keys(views)[0];
+}
+
+/**
+ * Keeps the view in outlet that the address names, in the language of the store. What stands around views is mounted
+ * with them.
+ */
+export function route(
+  outlet: HTMLElement,
+  app: App,
+  views: Record<string, View>,
+  parts: Texts<PartsTexts>,
+  shell: (lang: Language, parts: Promise<PartsTexts>) => Promise<() => Unmount>,
+) {
+  let shown = { name: '', lang: '' };
+  let mounted = '';
+  let end: Unmount = () => {};
+  const show = async () => {
+    const name = nameAt(location.hash, views) ?? (shown.name || Object.keys(views)[0]);
+    const lang = languageOf(app.store.state.lang);
+    if (name === shown.name && lang === shown.lang) return;
+    const now = { name, lang };
+    shown = now;
+    try {
+      const texts = parts[lang]().then((module) => module.default);
+      const [mountShell, mountView] = await Promise.all([shell(lang, texts), views[name](lang, texts)]);
+      if (shown !== now) return; // another was wanted meanwhile
+      end();
+      end = all(mountShell(), mountView(outlet, app));
+      mounted = name;
+      outlet.hidden = false;
+      hideBroken();
+    } catch (error) {
+      if (shown !== now) return;
+      outlet.hidden = name !== mounted; // in the language of before it is still of use
+      tellBroken(error);
+    }
+  };
+  addEventListener('hashchange', () => void show());
+  app.store.subscribe((state, before) => {
+    if (state.lang !== before.lang) void show();
+  });
+  void show();
+}

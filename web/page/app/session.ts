@@ -1,0 +1,197 @@
+// One classifier at a time, and all that it is asked: it is loaded and loaded again here, pictures are given up here
+// for newer ones, and here it is decided what follows from an error.
+
+import { createClassifier } from '../../api/resnet.ts';
+import { messageOf } from '../../lib/thrown.ts';
+import type { Classifier, Heatmap, Info, Progress, Result } from '../../types/resnet.d.ts';
+import type { Picture } from '../parts/picture.ts';
+import { isOfPicture, pictureOn } from './state.ts';
+import type { Loading, Problem, Show, State } from './state.ts';
+import type { Store } from './store.ts';
+
+/** What is asked for, read anew for each load and each picture. */
+export interface Settings {
+  model?: string;
+  topK?: number;
+  threshold?: number;
+}
+
+/** What a frame tells the site around it. */
+export interface Listener {
+  progress?(progress: Progress): void;
+  ready?(info: Info): void;
+  failed?(problem: Problem): void; // to load
+  result?(result: Result, picture: Picture): void;
+  error?(problem: Problem, picture: Picture): void; // but for what was given up
+}
+
+export class Session {
+  readonly #store: Store<State>;
+  readonly #settings: () => Settings;
+  readonly #listener: Listener;
+  #classifier: Promise<Classifier> | null = null; // null: asleep, or it did not load
+  #visitor: AbortController | null = null; // of the visitor's own picture; the newest wins
+  readonly #running = new Set<Promise<unknown>>(); // all that the classifier is asked
+
+  constructor(store: Store<State>, settings: () => Settings = () => ({}), listener: Listener = {}) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#listener = listener;
+  }
+
+  /** Loads the classifier, unless that is done. */
+  load(): Promise<Classifier> {
+    if (this.#classifier) return this.#classifier;
+    const store = this.#store;
+    const join = joined();
+    const { model } = this.#settings();
+    const isCurrent = () => made === this.#classifier;
+    store.set({ model: { state: 'loading', progress: { phase: 'download', loaded: 0, total: 0 } } });
+    const made = createClassifier({
+      lang: store.state.lang,
+      model: model || undefined,
+      onProgress: (p) => {
+        if (!isCurrent()) return;
+        store.set({ model: { state: 'loading', progress: join(p) } });
+        this.#listener.progress?.(p);
+      },
+    });
+    this.#classifier = made;
+    made.then(({ info }) => {
+      if (!isCurrent()) return;
+      store.set({ model: { state: 'ready', info } });
+      this.#listener.ready?.(info);
+    }, (error: unknown) => {
+      if (!isCurrent()) return;
+      const problem = problemOf(error);
+      this.#classifier = null; // the next that needs it tries again
+      store.set({ model: { state: 'failed', problem } });
+      // A picture that waits for the classifier fails with it, and is shown to.
+      if (store.state.show.state !== 'busy') this.fail(problem, null);
+      this.#listener.failed?.(problem);
+    });
+    return made;
+  }
+
+  /** Ends the classifier in use when what it was asked is answered. */
+  retire(): Promise<void> {
+    const old = this.#classifier;
+    this.#classifier = null;
+    return Promise.allSettled(this.#running).then(() => old?.then((c) => c.close(), () => {}));
+  }
+
+  /** Loads another classifier, by the settings of now, and has it look at the picture on show. */
+  restart() {
+    void this.retire();
+    void this.retry();
+  }
+
+  /** Tries again what failed, or loads what is asleep. */
+  retry() {
+    const { show } = this.#store.state;
+    this.load().catch(() => {}); // told already
+    const picture = pictureOn(show);
+    if (picture) this.look(picture);
+    else if (show.state === 'problem' && !isOfPicture(show.problem)) this.#store.set({ show: { state: 'empty' } });
+  }
+
+  /**
+   * Shows and classifies a picture. With a signal it is somebody's call, and gets its answer whatever comes after it;
+   * without one it is the visitor's, and is given up for the next one.
+   */
+  async look(picture: Picture, signal?: AbortSignal): Promise<void> {
+    const store = this.#store;
+    if (!signal) {
+      this.abort();
+      this.#visitor = new AbortController();
+      signal = this.#visitor.signal;
+    }
+    const busy: Show = { state: 'busy', picture };
+    const settings = this.#settings();
+    store.set({ show: busy });
+    try {
+      const [result, info] = await this.#ask(async (c) => {
+        const { topK, threshold } = settings;
+        return [await c.classify(await picture.source, { topK, threshold, heatmap: true, signal }), c.info] as const;
+      });
+      this.#listener.result?.(result, picture);
+      const drawn = await picture.drawable.catch(() => null);
+      if (store.state.show !== busy) return;
+      store.set({ show: { state: 'result', picture, answer: { result, heatmap: result.heatmap, drawn, info } } });
+    } catch (error) {
+      const problem = problemOf(error);
+      const isShown = store.state.show === busy;
+      if (problem.code !== 'aborted') {
+        this.#listener.error?.(problem, picture);
+        if (isShown) this.fail(problem, picture);
+      } else if (isShown) store.set({ show: { state: 'empty' } });
+    }
+  }
+
+  /** Gives up the visitor's picture, if it has no answer yet. */
+  abort() {
+    this.#visitor?.abort();
+    this.#visitor = null;
+  }
+
+  /** Shows a problem, of a picture or, with null, of what is none. */
+  fail(problem: Problem, picture: Picture | null) {
+    this.#store.set({ show: { state: 'problem', problem, picture } });
+  }
+
+  /** Shows where the network found another class of the result on show. */
+  async locate(index: number): Promise<void> {
+    const { show } = this.#store.state;
+    if (show.state !== 'result') return;
+    try {
+      const heatmap = await this.#heatmap(show, index);
+      if (this.#store.state.show !== show) return;
+      this.#store.set({ show: { ...show, answer: { ...show.answer, heatmap } }, heat: true });
+    } catch (error) {
+      const problem = problemOf(error);
+      if (this.#store.state.show === show && problem.code !== 'aborted') this.fail(problem, show.picture);
+    }
+  }
+
+  // The classifier keeps the feature maps of its latest results; an older picture is looked at again.
+  async #heatmap({ picture, answer }: Show & { state: 'result' }, index: number): Promise<Heatmap | undefined> {
+    if (answer.heatmap?.index === index) return answer.heatmap;
+    return this.#ask(async (c) => {
+      try {
+        return await c.heatmap(answer.result, index);
+      } catch (error) {
+        if (problemOf(error).code !== 'bad-option') throw error;
+      }
+      return (await c.classify(await picture.source, { topK: 1, heatmap: index })).heatmap;
+    });
+  }
+
+  async #ask<T>(what: (classifier: Classifier) => Promise<T>): Promise<T> {
+    const asked = this.load().then(what);
+    this.#running.add(asked);
+    try {
+      return await asked;
+    } finally {
+      this.#running.delete(asked);
+    }
+  }
+}
+
+/** Makes one report of those on the runtime and the model. */
+function joined(): (p: Progress) => Loading {
+  const last: Partial<Record<Progress['phase'], Progress>> = {};
+  return (p) => {
+    last[p.phase] = p;
+    if (p.phase === 'warmup') return { ...p, phase: p.phase };
+    const { runtime, model } = last;
+    const known = runtime && model && runtime.total > 0 && model.total > 0;
+    const sum = (key: 'loaded' | 'total') => (known ? runtime[key] + model[key] : 0);
+    return { phase: 'download', loaded: sum('loaded'), total: sum('total') };
+  };
+}
+
+/** What is told of an error: its code, if it has one. */
+export function problemOf(error: unknown): Problem {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return { code: typeof code === 'string' ? code : 'worker-crashed', message: messageOf(error) };
+}

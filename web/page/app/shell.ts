@@ -1,0 +1,109 @@
+// What stands around the views: the languages, the list of classes, the foot, and the offer of a new version.
+
+import type { Manifest } from '../../api/protocol.ts';
+import type { PartsTexts } from '../../lib/strings/en.ts';
+import type { App, Unmount } from './app.ts';
+import { all } from './app.ts';
+import { address, modelName } from './files.ts';
+import { languageOf, tagOf } from './language.ts';
+import type { Language, Texts } from './language.ts';
+import { infoOf } from './state.ts';
+import type { State } from './state.ts';
+import { mountClasses } from '../parts/classes.ts';
+import { byId, make, translate } from '../parts/dom.ts';
+import type { ShellTexts } from '../strings/en.ts';
+
+const texts: Texts<ShellTexts> = { en: () => import('../strings/en.ts'), zh: () => import('../strings/zh.ts') };
+
+/** Loads the texts of a language; what is returned mounts. */
+export async function loadShell(
+  lang: Language, parts: Promise<PartsTexts>, app: App, next: NextVersion,
+): Promise<() => Unmount> {
+  const [{ default: t }, { dropNow }] = await Promise.all([texts[lang](), parts]);
+  return () => {
+    document.documentElement.lang = tagOf(lang);
+    document.title = t.title;
+    for (const place of ['skip', 'top', 'foot', 'update']) translate(byId(place, HTMLElement), t);
+    byId('drop-now', HTMLElement).textContent = dropNow;
+    return all(
+      mountClasses(byId('classes', HTMLDialogElement), byId('open-classes', HTMLButtonElement), app, t),
+      mountFoot(app, t),
+      next.mount(app, t),
+    );
+  };
+}
+
+/** The buttons that choose a language. */
+export function languageButtons(choose: (lang: Language) => void, app: App) {
+  const buttons = [...document.querySelectorAll<HTMLButtonElement>('[data-lang]')];
+  const render = () => {
+    const lang = languageOf(app.store.state.lang);
+    for (const b of buttons) b.setAttribute('aria-pressed', String(b.dataset.lang === lang));
+  };
+  for (const b of buttons) b.addEventListener('click', () => choose(languageOf(b.dataset.lang ?? '')));
+  app.store.subscribe(render);
+  render();
+}
+
+// What version this is, and how large the offline file is, which is not named in the manifest that is inside that file.
+function mountFoot({ store }: App, t: ShellTexts): Unmount {
+  const end = new AbortController();
+  const render = ({ model }: State, before?: State) => {
+    const info = infoOf(model);
+    if (!info || model === before?.model) return;
+    byId('foot-model', HTMLElement).textContent = `${modelName(info)} · ${info.inputSize} × ${info.inputSize}`;
+    fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json()).then((manifest: Partial<Manifest>) => {
+      const { version, files } = manifest;
+      byId('foot-version', HTMLElement).textContent = version ? t.version(version) : '';
+      const file = files?.['offline.html'];
+      byId('foot-offline', HTMLElement).replaceChildren(...file
+        ? [make('a', { href: 'offline.html', download: 'resnet-web.html' }, t.offlineFile(file.bytes))] : []);
+    }).catch(() => {}); // the foot says less
+  };
+  render(store.state);
+  const unsubscribe = store.subscribe(render);
+  return () => {
+    end.abort();
+    unsubscribe();
+  };
+}
+
+/** Keeps the page for a visit without a network, and offers a new version of it. The page works without that, too. */
+export class NextVersion {
+  #registration: ServiceWorkerRegistration | null = null;
+  #offer = () => {};
+
+  async keep() {
+    if (!isSecureContext || !navigator.serviceWorker || globalThis.inlined) return;
+    const registration = await navigator.serviceWorker.register('sw.js');
+    this.#registration = registration;
+    const watch = () => registration.installing?.addEventListener('statechange', () => this.#offer());
+    this.#offer();
+    watch();
+    registration.addEventListener('updatefound', watch);
+  }
+
+  mount({ announce, session }: App, t: ShellTexts): Unmount {
+    const end = new AbortController();
+    const { signal } = end;
+    const toast = byId('update', HTMLElement);
+    const next = () => (navigator.serviceWorker?.controller && this.#registration?.waiting) || null;
+    this.#offer = () => {
+      if (next() && toast.hidden) announce(t.update);
+      toast.hidden = !next();
+    };
+    byId('update-now', HTMLButtonElement).addEventListener('click', async () => {
+      const worker = next();
+      if (!worker) return location.reload();
+      worker.addEventListener('statechange', () => worker.state === 'activated' && location.reload());
+      // The change of hands waits for workers, and kernel threads do not answer while they wait for work.
+      await session.retire();
+      worker.postMessage('activate');
+    }, { signal });
+    byId('update-later', HTMLButtonElement).addEventListener('click', () => { toast.hidden = true; }, { signal });
+    return () => {
+      end.abort();
+      this.#offer = () => {};
+    };
+  }
+}

@@ -1,0 +1,65 @@
+// What page and frame know, in one store: which language is spoken, how the model is doing, and what is on show.
+
+import type { Class, Heatmap, Info, Result } from '../../types/resnet.d.ts';
+import type { Drawable, Picture } from '../parts/picture.ts';
+
+export interface Problem {
+  code: string; // of a ResnetError, or one of ours: see errors in lib/strings/en.ts
+  message: string;
+}
+
+/** Runtime and model load side by side and make one report. total is 0 while it is unknown. */
+export interface Loading {
+  phase: 'download' | 'warmup';
+  loaded: number;
+  total: number;
+}
+
+export type Model =
+  | { state: 'asleep' }
+  | { state: 'loading'; progress: Loading }
+  | { state: 'ready'; info: Info }
+  | { state: 'failed'; problem: Problem };
+
+/** A result with what is needed to show it. */
+export interface Answer {
+  result: Result;
+  heatmap: Heatmap | undefined; // the one on show
+  drawn: Drawable | null; // null if this document cannot decode the picture
+  info: Info; // of the classifier that gave the result
+}
+
+export type Show =
+  | { state: 'empty' }
+  | { state: 'film' } // the camera
+  | { state: 'busy'; picture: Picture }
+  | { state: 'result'; picture: Picture; answer: Answer }
+  | { state: 'problem'; picture: Picture | null; problem: Problem };
+
+export interface State {
+  lang: string; // of texts and labels, such as 'en' or 'zh-Hans'
+  model: Model;
+  show: Show;
+  heat: boolean; // whether heat maps are laid over pictures
+}
+
+export const START: State = {
+  lang: 'en',
+  model: { state: 'asleep' },
+  show: { state: 'empty' },
+  heat: false,
+};
+
+/** The picture on show, if there is one. */
+export const pictureOn = (show: Show): Picture | null => ('picture' in show ? show.picture : null);
+
+export const infoOf = (model: Model): Info | null => (model.state === 'ready' ? model.info : null);
+
+/** Whether a problem lies in what was given, so that the same once more is no use. */
+export const isOfPicture = ({ code }: Problem) => /^(image-(?!fetch)|no-)/.test(code);
+
+/** What the name of a class is in the language of now: an answer may be from before another was chosen. */
+export function labelOf({ index, id, label }: Class, model: Model): string {
+  const known = infoOf(model)?.classes[index];
+  return known && known.id === id ? known.label : label;
+}

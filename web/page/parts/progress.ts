@@ -1,0 +1,40 @@
+import type { PartsTexts } from '../../lib/strings/en.ts';
+import type { App, Unmount } from '../app/app.ts';
+import { pictureOn } from '../app/state.ts';
+import type { State } from '../app/state.ts';
+import { byId } from './dom.ts';
+
+/**
+ * Tells how the model is doing; its markup is in the document, to be there at once. With a promise it says also that
+ * pictures stay here.
+ */
+export function mountProgress(element: HTMLElement, { store, announce }: App, t: PartsTexts, promise = ''): Unmount {
+  const text = byId('load-text', HTMLElement);
+  const bar = byId('load-bar', HTMLProgressElement);
+  const render = ({ model, show }: State, before?: State) => {
+    if (model === before?.model) return;
+    element.dataset.state = model.state;
+    bar.hidden = model.state !== 'loading';
+    switch (model.state) {
+      case 'asleep':
+        text.textContent = promise;
+        break;
+      case 'loading': {
+        const { phase, loaded, total } = model.progress;
+        const isSized = phase === 'download' && total > 0;
+        text.textContent = t.loading[phase] + (isSized ? ` · ${t.bytes(loaded, total)}` : '…');
+        if (isSized) bar.value = loaded / total;
+        else bar.removeAttribute('value');
+        break;
+      }
+      case 'ready':
+        text.textContent = `${t.ready(model.info.classes.length)} ${promise}`.trim();
+        if (before && !pictureOn(show)) announce(text.textContent);
+        break;
+      case 'failed':
+        text.textContent = t.failed;
+    }
+  };
+  render(store.state);
+  return store.subscribe(render);
+}

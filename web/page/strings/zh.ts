@@ -1,0 +1,27 @@
+// The texts of en.ts in Chinese.
+
+import type { ShellTexts } from './en.ts';
+
+const MB = (n: number) => (n / 1e6).toFixed(1);
+
+const texts: ShellTexts = {
+  title: 'resnet-web：图里是什么？',
+  skip: '跳到图片',
+  knows: '它认识什么',
+  footPrivate: '图片只由本页面打开、缩小和识别。无需账号，没有 Cookie，没有跟踪。',
+  licence: 'MIT 许可证',
+  notices: '第三方声明',
+  version: (v) => `版本 ${v}`,
+  offlineFile: (bytes) => `离线单文件，${MB(bytes)} MB`,
+  update: '新版本已就绪。',
+  reload: '重新加载',
+  later: '稍后',
+  close: '关闭',
+  classesTitle: (n) => `它认识的 ${n} 类事物`,
+  search: '按名称或 WordNet 编号搜索',
+  found: (n, all) => (n === all ? `${all}` : `${n} / ${all}`),
+  foundSpoken: (n) => `找到 ${n} 类`,
+  none: (q) => `它不认识“${q}”：会说成别的东西，或表示不确定。`,
+};
+
+export default texts;

@@ -1,0 +1,139 @@
+// Look: a picture, and what is in it.
+
+import type { PartsTexts } from '../../lib/strings/en.ts';
+import { all } from '../app/app.ts';
+import type { App, Unmount } from '../app/app.ts';
+import { address, modelName } from '../app/files.ts';
+import { labelOf } from '../app/state.ts';
+import type { Answer, State } from '../app/state.ts';
+import { mountAnswer } from '../parts/answer.ts';
+import { byId, isTouch, make, translate } from '../parts/dom.ts';
+import { mountDrop } from '../parts/drop.ts';
+import { followFocus } from '../parts/focus.ts';
+import { fromDrawing } from '../parts/picture.ts';
+import { mountProblem } from '../parts/problem.ts';
+import { mountProgress } from '../parts/progress.ts';
+import { mountStage } from '../parts/stage.ts';
+import { mountTools } from '../parts/tools.ts';
+import type { LookTexts } from './look.en.ts';
+
+// Pictures drawn by us that the built-in model names rightly, with the class it should name.
+const DRAWINGS = [
+  { file: 'monarch', id: 'n02279972' },
+  { file: 'espresso', id: 'n07920052' },
+  { file: 'lighthouse', id: 'n02814860' },
+  { file: 'orange', id: 'n07747607' },
+  { file: 'school-bus', id: 'n04146614' },
+  { file: 'hourglass', id: 'n03544143' },
+  { file: 'bell-pepper', id: 'n07720875' },
+  { file: 'candle', id: 'n02948072' },
+  { file: 'lemon', id: 'n07749582' },
+  { file: 'keyboard', id: 'n03085013' },
+] as const;
+
+let root: HTMLElement | null = null; // in index.html, so that something is to be seen before any script has loaded
+
+export function mount(outlet: HTMLElement, app: App, t: PartsTexts & LookTexts): Unmount {
+  root ??= byId('look', HTMLElement);
+  if (root.parentElement !== outlet) outlet.replaceChildren(root);
+  const facts = make('dl', { class: 'facts', id: 'facts' });
+  const end = all(
+    app.store.subscribe(arrange),
+    mountDrop(byId('drop', HTMLElement), app, t),
+    mountProgress(byId('load', HTMLElement), app, t),
+    mountFigure(app, t),
+    mountAnswer(byId('answer', HTMLElement), app, t, true, facts),
+    mountProblem(byId('problem', HTMLElement), app, t),
+    mountFacts(facts, app, t),
+    mountDrawings(byId('samples', HTMLElement), app, t),
+  );
+  if (isTouch()) byId('drop-title', HTMLElement).dataset.t = 'pick';
+  translate(root, t);
+  byId('stage', HTMLElement).setAttribute('aria-label', t.picture);
+  arrange(app.store.state);
+  return () => {
+    end();
+    outlet.replaceChildren();
+  };
+}
+
+// What is to be seen in which state.
+function arrange({ show }: State, before?: State) {
+  const { state } = show;
+  if (state === before?.show.state) return;
+  document.body.dataset.state = state;
+  const hasPicture = state === 'busy' || state === 'result';
+  byId('drop', HTMLElement).hidden = hasPicture;
+  byId('view', HTMLElement).hidden = !hasPicture;
+  byId('answer', HTMLElement).hidden = state !== 'result';
+  byId('problem', HTMLElement).hidden = state !== 'problem';
+  byId('intro', HTMLElement).hidden = state === 'result' || state === 'problem';
+  const grabs = state !== 'empty' && (state !== 'problem' || show.picture !== null);
+  followFocus(state, { empty: 'choose', result: 'best', problem: 'problem-title' }, grabs);
+}
+
+function mountFigure(app: App, t: PartsTexts & LookTexts): Unmount {
+  const caption = byId('caption', HTMLElement);
+  const render = ({ show, heat, model }: State) => {
+    if (show.state !== 'result') {
+      caption.textContent = '';
+      return;
+    }
+    const { heatmap, info, result } = show.answer;
+    const found = result.predictions.find((p) => p.index === heatmap?.index);
+    caption.textContent = heat ? t.heatCaption(found ? labelOf(found, model) : '') : t.saw(info.inputSize);
+  };
+  const end = all(
+    mountStage(byId('frame', HTMLElement), app, t, true),
+    mountTools(byId('tools', HTMLElement), app, t),
+    app.store.subscribe((state, before) => {
+      render(state);
+      if (state.show.state === 'busy' || state.show.state === before.show.state) return;
+      if (state.show.state === 'result') reveal(byId('stage', HTMLElement));
+      if (state.show.state === 'problem') reveal(byId('problem', HTMLElement));
+    }),
+  );
+  render(app.store.state);
+  return end;
+}
+
+// On a phone the answer may lie outside the window.
+function reveal(element: Element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const isCalm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  if (top < 0 || bottom > innerHeight) element.scrollIntoView({ block: 'start', behavior: isCalm ? 'auto' : 'smooth' });
+}
+
+function mountFacts(list: HTMLElement, { store }: App, t: LookTexts): Unmount {
+  const fact = (name: string, [strong, rest]: string[]) => [
+    make('dt', {}, name), make('dd', {}, make('strong', {}, strong), rest),
+  ];
+  const fill = ({ result: { timings }, info }: Answer, lang: string) => {
+    const tenths = (ms: number) => ms.toLocaleString(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+    const ms = { inference: tenths(timings.inference), total: tenths(timings.total) };
+    list.replaceChildren(
+      ...fact(t.time, t.timeValue(ms)),
+      ...fact(t.runs, t.runsValue(info.simd, info.threads)),
+      ...info.noise ? fact(t.noise, t.noiseValue) : [],
+      ...fact(t.model, t.modelValue(modelName(info), info.classes.length, info.bytes)),
+    );
+  };
+  const render = ({ show, lang }: State, before?: State) => {
+    if (show !== before?.show && show.state === 'result') fill(show.answer, lang);
+  };
+  render(store.state);
+  return store.subscribe(render);
+}
+
+function mountDrawings(list: HTMLElement, { session }: App, t: LookTexts): Unmount {
+  list.replaceChildren(...DRAWINGS.map(({ file, id }) => {
+    const name = t.drawings[file];
+    const url = address(`samples/${file}.svg`);
+    const image = make('img', { src: url, alt: '', width: 96, height: 96, decoding: 'async', draggable: 'false' });
+    const button = make('button',
+      { type: 'button', class: 'sample', 'data-id': id, 'aria-label': t.sample(name), title: name }, image);
+    button.addEventListener('click', () => void session.look(fromDrawing(url, name)));
+    return make('li', {}, button);
+  }));
+  return () => {};
+}

@@ -1,0 +1,44 @@
+// The texts of look.en.ts in Chinese.
+
+import type { LookTexts } from './look.en.ts';
+
+const MB = (n: number) => (n / 1e6).toFixed(1);
+
+const texts: LookTexts = {
+  lead: '放入一张照片，即刻得到答案。神经网络就在本页面内、在你自己的设备上运行。',
+  private2: '图片既不上传，也不保存。',
+  fast1: '每张图只需几毫秒。',
+  fast2: '用 Go 和整数 SIMD 写成的 ResNet，编译为 WebAssembly。',
+  offline1: '离线可用。',
+  offline2: '首次访问之后，完全不需要网络。',
+  drop: '把图片拖到页面任意处',
+  pick: '先选一张图片',
+  samples: '手边没有图片？试试我们画的',
+  sample: (name) => `识别我们画的：${name}`,
+  saw: (size) => `模型所看到的：这个正方形，${size} × ${size} 像素。`,
+  time: '用时',
+  timeValue: (ms) => [`${ms.inference} 毫秒`, ` 推理 · 共 ${ms.total} 毫秒`],
+  runs: '运行于',
+  runsValue: (simd, threads) => [
+    `${threads} 个线程`,
+    { relaxed: ' · relaxed SIMD', fixed: ' · SIMD', none: ' · 无 SIMD' }[simd],
+  ],
+  noise: '像素',
+  noiseValue: ['有改动', ' · 为防止跟踪，此浏览器会改动网页读到的像素，结果可能略有不同'],
+  model: '模型',
+  modelValue: (name, classes, bytes) => [name, ` · ${classes} 类 · ${MB(bytes)} MB`],
+  drawings: {
+    monarch: '帝王蝶',
+    espresso: '浓缩咖啡',
+    lighthouse: '灯塔',
+    orange: '橙子',
+    'school-bus': '校车',
+    hourglass: '沙漏',
+    'bell-pepper': '甜椒',
+    candle: '蜡烛',
+    lemon: '柠檬',
+    keyboard: '电脑键盘',
+  },
+};
+
+export default texts;

@@ -1,0 +1,65 @@
+// axe-core on what visitors see: the page, the frame and the offline file, in light and dark surroundings.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { dist, inBrowsers } from './harness.mjs';
+import { site } from './site.mjs';
+
+const axe = readFileSync(path.join(import.meta.dirname, 'node_modules/axe-core/axe.min.js'), 'utf8');
+const scene = readFileSync(path.join(import.meta.dirname, 'pictures/scene.png')).toString('base64');
+
+// In the page: what is given by the visitor, and what axe finds.
+const give = (base64) => {
+  const transfer = new DataTransfer();
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  if (base64) transfer.items.add(new File([bytes], 'scene.png', { type: 'image/png' }));
+  document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
+};
+const found = async () => {
+  await Promise.all(document.getAnimations().map((a) => a.effect.getComputedTiming().iterations !== Infinity && a.finished));
+  const { violations } = await globalThis.axe.run();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.target.join(' ')).join(', ')}`);
+};
+
+inBrowsers('axe', (w) => {
+  let s;
+  before(async () => { s = await site(); });
+  after(() => s.stop());
+
+  // Firefox cannot be told to prefer dark colours once it runs.
+  for (const scheme of w.name === 'firefox' ? ['light'] : ['light', 'dark']) {
+    for (const [name, address] of [
+      ['page', () => s.origin], ['frame', () => `${s.origin}/embed.html`],
+      ['offline file', () => pathToFileURL(path.join(dist, 'offline.html')).href],
+    ]) {
+      test(`${name}, ${scheme}`, async () => {
+        const page = await w.browser.newPage();
+        page.setDefaultTimeout(60_000);
+        if (w.name === 'chromium') await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+        await page.goto(address());
+        await page.evaluate(axe);
+        const wrong = {};
+        const look = async (state) => { wrong[state] = await page.evaluate(found); };
+        if (name !== 'frame') await page.waitForSelector('#load[data-state="ready"]');
+        else await page.waitForSelector('#load[data-state="asleep"]');
+        await look('start');
+        await page.evaluate(give, scene);
+        await page.waitForSelector('body[data-state="result"]');
+        await page.click('#heat-toggle');
+        await look('result');
+        await page.evaluate(give, '');
+        await page.waitForSelector('body[data-state="problem"]');
+        await look('problem');
+        if (name !== 'frame') {
+          await page.click('#open-classes');
+          await look('classes');
+        }
+        assert.deepEqual(Object.entries(wrong).filter(([, list]) => list.length > 0), []);
+        await page.close();
+      });
+    }
+  }
+});
