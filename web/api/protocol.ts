@@ -1,6 +1,6 @@
-// Every message that crosses a border of the browser's side: between page and worker, to kernel threads, and between a site
-// and the frame of <resnet-classifier>; and the functions of the Go program, which wasm/main.go tells more about. Both ends
-// import these types, so the type check finds an end that speaks otherwise.
+// Every message that crosses a border of the browser's side: between page and worker, to kernel threads, and between a
+// site and the frame of <resnet-classifier>; and the functions of the Go program, which wasm/main.go tells more about.
+// Both ends import these types, so the type check finds an end that speaks otherwise.
 
 import type {
   Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Rectangle, Result, Simd, Timings,

@@ -19,7 +19,6 @@ const GRACE = 2000; // ms that a worker may take to come back after a cancel
 const ELEMENT_STALL = 30_000; // ms that an image element's download may take
 const SILENCE = 60_000; // ms until a worker's first message, of which its scripts take most
 
-
 export class ResnetError extends Error {
   readonly code: ErrorCode;
   override name: 'ResnetError' | 'AbortError';
@@ -44,9 +43,9 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
 }
 
 /**
- * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm a
- * URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a model,
- * manifest names it.
+ * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm
+ * a URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a
+ * model, manifest names it.
  */
 export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
   checkOptions(parts, PARTS);
@@ -181,7 +180,8 @@ class WorkerClassifier implements Classifier {
     const allow = options.allow ? [...options.allow] : null;
     const deny = options.deny ? [...options.deny] : null;
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
-    check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
+    check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1,
+      'threshold', 'a number from 0 to 1', threshold);
     const { classes } = this.info;
     check(typeof heatmap === 'boolean' || isIndex(heatmap, classes.length),
       'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
@@ -325,7 +325,8 @@ class WorkerClassifier implements Classifier {
             return resolve(await answer as T);
           } catch (error) {
             // Who knows whose fault it is that the worker was lost, if two calls were with it.
-            if (error !== AGAIN && !(isEarly && error instanceof ResnetError && error.code === 'worker-crashed')) throw error;
+            const isCrash = error instanceof ResnetError && error.code === 'worker-crashed';
+            if (error !== AGAIN && !(isEarly && isCrash)) throw error;
             answer = call.id = undefined;
             isEarly = false;
           }
@@ -436,9 +437,10 @@ class WorkerClassifier implements Classifier {
     pending.timer = setTimeout(expire, GRACE);
   }
 
-  // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver listen
-  // for workers, a worker that starts another often blocks for good. It waits on the same condition variable as the new
-  // worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a thread less.
+  // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver
+  // listen for workers, a worker that starts another often blocks for good. It waits on the same condition variable as
+  // the new worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a
+  // thread less.
   #startKernels(owner: Worker, count: number) {
     const { kernel } = this.#parts;
     for (let i = 0; i < count; i++) {
@@ -503,7 +505,8 @@ function promised<T>() {
 
 /** How alike the features of two pictures are. */
 export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
-  check(a?.length > 0 && a.length === b?.length, 'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
+  check(a?.length > 0 && a.length === b?.length,
+    'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
   let ab = 0;
   let aa = 0;
   let bb = 0;
@@ -522,11 +525,13 @@ async function take(source: Source, stop: AbortController): Promise<Picture> {
   } catch (cause) {
     if (cause instanceof ResnetError) throw cause;
     if (isOutOfMemory(cause)) {
-      throw new ResnetError('out-of-memory', `resnet: no memory for a copy of the ${kind(source)}: ${messageOf(cause)}; `
+      throw new ResnetError('out-of-memory',
+        `resnet: no memory for a copy of the ${kind(source)}: ${messageOf(cause)}; `
         + 'close other pages, or use a smaller picture', { cause });
     }
-    throw new ResnetError('image-decode', `resnet: the ${kind(source)} cannot be read: ${messageOf(cause)}; it may have been `
-      + 'closed, or its buffer handed to somebody else', { cause });
+    throw new ResnetError('image-decode',
+      `resnet: the ${kind(source)} cannot be read: ${messageOf(cause)}; `
+      + 'it may have been closed, or its buffer handed to somebody else', { cause });
   }
 }
 
@@ -553,7 +558,9 @@ async function picture(source: Source, stop: AbortController): Promise<Picture> 
     return bitmap(source, 'none'); // as files are read
   }
   if (isKind(source, 'VideoFrame')) {
-    if (!source.codedWidth) throw new ResnetError('image-decode', 'resnet: the VideoFrame is closed; pass one that is open');
+    if (!source.codedWidth) {
+      throw new ResnetError('image-decode', 'resnet: the VideoFrame is closed; pass one that is open');
+    }
     return bitmap(source);
   }
   if (isKind(source, 'HTMLCanvasElement', 'OffscreenCanvas', 'ImageBitmap')) {
@@ -573,11 +580,13 @@ function pixels({ width, height, data, colorSpace }: ImageData): Pixels | null {
   return { width, height, data: data.slice() };
 }
 
-// An upright copy with straight alpha. Colours are left as they are with 'none'; else those of a canvas, a frame or pixels
-// that are in another colour space, such as display-p3, become sRGB.
+// An upright copy with straight alpha. Colours are left as they are with 'none'; else those of a canvas, a frame or
+// pixels that are in another colour space, such as display-p3, become sRGB.
 async function bitmap(source: ImageBitmapSource, colorSpaceConversion: ColorSpaceConversion = 'default') {
   try {
-    return await createImageBitmap(source, { imageOrientation: 'from-image', colorSpaceConversion, premultiplyAlpha: 'none' });
+    return await createImageBitmap(source, {
+      imageOrientation: 'from-image', colorSpaceConversion, premultiplyAlpha: 'none',
+    });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'SecurityError') throw tainted(cause);
     throw new ResnetError('image-decode',
@@ -617,11 +626,14 @@ function startWorker(url: string) {
     setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
     return new Worker(shim);
   } catch (cause) {
-    throw new ResnetError('worker-crashed', `resnet: this page may not start the worker ${url}: ${messageOf(cause)}`, { cause });
+    throw new ResnetError('worker-crashed',
+      `resnet: this page may not start the worker ${url}: ${messageOf(cause)}`, { cause });
   }
 }
 
-const isIndex = (x: unknown, count: number): x is number => typeof x === 'number' && Number.isInteger(x) && x >= 0 && x < count;
+const isIndex = (x: unknown, count: number): x is number => (
+  typeof x === 'number' && Number.isInteger(x) && x >= 0 && x < count
+);
 const isCount = (x: unknown) => typeof x === 'number' && Number.isSafeInteger(x) && x >= 1;
 const base = () => globalThis.document?.baseURI ?? location.href;
 const absolute = (url: string | URL) => new URL(url, base()).href;
@@ -634,7 +646,9 @@ function transferable(picture: Picture): Transferable[] {
 
 function check(ok: boolean, name: string, wanted: string, got: unknown): asserts ok {
   if (ok) return;
-  const shown = typeof got === 'string' ? `'${clip(got)}'` : typeof got === 'object' && got !== null ? kind(got) : String(got);
+  const shown = typeof got === 'string' ? `'${clip(got)}'`
+    : typeof got === 'object' && got !== null ? kind(got)
+    : String(got);
   throw new ResnetError('bad-option', `resnet: ${name}: want ${wanted}, got ${shown}`);
 }
 
@@ -681,6 +695,7 @@ function closed() {
 }
 
 function tainted(cause: unknown) {
-  return new ResnetError('image-tainted', 'resnet: the picture comes from another site that does not let this page read it; '
+  return new ResnetError('image-tainted',
+    'resnet: the picture comes from another site that does not let this page read it; '
     + "load it with crossorigin='anonymous' from a server that allows that (CORS), or pass the file itself", { cause });
 }

@@ -26,8 +26,9 @@ async function install() {
   await Promise.all(files.map((f) => keep(cache, f, manifest.files[f].sha256)));
 }
 
-// A file that is not what the build made, from a host in the middle of an update or a network that answers everything with
-// a page, must not stay. A response that was redirected may not answer a navigation: some hosts send index.html to ./.
+// A file that is not what the build made, from a host in the middle of an update or a network that answers everything
+// with a page, must not stay. A response that was redirected may not answer a navigation: some hosts send
+// index.html to ./.
 async function keep(cache: Cache, name: string, want: string) {
   const response = await fetch(scope + name, { cache: 'no-cache' });
   const bytes = await response.clone().arrayBuffer();

@@ -82,7 +82,8 @@ export interface Model {
   /** What the manifest says of it. */
   entry?: FileEntry;
   /**
-   * Rejects if the file is not what it should be. There is none on plain http: Go then compares the file's own checksum.
+   * Rejects if the file is not what it should be. There is none on plain http: Go then compares the file's own
+   * checksum.
    */
   digest?: Promise<void>;
 }
@@ -105,10 +106,12 @@ export async function loadModel(open: Open, manifest: Promise<Manifest>, report:
   }
   if (!entry) return own(name, bytes);
   if (bytes.length !== entry.bytes) {
-    throw new Failure('model-integrity', `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
+    throw new Failure('model-integrity',
+      `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
   }
-  return { name, entry, bytes, digest: crypto.subtle && compare(bytes, entry.sha256,
-    `${name}: want the file of the manifest, SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`) };
+  const digest = crypto.subtle && compare(bytes, entry.sha256, `${name}: want the file of the manifest, `
+    + `SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`);
+  return { name, entry, bytes, digest };
 }
 
 // The model's address, and the manifest's entry if that vouches for it.

@@ -18,7 +18,9 @@ export function view<T>(load: () => Promise<{ mount: Mount<T> }>, texts: Texts<T
   };
 }
 
-/** The name of the view that the hash of an address means, else of the first; undefined for a place in this document. */
+/**
+ * The name of the view that the hash of an address means, else of the first; undefined for a place in this document.
+ */
 export function nameAt(hash: string, views: Record<string, View>): string | undefined {
   const name = hash.slice(1);
   if (Object.hasOwn(views, name)) return name;

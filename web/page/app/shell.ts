@@ -52,8 +52,8 @@ function mountFoot({ store }: App, t: ShellTexts): Unmount {
     const info = infoOf(model);
     if (!info || model === before?.model) return;
     byId('foot-model', HTMLElement).textContent = `${modelName(info)} · ${info.inputSize} × ${info.inputSize}`;
-    fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json()).then((manifest: Partial<Manifest>) => {
-      const { version, files } = manifest;
+    const read = fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json());
+    read.then(({ version, files }: Partial<Manifest>) => {
       byId('foot-version', HTMLElement).textContent = version ? t.version(version) : '';
       const file = files?.['offline.html'];
       byId('foot-offline', HTMLElement).replaceChildren(...file
