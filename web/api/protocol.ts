@@ -1,6 +1,6 @@
-// Every message that crosses a border of the browser's side: between page and worker, to kernel threads, and between a
-// site and the frame of <resnet-classifier>; and the functions of the Go program, which wasm/main.go tells more about.
-// Both ends import these types, so the type check finds an end that speaks otherwise.
+// Every message that crosses a border of the browser's side: between page and worker, to kernel threads and to the
+// service worker, and between a site and the frame of <resnet-classifier>; and the functions of the Go program, which
+// wasm/main.go tells more about. Both ends import these types, so the type check finds an end that speaks otherwise.
 
 import type {
   Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Rectangle, Result, Simd, Timings,
@@ -180,8 +180,14 @@ export interface Part extends Rectangle {
   strip: Strip;
 }
 
+/** From the page to a new service worker that waits: it is to take over now. */
+export type ToServiceWorker = 'activate';
+
 // The element in somebody's page and the frame in it. Either may be of another version or somebody else's: each checks
 // what it gets. web/README.md describes these messages for those who frame embed.html by hand.
+
+/** A message of type M, or of one of the types of a union, before it is checked: any field may be missing or wrong. */
+export type Unchecked<M> = { [K in M extends unknown ? keyof M : never]?: unknown };
 
 export const VERSION = 1;
 export const MOST_BYTES = 64 << 20; // of one picture

@@ -3,6 +3,7 @@
 // iframe, or opened by itself, it does the same for the visitor alone.
 
 import { MOST_BYTES } from '../api/protocol.ts';
+import type { ToFrame, Unchecked } from '../api/protocol.ts';
 import { tellBroken } from '../page/app/broken.ts';
 import type { App, Unmount } from '../page/app/app.ts';
 import { languageOf } from '../page/app/language.ts';
@@ -81,8 +82,8 @@ function set(given: unknown) {
 
 function hear(message: unknown) {
   if (!isObject(message)) return;
-  const { op, id, image } = message;
-  if (op === 'set') return set(message.options);
+  const { op, id, image, options: given }: Unchecked<ToFrame> = message;
+  if (op === 'set') return set(given);
   if (op === 'load') return load();
   if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 1) return; // no way to answer
   if (op === 'cancel') return callOf(id)?.end.abort();

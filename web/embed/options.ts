@@ -1,12 +1,9 @@
 // What a site may choose of its frame. Whatever it sends is checked here.
 
+import type { FrameOptions } from '../api/protocol.ts';
+
 /** As the frame has them, with defaults for what the site leaves open. */
-export interface Options {
-  model: string;
-  topK: number;
-  threshold: number;
-  heatmap: boolean;
-  lang: string;
+export interface Options extends Required<Omit<FrameOptions, 'theme' | 'style'>> {
   theme: 'auto' | 'light' | 'dark';
   style: Record<string, unknown>;
 }

@@ -1,7 +1,7 @@
 // Keeps the page's own files, so that it opens without a network. The model is kept by the worker. A new build is a new
 // version of this file: it is installed beside the running one and takes over when the page asks for it.
 
-import type { Manifest } from '../api/protocol.ts';
+import type { Manifest, ToServiceWorker } from '../api/protocol.ts';
 import { sha256 } from '../lib/hash.ts';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -59,7 +59,10 @@ async function answer(request: Request) {
 
 self.addEventListener('install', (e) => e.waitUntil(install()));
 self.addEventListener('activate', (e) => e.waitUntil(activate()));
-self.addEventListener('message', (e) => e.data === 'activate' && self.skipWaiting());
+self.addEventListener('message', ({ data }) => {
+  const message: ToServiceWorker = data;
+  if (message === 'activate') self.skipWaiting();
+});
 self.addEventListener('fetch', (e) => {
   if (e.request.method === 'GET' && e.request.url.startsWith(scope)) e.respondWith(answer(e.request));
 });

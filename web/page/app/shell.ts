@@ -1,6 +1,6 @@
 // What stands around the views: the languages, the list of classes, the foot, and the offer of a new version.
 
-import type { Manifest } from '../../api/protocol.ts';
+import type { Manifest, ToServiceWorker } from '../../api/protocol.ts';
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import type { App, Unmount } from './app.ts';
 import { all } from './app.ts';
@@ -98,7 +98,8 @@ export class NextVersion {
       worker.addEventListener('statechange', () => worker.state === 'activated' && location.reload());
       // The change of hands waits for workers, and kernel threads do not answer while they wait for work.
       await session.retire();
-      worker.postMessage('activate');
+      const message: ToServiceWorker = 'activate';
+      worker.postMessage(message);
     }, { signal });
     byId('update-later', HTMLButtonElement).addEventListener('click', () => { toast.hidden = true; }, { signal });
     return () => {
