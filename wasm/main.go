@@ -16,7 +16,8 @@
 //	heatmap(result, index)                the heat map of another class, of one of the latest results
 //	benchmark(runs)                       times the network on a fixed picture
 //
-// Any number of pictures may have been asked about; begin ends what is there of the one before.
+// Any number of pictures may wait between picture and begin, but the executor holds one at a time: begin discards what
+// was written of the picture before it.
 //
 // Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash.
 // The types of all this are Program in web/api/protocol.ts.
@@ -40,7 +41,7 @@ var (
 )
 
 func main() {
-	// What is made until a model is open is small, and its garbage smaller still: no collection until then.
+	// Little memory is allocated before a model is open, so the garbage collector is off until then.
 	debug.SetGCPercent(-1)
 	s := session{pictures: map[int]*picture{}}
 	api := object.New()

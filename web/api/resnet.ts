@@ -76,7 +76,7 @@ function names<T>(all: Record<keyof T, 1>) {
   return Object.keys(all);
 }
 
-// What the option model says, as the worker takes it.
+// The option model in the form in which the worker takes it.
 function modelPart(model: CreateOptions['model']) {
   if (model == null) return {};
   const bytes = isBytes(model);
@@ -107,10 +107,11 @@ interface Call {
   /** Lets the worker decode its picture, while the call before it is being computed. */
   prepare: () => Promise<void>;
   fail: (error: unknown) => void;
-  id?: number; // of its request
+  /** The id of its request, once that is sent. */
+  id?: number;
 }
 
-/** Why a call fails that the worker had not begun with when it was lost: another worker takes it. */
+/** The reason for which a call fails that a lost worker had not begun with: another worker then takes the call. */
 const AGAIN = Symbol('again');
 
 /** A request without an answer. */
@@ -166,7 +167,7 @@ class WorkerClassifier implements Classifier {
   }
 
   get info() {
-    if (!this.#info) throw closed(); // nobody has a classifier before that
+    if (!this.#info) throw closed(); // nobody has a classifier before its info is there
     return this.#info;
   }
 
@@ -253,7 +254,7 @@ class WorkerClassifier implements Classifier {
     if (this.#closed) return;
     this.#closed = true;
     this.#drop(closed);
-    this.#parts = { worker: '', wasm: '' }; // so that their memory is free
+    this.#parts = { worker: '', wasm: '' }; // so that the memory of the parts can be freed
     for (const call of this.#calls.splice(0)) call.fail(closed());
   }
 
@@ -324,7 +325,7 @@ class WorkerClassifier implements Classifier {
           try {
             return resolve(await answer as T);
           } catch (error) {
-            // Who knows whose fault it is that the worker was lost, if two calls were with it.
+            // If two calls were with a worker that was lost, either may be the cause: this one is tried once more.
             const isCrash = error instanceof ResnetError && error.code === 'worker-crashed';
             if (error !== AGAIN && !(isEarly && isCrash)) throw error;
             answer = call.id = undefined;
@@ -335,7 +336,7 @@ class WorkerClassifier implements Classifier {
       prepare: async () => {
         if (answer) return;
         const its = await Promise.race([picture, settled]).catch(() => undefined);
-        // Files alone: they can be sent once more if the worker is lost, and there is something to decode.
+        // Only files are sent early: they need decoding, and can be sent once more if the worker is lost.
         if (!its || failed || answer || this.#calls[1] !== call || !this.#ready || !isKind(its, 'Blob', 'File')) return;
         isEarly = true;
         ask(its);
@@ -352,7 +353,7 @@ class WorkerClassifier implements Classifier {
     settled.then(() => {
       signal?.removeEventListener('abort', abort);
       stop.abort();
-      picture.then((p) => isKind(p, 'ImageBitmap') && p.close(), () => {}); // one that was not handed over
+      picture.then((p) => isKind(p, 'ImageBitmap') && p.close(), () => {}); // if it was not handed over
     });
     this.#calls.push(call);
     if (this.#calls[1] === call && this.#calls[0].id !== undefined) call.prepare();
@@ -432,15 +433,15 @@ class WorkerClassifier implements Classifier {
     const expire = () => {
       const [oldest] = this.#pending.keys();
       if (oldest === id) this.#lose(worker, 'it did not come back after a cancel');
-      else pending.timer = setTimeout(expire, GRACE); // it has not been begun with
+      else pending.timer = setTimeout(expire, GRACE); // the worker has not begun with it
     };
     pending.timer = setTimeout(expire, GRACE);
   }
 
   // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver
   // listen for workers, a worker that starts another often blocks for good. It waits on the same condition variable as
-  // the new worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a
-  // thread less.
+  // the new worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is
+  // one thread less.
   #startKernels(owner: Worker, count: number) {
     const { kernel } = this.#parts;
     for (let i = 0; i < count; i++) {
@@ -503,7 +504,7 @@ function promised<T>() {
   return { promise, resolve, reject };
 }
 
-/** How alike the features of two pictures are. */
+/** Says how alike the features of two pictures are. */
 export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
   check(a?.length > 0 && a.length === b?.length,
     'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
@@ -515,7 +516,7 @@ export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
     aa += a[i] * a[i];
     bb += b[i] * b[i];
   }
-  return ab / Math.sqrt(aa * bb) || 0; // where one is all zeros
+  return ab / Math.sqrt(aa * bb) || 0; // 0 if one of them is all zeros
 }
 
 /** Turns a source into what a worker takes. */
@@ -660,7 +661,7 @@ function checkOptions(options: unknown, known: readonly string[]) {
 
 const rectangle = ({ x, y, width, height }: Rectangle): Rectangle => ({ x, y, width, height });
 
-// What of the picture is asked for, checked.
+// Checks the options that say which part of a picture is looked at.
 function viewOf({ region = null, fit = 'crop' }: ViewOptions) {
   check(fit === 'crop' || fit === 'squash', 'fit', "'crop' or 'squash'", fit);
   if (region === null) return { region, squash: fit === 'squash' };

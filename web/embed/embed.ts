@@ -67,21 +67,21 @@ class Pending<T> {
   readonly promise = new Promise<T>((resolve, reject) => Object.assign(this, { resolve, reject }));
 }
 
-/** What there is from the press of the button until the element leaves the document, or something fails. */
+/** What exists from the press of the button until the element leaves the document, or something fails. */
 interface Session {
   frame: HTMLIFrameElement;
-  end: AbortController; // of what it has made listen
+  end: AbortController; // removes the listeners that the session has added
   port: MessagePort | null; // to the frame, once both sides know each other
   ready: Pending<Info>; // what load() waits for
   info: Info | null; // null until ready
 }
 
-/** A classify() without an answer. */
+/** A call of classify() that has no answer yet. */
 interface Call extends Pending<Result> {
   message: ToFrame;
 }
 
-// Outside of browsers the module can be imported, but nothing be made of it.
+// Outside browsers the module can be imported, but no element can be made.
 const Base = globalThis.HTMLElement ?? (class {} as unknown as typeof HTMLElement);
 
 export class ResnetClassifierElement extends Base implements Described {
@@ -124,7 +124,7 @@ export class ResnetClassifierElement extends Base implements Described {
     this.#set();
     const session = this.#session;
     if (session?.info && (name === 'model' || name === 'lang')) {
-      // Until the frame says it again: another classifier is made, unless nothing has changed for it.
+      // Until the frame sends its info again there is none: it makes another classifier, unless the old one still fits.
       session.info = null;
       session.ready = awaited();
       this.#send({ op: 'load' });
@@ -168,7 +168,7 @@ export class ResnetClassifierElement extends Base implements Described {
     if (bytes < 0) {
       throw failure('bad-option', 'image: want a Blob or an ArrayBuffer of an image file; fetch an address first');
     }
-    if (image instanceof ArrayBuffer) image = new Blob([image]); // of its own, whatever becomes of the buffer
+    if (image instanceof ArrayBuffer) image = new Blob([image]); // a copy, whatever becomes of the buffer
     if (bytes > MOST_BYTES) {
       throw failure('image-too-large', `image: want at most ${MOST_BYTES} bytes, got ${bytes}; make it smaller`);
     }
@@ -220,7 +220,7 @@ export class ResnetClassifierElement extends Base implements Described {
     };
   }
 
-  // Before the handshake nothing is sent: what counts then goes with it.
+  // Nothing is sent before the handshake, which takes along the options and the calls that wait.
   #send(message: ToFrame) {
     this.#session?.port?.postMessage(message);
   }
@@ -343,7 +343,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 
   #tell(type: FromFrame['event'], detail: unknown) {
-    const up = type !== 'error'; // which would look like a script's
+    const up = type !== 'error'; // at the window, a bubbling error would look like one of a script
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: up, composed: up }));
   }
 
@@ -367,7 +367,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 }
 
-// The event error tells its failure too.
+// Nobody has to handle its rejection, as the event error tells of the failure, too.
 function awaited() {
   const pending = new Pending<Info>();
   pending.promise.catch(() => {});

@@ -3,7 +3,7 @@ import { Failure } from './failure.ts';
 import { isOutOfMemory, messageOf } from './thrown.ts';
 import { patience } from './patience.ts';
 
-const TRIES = 4; // that bring nothing, one after another
+const TRIES = 4; // in a row that bring no bytes, before it gives up
 
 /**
  * Fetches url whole. A connection that breaks or stalls is taken up where it ended if the server can do that, or else

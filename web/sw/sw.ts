@@ -6,9 +6,9 @@ import { sha256 } from '../lib/hash.ts';
 
 declare const self: ServiceWorkerGlobalScope;
 
-const version = '__VERSION__'; // the build's, see stamp in web/build/main.go
+const version = '__VERSION__'; // set by the build: see stamp in web/build/main.go
 const scope = new URL('./', location.href).href;
-const shells = `shell ${scope} `; // other folders of the origin have theirs
+const shells = `shell ${scope} `; // other folders of the origin have shells of their own
 const shell = shells + version;
 
 // Files of dist/ that are no part of the page.
@@ -39,8 +39,8 @@ async function keep(cache: Cache, name: string, want: string) {
   await cache.put(scope + name, response.redirected ? new Response(bytes, { headers: response.headers }) : response);
 }
 
-// It does not claim the pages that are open: in Firefox that waits for an answer of each of their workers, and a kernel
-// thread that waits for work gives none.
+// It does not claim the pages that are open: in Firefox that waits for an answer from each of their workers, and a
+// kernel thread that waits for work does not answer.
 async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(shells) && name !== shell) await caches.delete(name);
@@ -53,7 +53,7 @@ async function answer(request: Request) {
   try {
     const kept = await (await caches.open(shell)).match(name);
     if (kept) return kept;
-  } catch { /* storage that fails is as none */ }
+  } catch { /* storage that fails is treated as if it were empty */ }
   return fetch(request);
 }
 

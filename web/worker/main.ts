@@ -21,7 +21,7 @@ interface Job {
 let go: Program;
 let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
-let turn = Promise.resolve(); // of the next request: when all those before it are done
+let turn = Promise.resolve(); // resolves when all requests so far are done
 let busy = 0; // ms that the machine has worked
 
 const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
@@ -145,7 +145,7 @@ function classesOf(ids: string, labels: Record<string, string>, wanted: string) 
   });
 }
 
-// Gives memory back now that is not used any more, where browsers can (ES2024).
+// Gives back memory that is no longer used at once, in browsers that can (ES2024).
 function release(buffer: ArrayBuffer & { transfer?: (length: number) => ArrayBuffer }) {
   buffer.transfer?.(0);
 }
@@ -228,7 +228,7 @@ async function wake(): Promise<Blob | null> {
     (await createImageBitmap(blob)).close();
     return blob;
   } catch {
-    return null; // pictures will say what is wrong
+    return null; // the first picture will say what is wrong
   }
 }
 
@@ -237,7 +237,7 @@ async function rehearse(picture: Blob | null) {
   try {
     if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
   } catch (e) {
-    if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted; of others, pictures will say what is wrong
+    if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted after it
   }
 }
 
@@ -261,8 +261,8 @@ function reporter(id: number, phase: Progress['phase']) {
   };
 }
 
-// Modules that use one instruction of SIMD each, of the fixed and of the relaxed set. What validates is there, also
-// where a policy forbids to compile.
+// Modules that use one instruction of SIMD each, of the fixed and of the relaxed set. A module that validates
+// is supported, even where a policy forbids compiling it.
 const HEAD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0]; // one function that returns a v128
 const FIXED = [...HEAD, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
 const RELAXED = [...HEAD, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11];

@@ -38,7 +38,7 @@ export function keepHistory(store: Store<State>, session: Session) {
   });
 
   addEventListener('popstate', ({ state }) => {
-    if (state === null) return claim(); // a link within the page, or an address by hand: nothing else comes on show
+    if (state === null) return claim(); // a link within the page or a typed address: the same stays on show
     const show = isOurs(state) ? kept.get(state.at) : undefined;
     if (isOurs(state)) at = state.at;
     else {

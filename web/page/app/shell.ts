@@ -58,7 +58,7 @@ function mountFoot({ store }: App, t: ShellTexts): Unmount {
       const file = files?.['offline.html'];
       byId('foot-offline', HTMLElement).replaceChildren(...file
         ? [make('a', { href: 'offline.html', download: 'resnet-web.html' }, t.offlineFile(file.bytes))] : []);
-    }).catch(() => {}); // the foot says less
+    }).catch(() => {}); // the foot then leaves them out
   };
   render(store.state);
   const unsubscribe = store.subscribe(render);
