@@ -17,17 +17,18 @@ type Summary struct {
 
 // LayerSummary is one layer of a Summary.
 type LayerSummary struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"` // "conv", "maxpool", "add", "avgpool" or "linear"
-	Kernel   int    `json:"kernel,omitempty"`
-	Stride   int    `json:"stride,omitempty"`
-	In       int    `json:"in"` // channels
-	Out      int    `json:"out"`
-	Height   int    `json:"height"` // of the output
-	Width    int    `json:"width"`
-	Params   int64  `json:"params"`
-	MACs     int64  `json:"macs"`
-	Shortcut string `json:"shortcut,omitempty"` // of an "add": "identity" (solid in Figure 3), "projection", "pad-append" or "pad-split" (dashed)
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // "conv", "maxpool", "add", "avgpool" or "linear"
+	Kernel int    `json:"kernel,omitempty"`
+	Stride int    `json:"stride,omitempty"`
+	In     int    `json:"in"` // channels
+	Out    int    `json:"out"`
+	Height int    `json:"height"` // of the output
+	Width  int    `json:"width"`
+	Params int64  `json:"params"`
+	MACs   int64  `json:"macs"`
+	// Shortcut is the kind of an "add": "identity" (solid in Figure 3), "projection", "pad-append" or "pad-split" (dashed).
+	Shortcut string `json:"shortcut,omitempty"`
 }
 
 // Summary counts what c does with a size×size image and a number of classes. Multiply-adds follow the paper: those of

@@ -2,24 +2,25 @@
 
 // Command wasm is the classifier of web/worker: it sets the global object resnet, whose functions the worker calls.
 //
-//	prepare(settings)                                    chooses SIMD and threads; takes some 30 ms where both SIMDs are there
-//	open(bytes, verified)                                loads a model; a Promise. Verified: the caller compares its checksum
-//	check(width, height)                                 may a picture be this large?
-//	picture(request)                                     what a call asks about a picture: its number
-//	begin(picture, width, height)                        { x, y, width, height, rows, strip }: the part that is wanted, and memory
-//	                                                     that takes so many rows of it
-//	write(picture, rows, format, pixels)                 takes the next rows: those in strip, or those of ImageData
-//	run(picture)                                         runs the network: what it finds
-//	embed(picture)                                       runs the network: its features
-//	input(picture)                                       the network's input, before run
-//	drop(picture)                                        ends a picture
-//	heatmap(result, index)                               the heat map of another class, of one of the latest results
-//	benchmark(runs)                                      times the network on a fixed picture
+//	prepare(settings)                     chooses SIMD and threads; takes some 30 ms where both SIMDs are there
+//	open(bytes, verified)                 loads a model; a Promise. Verified: the caller compares its checksum
+//	check(width, height)                  may a picture be this large?
+//	picture(request)                      what a call asks about a picture: its number
+//	begin(picture, width, height)         { x, y, width, height, rows, strip }: the part that is wanted, and
+//	                                      memory that takes so many rows of it
+//	write(picture, rows, format, pixels)  takes the next rows: those in strip, or those of ImageData
+//	run(picture)                          runs the network: what it finds
+//	embed(picture)                        runs the network: its features
+//	input(picture)                        the network's input, before run
+//	drop(picture)                         ends a picture
+//	heatmap(result, index)                the heat map of another class, of one of the latest results
+//	benchmark(runs)                       times the network on a fixed picture
 //
-// Any number of pictures may have been asked about; begin ends what is there of the one before.
+// Any number of pictures may wait between picture and begin, but the executor holds one at a time: begin discards what
+// was written of the picture before it.
 //
-// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash. The types
-// of all this are Program in web/api/protocol.ts.
+// Each returns { value } or { error: { code, message } }. A panic ends the program; the worker reports it as a crash.
+// The types of all this are Program in web/api/protocol.ts.
 package main
 
 import (
@@ -40,7 +41,7 @@ var (
 )
 
 func main() {
-	// What is made until a model is open is small, and its garbage smaller still: no collection until then.
+	// Little memory is allocated before a model is open, so the garbage collector is off until then.
 	debug.SetGCPercent(-1)
 	s := session{pictures: map[int]*picture{}}
 	api := object.New()

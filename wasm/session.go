@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -186,6 +185,15 @@ func (s *session) of(args []js.Value) (*picture, error) {
 	return p, nil
 }
 
+// begun is the same for a call that needs the picture's begin before it; what says what the call is, for the error.
+func (s *session) begun(args []js.Value, what string) (*picture, error) {
+	p, err := s.of(args)
+	if err == nil && p.Picture == nil {
+		err = fmt.Errorf("wasm: %s before begin", what)
+	}
+	return p, err
+}
+
 func (s *session) begin(args []js.Value) (any, error) {
 	p, err := s.of(args)
 	if err != nil {
@@ -213,12 +221,9 @@ func (s *session) strip(p *picture) js.Value {
 var formats = map[string]engine.Format{"RGBA": engine.RGBA, "BGRA": engine.BGRA, "RGBX": engine.RGBX, "BGRX": engine.BGRX}
 
 func (s *session) write(args []js.Value) (any, error) {
-	p, err := s.of(args)
+	p, err := s.begun(args, "rows")
 	if err != nil {
 		return nil, err
-	}
-	if p.Picture == nil {
-		return nil, errors.New("wasm: rows before begin")
 	}
 	n, format := args[1].Int(), formats[args[2].String()]
 	if args[3].Truthy() {
@@ -236,7 +241,7 @@ func (s *session) write(args []js.Value) (any, error) {
 // input is the network's input as the picture's rows have made it, without its border: size × size × (red, green, blue, 0),
 // 7 bits each.
 func (s *session) input(args []js.Value) (any, error) {
-	if _, err := s.of(args); err != nil {
+	if _, err := s.begun(args, "input"); err != nil {
 		return nil, err
 	}
 	program := s.classifier.Program()
@@ -256,12 +261,9 @@ func (s *session) input(args []js.Value) (any, error) {
 }
 
 func (s *session) run(args []js.Value) (any, error) {
-	p, err := s.of(args)
+	p, err := s.begun(args, "run")
 	if err != nil {
 		return nil, err
-	}
-	if p.Picture == nil {
-		return nil, errors.New("wasm: run before begin")
 	}
 	r, err := p.Classify(p.query)
 	if err != nil {
@@ -284,12 +286,9 @@ func (s *session) run(args []js.Value) (any, error) {
 
 // embed runs the network for its features alone.
 func (s *session) embed(args []js.Value) (any, error) {
-	p, err := s.of(args)
+	p, err := s.begun(args, "embed")
 	if err != nil {
 		return nil, err
-	}
-	if p.Picture == nil {
-		return nil, errors.New("wasm: embed before begin")
 	}
 	if err := p.Embed(); err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 package weights
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -23,8 +23,8 @@ func Read(data []byte) (*resnet.Model, error) {
 	if err := sniff(data, len(data)); err != nil {
 		return nil, err
 	}
-	end := len(data) - sha256.Size
-	if end < 0 || sha256.Sum256(data[:end]) != [sha256.Size]byte(data[end:]) {
+	end := len(data) - digestSize
+	if end < 0 || !checks(data[:end], data[end:]) {
 		// The layer at which a short file ends says more than the checksum does.
 		if _, err := parse(whole(data[:max(end, 0)])); errors.Is(err, ErrIntegrity) {
 			return nil, err
@@ -32,6 +32,13 @@ func Read(data []byte) (*resnet.Model, error) {
 		return nil, integrityError("the checksum does not match: the file of %d bytes was cut short or altered", len(data))
 	}
 	return parse(whole(data[:end]))
+}
+
+// checks reports whether sum is the SHA-256 of data.
+func checks(data, sum []byte) bool {
+	d := newDigest()
+	d.Write(data)
+	return bytes.Equal(d.Sum(nil), sum)
 }
 
 func whole(data []byte) *window { return &window{size: len(data), buf: data} }
@@ -48,7 +55,7 @@ func ReadAt(file io.ReaderAt, size int) (*resnet.Model, error) {
 	if err := sniff(head, size); err != nil {
 		return nil, err
 	}
-	*w = window{file: file, size: max(size-sha256.Size, 0)}
+	*w = window{file: file, size: max(size-digestSize, 0)}
 	return parse(w)
 }
 

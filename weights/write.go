@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -33,7 +32,7 @@ func Write(w io.Writer, m *resnet.Model) error {
 	if len(langs) > maxLanguages {
 		return formatError("labels: want at most %d languages, got %d", maxLanguages, len(langs))
 	}
-	sum := sha256.New()
+	sum := newDigest()
 	e := &encoder{Encoder: msgpack.NewEncoder(io.MultiWriter(w, sum))}
 	e.UseCompactInts(true)
 	e.do(e.EncodeMapLen(fileKeys))

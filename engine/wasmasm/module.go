@@ -136,7 +136,8 @@ func (m *Module) Bytes() []byte {
 		for _, f := range m.table {
 			refs = append(refs, uleb(uint64(f.index)))
 		}
-		out = section(out, sectionElement, append([]byte{1, 0, opI32Const, 0, opEnd}, vec(refs)...)) // one segment, at place 0 of table 0
+		// One segment, at place 0 of table 0.
+		out = section(out, sectionElement, append([]byte{1, 0, opI32Const, 0, opEnd}, vec(refs)...))
 	}
 	return section(out, sectionCode, vec(codes))
 }

@@ -1,6 +1,6 @@
-// Every message that crosses a border of the browser's side: between page and worker, to kernel threads, and between a site
-// and the frame of <resnet-classifier>; and the functions of the Go program, which wasm/main.go tells more about. Both ends
-// import these types, so the type check finds an end that speaks otherwise.
+// Every message that crosses a border of the browser's side: between page and worker, to kernel threads and to the
+// service worker, and between a site and the frame of <resnet-classifier>; and the functions of the Go program, which
+// wasm/main.go tells more about. Both ends import these types, so the type check finds an end that speaks otherwise.
 
 import type {
   Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Rectangle, Result, Simd, Timings,
@@ -49,7 +49,7 @@ export interface ModelAddress {
   entry: FileEntry | undefined;
 }
 
-/** What of a picture is looked at. */
+/** The part of a picture that is looked at, and how it is fitted to the network's input. */
 export interface View {
   region: Rectangle | null;
   squash: boolean;
@@ -68,7 +68,7 @@ export interface Question extends View {
 export const BEST = -1;
 export const NONE = -2;
 
-/** A heat map without its place. */
+/** A heat map without its place in the picture. */
 export type HeatmapData = Omit<Heatmap, 'box'>;
 
 /** What the network found. */
@@ -86,7 +86,7 @@ export interface Requests {
   open: Settings & Omit<Parts, 'worker' | 'model'> & {
     model?: string | Parts['model'];
     entry?: FileEntry;
-    module?: WebAssembly.Module; // compiled before, from what wasm says
+    module?: WebAssembly.Module; // what an earlier worker has compiled from wasm
   };
   classify: Question & { picture: Picture };
   heatmap: { number: number; index: number };
@@ -124,10 +124,10 @@ export type FromWorker =
   | Answer
   | { op: 'error'; id: number; error: Problem }
   | { op: 'progress'; id: number; progress: Progress }
-  | { op: 'alive' } // all its scripts have come
-  | { op: 'kernels'; count: number } // to be started
-  | { op: 'kernel'; work: KernelWork } // for one of them
-  | { op: 'crash'; code: ErrorCode | undefined; message: string }; // it is beyond use
+  | { op: 'alive' } // all scripts of the worker have come
+  | { op: 'kernels'; count: number } // so many kernel threads are to be started
+  | { op: 'kernel'; work: KernelWork } // one of them is to do this work
+  | { op: 'crash'; code: ErrorCode | undefined; message: string }; // the worker can no longer be used
 
 /** The machine and its shared memory, for a kernel thread to run. */
 export interface KernelWork {
@@ -171,7 +171,7 @@ export interface ProgramSettings {
 
 export interface Opened extends Pick<Info, 'architecture' | 'inputSize' | 'simd' | 'threads'> {
   ids: string; // joined by NUL, in the order of classes
-  labels: Record<string, string>; // by language, likewise
+  labels: Record<string, string>; // by language; joined in the same way
 }
 
 /** The part of a picture that the network sees, and memory that takes so many of its rows. */
@@ -180,8 +180,14 @@ export interface Part extends Rectangle {
   strip: Strip;
 }
 
+/** From the page to a new service worker that waits: it is to take over now. */
+export type ToServiceWorker = 'activate';
+
 // The element in somebody's page and the frame in it. Either may be of another version or somebody else's: each checks
 // what it gets. web/README.md describes these messages for those who frame embed.html by hand.
+
+/** A message of type M, or of one of the types of a union, before it is checked: any field may be missing or wrong. */
+export type Unchecked<M> = { [K in M extends unknown ? keyof M : never]?: unknown };
 
 export const VERSION = 1;
 export const MOST_BYTES = 64 << 20; // of one picture

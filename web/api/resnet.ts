@@ -19,7 +19,6 @@ const GRACE = 2000; // ms that a worker may take to come back after a cancel
 const ELEMENT_STALL = 30_000; // ms that an image element's download may take
 const SILENCE = 60_000; // ms until a worker's first message, of which its scripts take most
 
-
 export class ResnetError extends Error {
   readonly code: ErrorCode;
   override name: 'ResnetError' | 'AbortError';
@@ -44,9 +43,9 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
 }
 
 /**
- * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm a
- * URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a model,
- * manifest names it.
+ * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm
+ * a URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a
+ * model, manifest names it.
  */
 export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
   checkOptions(parts, PARTS);
@@ -77,7 +76,7 @@ function names<T>(all: Record<keyof T, 1>) {
   return Object.keys(all);
 }
 
-// What the option model says, as the worker takes it.
+// The option model in the form in which the worker takes it.
 function modelPart(model: CreateOptions['model']) {
   if (model == null) return {};
   const bytes = isBytes(model);
@@ -108,10 +107,11 @@ interface Call {
   /** Lets the worker decode its picture, while the call before it is being computed. */
   prepare: () => Promise<void>;
   fail: (error: unknown) => void;
-  id?: number; // of its request
+  /** The id of its request, once that is sent. */
+  id?: number;
 }
 
-/** Why a call fails that the worker had not begun with when it was lost: another worker takes it. */
+/** The reason for which a call fails that a lost worker had not begun with: another worker then takes the call. */
 const AGAIN = Symbol('again');
 
 /** A request without an answer. */
@@ -167,7 +167,7 @@ class WorkerClassifier implements Classifier {
   }
 
   get info() {
-    if (!this.#info) throw closed(); // nobody has a classifier before that
+    if (!this.#info) throw closed(); // nobody has a classifier before its info is there
     return this.#info;
   }
 
@@ -181,7 +181,8 @@ class WorkerClassifier implements Classifier {
     const allow = options.allow ? [...options.allow] : null;
     const deny = options.deny ? [...options.deny] : null;
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
-    check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1, 'threshold', 'a number from 0 to 1', threshold);
+    check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1,
+      'threshold', 'a number from 0 to 1', threshold);
     const { classes } = this.info;
     check(typeof heatmap === 'boolean' || isIndex(heatmap, classes.length),
       'heatmap', `true, false or a class index from 0 to ${classes.length - 1}`, heatmap);
@@ -253,7 +254,7 @@ class WorkerClassifier implements Classifier {
     if (this.#closed) return;
     this.#closed = true;
     this.#drop(closed);
-    this.#parts = { worker: '', wasm: '' }; // so that their memory is free
+    this.#parts = { worker: '', wasm: '' }; // so that the memory of the parts can be freed
     for (const call of this.#calls.splice(0)) call.fail(closed());
   }
 
@@ -324,8 +325,9 @@ class WorkerClassifier implements Classifier {
           try {
             return resolve(await answer as T);
           } catch (error) {
-            // Who knows whose fault it is that the worker was lost, if two calls were with it.
-            if (error !== AGAIN && !(isEarly && error instanceof ResnetError && error.code === 'worker-crashed')) throw error;
+            // If two calls were with a worker that was lost, either may be the cause: this one is tried once more.
+            const isCrash = error instanceof ResnetError && error.code === 'worker-crashed';
+            if (error !== AGAIN && !(isEarly && isCrash)) throw error;
             answer = call.id = undefined;
             isEarly = false;
           }
@@ -334,7 +336,7 @@ class WorkerClassifier implements Classifier {
       prepare: async () => {
         if (answer) return;
         const its = await Promise.race([picture, settled]).catch(() => undefined);
-        // Files alone: they can be sent once more if the worker is lost, and there is something to decode.
+        // Only files are sent early: they need decoding, and can be sent once more if the worker is lost.
         if (!its || failed || answer || this.#calls[1] !== call || !this.#ready || !isKind(its, 'Blob', 'File')) return;
         isEarly = true;
         ask(its);
@@ -351,7 +353,7 @@ class WorkerClassifier implements Classifier {
     settled.then(() => {
       signal?.removeEventListener('abort', abort);
       stop.abort();
-      picture.then((p) => isKind(p, 'ImageBitmap') && p.close(), () => {}); // one that was not handed over
+      picture.then((p) => isKind(p, 'ImageBitmap') && p.close(), () => {}); // if it was not handed over
     });
     this.#calls.push(call);
     if (this.#calls[1] === call && this.#calls[0].id !== undefined) call.prepare();
@@ -431,14 +433,15 @@ class WorkerClassifier implements Classifier {
     const expire = () => {
       const [oldest] = this.#pending.keys();
       if (oldest === id) this.#lose(worker, 'it did not come back after a cancel');
-      else pending.timer = setTimeout(expire, GRACE); // it has not been begun with
+      else pending.timer = setTimeout(expire, GRACE); // the worker has not begun with it
     };
     pending.timer = setTimeout(expire, GRACE);
   }
 
-  // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver listen
-  // for workers, a worker that starts another often blocks for good. It waits on the same condition variable as the new
-  // worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is a thread less.
+  // The worker asks for its kernel threads instead of starting them: in Firefox, while developer tools or WebDriver
+  // listen for workers, a worker that starts another often blocks for good. It waits on the same condition variable as
+  // the new worker's event loop, and the one wake-up goes to the latter. Where a kernel does not start, there is
+  // one thread less.
   #startKernels(owner: Worker, count: number) {
     const { kernel } = this.#parts;
     for (let i = 0; i < count; i++) {
@@ -501,9 +504,10 @@ function promised<T>() {
   return { promise, resolve, reject };
 }
 
-/** How alike the features of two pictures are. */
+/** Says how alike the features of two pictures are. */
 export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
-  check(a?.length > 0 && a.length === b?.length, 'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
+  check(a?.length > 0 && a.length === b?.length,
+    'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
   let ab = 0;
   let aa = 0;
   let bb = 0;
@@ -512,7 +516,7 @@ export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
     aa += a[i] * a[i];
     bb += b[i] * b[i];
   }
-  return ab / Math.sqrt(aa * bb) || 0; // where one is all zeros
+  return ab / Math.sqrt(aa * bb) || 0; // 0 if one of them is all zeros
 }
 
 /** Turns a source into what a worker takes. */
@@ -522,11 +526,13 @@ async function take(source: Source, stop: AbortController): Promise<Picture> {
   } catch (cause) {
     if (cause instanceof ResnetError) throw cause;
     if (isOutOfMemory(cause)) {
-      throw new ResnetError('out-of-memory', `resnet: no memory for a copy of the ${kind(source)}: ${messageOf(cause)}; `
+      throw new ResnetError('out-of-memory',
+        `resnet: no memory for a copy of the ${kind(source)}: ${messageOf(cause)}; `
         + 'close other pages, or use a smaller picture', { cause });
     }
-    throw new ResnetError('image-decode', `resnet: the ${kind(source)} cannot be read: ${messageOf(cause)}; it may have been `
-      + 'closed, or its buffer handed to somebody else', { cause });
+    throw new ResnetError('image-decode',
+      `resnet: the ${kind(source)} cannot be read: ${messageOf(cause)}; `
+      + 'it may have been closed, or its buffer handed to somebody else', { cause });
   }
 }
 
@@ -553,7 +559,9 @@ async function picture(source: Source, stop: AbortController): Promise<Picture> 
     return bitmap(source, 'none'); // as files are read
   }
   if (isKind(source, 'VideoFrame')) {
-    if (!source.codedWidth) throw new ResnetError('image-decode', 'resnet: the VideoFrame is closed; pass one that is open');
+    if (!source.codedWidth) {
+      throw new ResnetError('image-decode', 'resnet: the VideoFrame is closed; pass one that is open');
+    }
     return bitmap(source);
   }
   if (isKind(source, 'HTMLCanvasElement', 'OffscreenCanvas', 'ImageBitmap')) {
@@ -573,11 +581,13 @@ function pixels({ width, height, data, colorSpace }: ImageData): Pixels | null {
   return { width, height, data: data.slice() };
 }
 
-// An upright copy with straight alpha. Colours are left as they are with 'none'; else those of a canvas, a frame or pixels
-// that are in another colour space, such as display-p3, become sRGB.
+// An upright copy with straight alpha. Colours are left as they are with 'none'; else those of a canvas, a frame or
+// pixels that are in another colour space, such as display-p3, become sRGB.
 async function bitmap(source: ImageBitmapSource, colorSpaceConversion: ColorSpaceConversion = 'default') {
   try {
-    return await createImageBitmap(source, { imageOrientation: 'from-image', colorSpaceConversion, premultiplyAlpha: 'none' });
+    return await createImageBitmap(source, {
+      imageOrientation: 'from-image', colorSpaceConversion, premultiplyAlpha: 'none',
+    });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'SecurityError') throw tainted(cause);
     throw new ResnetError('image-decode',
@@ -617,11 +627,14 @@ function startWorker(url: string) {
     setTimeout(() => URL.revokeObjectURL(shim), 60_000); // Safari reads it late
     return new Worker(shim);
   } catch (cause) {
-    throw new ResnetError('worker-crashed', `resnet: this page may not start the worker ${url}: ${messageOf(cause)}`, { cause });
+    throw new ResnetError('worker-crashed',
+      `resnet: this page may not start the worker ${url}: ${messageOf(cause)}`, { cause });
   }
 }
 
-const isIndex = (x: unknown, count: number): x is number => typeof x === 'number' && Number.isInteger(x) && x >= 0 && x < count;
+const isIndex = (x: unknown, count: number): x is number => (
+  typeof x === 'number' && Number.isInteger(x) && x >= 0 && x < count
+);
 const isCount = (x: unknown) => typeof x === 'number' && Number.isSafeInteger(x) && x >= 1;
 const base = () => globalThis.document?.baseURI ?? location.href;
 const absolute = (url: string | URL) => new URL(url, base()).href;
@@ -634,7 +647,9 @@ function transferable(picture: Picture): Transferable[] {
 
 function check(ok: boolean, name: string, wanted: string, got: unknown): asserts ok {
   if (ok) return;
-  const shown = typeof got === 'string' ? `'${clip(got)}'` : typeof got === 'object' && got !== null ? kind(got) : String(got);
+  const shown = typeof got === 'string' ? `'${clip(got)}'`
+    : typeof got === 'object' && got !== null ? kind(got)
+    : String(got);
   throw new ResnetError('bad-option', `resnet: ${name}: want ${wanted}, got ${shown}`);
 }
 
@@ -646,7 +661,7 @@ function checkOptions(options: unknown, known: readonly string[]) {
 
 const rectangle = ({ x, y, width, height }: Rectangle): Rectangle => ({ x, y, width, height });
 
-// What of the picture is asked for, checked.
+// Checks the options that say which part of a picture is looked at.
 function viewOf({ region = null, fit = 'crop' }: ViewOptions) {
   check(fit === 'crop' || fit === 'squash', 'fit', "'crop' or 'squash'", fit);
   if (region === null) return { region, squash: fit === 'squash' };
@@ -681,6 +696,7 @@ function closed() {
 }
 
 function tainted(cause: unknown) {
-  return new ResnetError('image-tainted', 'resnet: the picture comes from another site that does not let this page read it; '
+  return new ResnetError('image-tainted',
+    'resnet: the picture comes from another site that does not let this page read it; '
     + "load it with crossorigin='anonymous' from a server that allows that (CORS), or pass the file itself", { cause });
 }

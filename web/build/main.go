@@ -45,7 +45,7 @@ type File struct {
 // runtimeBudget is the most that all JavaScript and WebAssembly may weigh, gzip -9, and embedBudget what an embedding page
 // loads before anybody presses its button.
 const (
-	runtimeBudget = 1_250_000
+	runtimeBudget = 1_220_000
 	embedBudget   = 5_000
 	embedScript   = "embed.js"
 )

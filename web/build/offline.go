@@ -35,8 +35,8 @@ var (
 )
 
 // offline makes offlineFile from the files that are already in dir and the script of [bundler.offlineScript]: the page with
-// all that it loads inside, under a policy that lets it load nothing else. On file:// scripts, workers and fetches by address all fail; inline scripts, workers from
-// blobs and WebAssembly from bytes do not.
+// all that it loads inside, under a policy that lets it load nothing else. On file:// scripts, workers and fetches by
+// address all fail; inline scripts, workers from blobs and WebAssembly from bytes do not.
 func offline(dir string, m Manifest, script string) error {
 	var failed error
 	read := func(name string) string {

@@ -1,6 +1,7 @@
-// <resnet-classifier>: a button until it is pressed, then a frame of the embed.html that lies beside this script. Before that
-// nothing else is loaded. Pictures are classified inside the frame, on the visitor's device; the page around it learns the
-// answers and never sees a picture it did not give itself. README.md tells attributes, events, styles and policies.
+// <resnet-classifier>: a button until it is pressed, then a frame of the embed.html that lies beside this script.
+// Before that nothing else is loaded. Pictures are classified inside the frame, on the visitor's device; the page
+// around it learns the answers and never sees a picture it did not give itself. README.md tells attributes, events,
+// styles and policies.
 
 import { MOST_BYTES, VERSION } from '../api/protocol.ts';
 import type { Connect, FrameOptions, FromFrame, Hello, ToFrame } from '../api/protocol.ts';
@@ -32,14 +33,17 @@ const CSS = `
 :host([hidden]) { display: none; }
 iframe { display: block; width: 100%; height: 0; border: 0; border-radius: var(--resnet-radius, 20px); }
 button {
-  display: grid; align-content: center; justify-items: center; gap: 6px; box-sizing: border-box; width: 100%; min-height: 180px;
+  display: grid; align-content: center; justify-items: center; gap: 6px;
+  box-sizing: border-box; width: 100%; min-height: 180px;
   padding: 24px; cursor: pointer; text-align: center; font: 16px/1.4 system-ui, sans-serif;
   border: 2px dashed var(--resnet-line, GrayText); border-radius: var(--resnet-radius, 20px);
   background: var(--resnet-card, transparent); color: var(--resnet-ink, inherit);
 }
 :host([theme="light"]) { color-scheme: light; }
 :host([theme="dark"]) { color-scheme: dark; }
-:host(:is([theme="light"], [theme="dark"])) button { background: var(--resnet-card, Canvas); color: var(--resnet-ink, CanvasText); }
+:host(:is([theme="light"], [theme="dark"])) button {
+  background: var(--resnet-card, Canvas); color: var(--resnet-ink, CanvasText);
+}
 button:hover, button:focus-visible { border-color: var(--resnet-accent, #0b8a68); }
 button:focus-visible { outline: 3px solid var(--resnet-accent, #0b8a68); outline-offset: 2px; }
 button[aria-busy="true"] { cursor: progress; }
@@ -63,21 +67,21 @@ class Pending<T> {
   readonly promise = new Promise<T>((resolve, reject) => Object.assign(this, { resolve, reject }));
 }
 
-/** What there is from the press of the button until the element leaves the document, or something fails. */
+/** What exists from the press of the button until the element leaves the document, or something fails. */
 interface Session {
   frame: HTMLIFrameElement;
-  end: AbortController; // of what it has made listen
+  end: AbortController; // removes the listeners that the session has added
   port: MessagePort | null; // to the frame, once both sides know each other
   ready: Pending<Info>; // what load() waits for
   info: Info | null; // null until ready
 }
 
-/** A classify() without an answer. */
+/** A call of classify() that has no answer yet. */
 interface Call extends Pending<Result> {
   message: ToFrame;
 }
 
-// Outside of browsers the module can be imported, but nothing be made of it.
+// Outside browsers the module can be imported, but no element can be made.
 const Base = globalThis.HTMLElement ?? (class {} as unknown as typeof HTMLElement);
 
 export class ResnetClassifierElement extends Base implements Described {
@@ -120,7 +124,7 @@ export class ResnetClassifierElement extends Base implements Described {
     this.#set();
     const session = this.#session;
     if (session?.info && (name === 'model' || name === 'lang')) {
-      // Until the frame says it again: another classifier is made, unless nothing has changed for it.
+      // Until the frame sends its info again there is none: it makes another classifier, unless the old one still fits.
       session.info = null;
       session.ready = awaited();
       this.#send({ op: 'load' });
@@ -152,7 +156,10 @@ export class ResnetClassifierElement extends Base implements Described {
     return session.ready.promise;
   }
 
-  /** Classifies a Blob or an ArrayBuffer of an image file and shows it; resolves with what the event result has as detail. */
+  /**
+   * Classifies a Blob or an ArrayBuffer of an image file and shows it; resolves with what the event result has as
+   * detail.
+   */
   async classify(image: Blob | ArrayBuffer, options: { signal?: AbortSignal | null } = {}) {
     const unknown = unknownOption(options, ['signal']);
     if (unknown) throw failure('bad-option', unknown);
@@ -161,7 +168,7 @@ export class ResnetClassifierElement extends Base implements Described {
     if (bytes < 0) {
       throw failure('bad-option', 'image: want a Blob or an ArrayBuffer of an image file; fetch an address first');
     }
-    if (image instanceof ArrayBuffer) image = new Blob([image]); // of its own, whatever becomes of the buffer
+    if (image instanceof ArrayBuffer) image = new Blob([image]); // a copy, whatever becomes of the buffer
     if (bytes > MOST_BYTES) {
       throw failure('image-too-large', `image: want at most ${MOST_BYTES} bytes, got ${bytes}; make it smaller`);
     }
@@ -213,7 +220,7 @@ export class ResnetClassifierElement extends Base implements Described {
     };
   }
 
-  // Before the handshake nothing is sent: what counts then goes with it.
+  // Nothing is sent before the handshake, which takes along the options and the calls that wait.
   #send(message: ToFrame) {
     this.#session?.port?.postMessage(message);
   }
@@ -248,7 +255,8 @@ export class ResnetClassifierElement extends Base implements Described {
     addEventListener('message', (e) => this.#meet(session, e), { signal });
     const unreachable = () => {
       if (this.#session !== session || session.port) return;
-      this.#fail(failure('embed-unreachable', `${FRAME} does not answer; check the connection, that this page allows it `
+      this.#fail(failure('embed-unreachable',
+        `${FRAME} does not answer; check the connection, that this page allows it `
         + `(frame-src ${FRAME.origin}; in a sandbox allow-same-origin) and that it allows this page`));
     };
     frame.addEventListener('load', () => setTimeout(unreachable, PATIENCE), { signal });
@@ -270,7 +278,8 @@ export class ResnetClassifierElement extends Base implements Described {
     const { contentWindow } = session.frame;
     if (!contentWindow || source !== contentWindow || data?.resnet !== 'hello') return;
     if (origin === 'null') {
-      return this.#fail(failure('embed-refused', 'this page is sandboxed without an origin, and so is the frame, which then '
+      return this.#fail(failure('embed-refused',
+        'this page is sandboxed without an origin, and so is the frame, which then '
         + 'may not load its own files; add allow-same-origin to the sandbox'));
     }
     if (origin !== FRAME.origin) return;
@@ -334,7 +343,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 
   #tell(type: FromFrame['event'], detail: unknown) {
-    const up = type !== 'error'; // which would look like a script's
+    const up = type !== 'error'; // at the window, a bubbling error would look like one of a script
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: up, composed: up }));
   }
 
@@ -358,7 +367,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 }
 
-// The event error tells its failure too.
+// Nobody has to handle its rejection, as the event error tells of the failure, too.
 function awaited() {
   const pending = new Pending<Info>();
   pending.promise.catch(() => {});

@@ -3,6 +3,7 @@
 // iframe, or opened by itself, it does the same for the visitor alone.
 
 import { MOST_BYTES } from '../api/protocol.ts';
+import type { ToFrame, Unchecked } from '../api/protocol.ts';
 import { tellBroken } from '../page/app/broken.ts';
 import type { App, Unmount } from '../page/app/app.ts';
 import { languageOf } from '../page/app/language.ts';
@@ -21,7 +22,7 @@ import { clip, isObject, read } from './options.ts';
 import { Site } from './site.ts';
 import { mount } from './view.ts';
 
-const MOST_CALLS = 32; // of the site that wait for an answer
+const MOST_CALLS = 32; // of the site may wait for an answer at the same time
 
 let options = read({}, () => {});
 
@@ -49,7 +50,7 @@ const session = new Session(store, () => options, {
   },
   error(detail, picture) {
     const call = settle(picture);
-    // A classifier that did not load has told that already; a call of the site wants its own answer.
+    // A classifier that did not load has been reported already, but each call of the site gets an answer of its own.
     if (call || store.state.model.state !== 'failed') site.tell({ event: 'error', detail, id: call?.id });
   },
 });
@@ -61,7 +62,7 @@ const site = new Site({
       site.tell({ event: 'size', detail: Math.ceil(document.documentElement.getBoundingClientRect().height) });
     }).observe(document.documentElement);
     set(given);
-    session.load().catch(() => {}); // told already
+    session.load().catch(() => {}); // the session has told the site of it
   },
   hear,
   refused: (why) => session.fail({ code: 'embed-refused', message: why }, null),
@@ -81,10 +82,10 @@ function set(given: unknown) {
 
 function hear(message: unknown) {
   if (!isObject(message)) return;
-  const { op, id, image } = message;
-  if (op === 'set') return set(message.options);
+  const { op, id, image, options: given }: Unchecked<ToFrame> = message;
+  if (op === 'set') return set(given);
   if (op === 'load') return load();
-  if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 1) return; // no way to answer
+  if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 1) return; // no answer could name the call
   if (op === 'cancel') return callOf(id)?.end.abort();
   const refuse = (code: string, why: string) => {
     site.tell({ event: 'error', detail: { code, message: `resnet: ${why}` }, id });

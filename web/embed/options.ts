@@ -1,12 +1,9 @@
 // What a site may choose of its frame. Whatever it sends is checked here.
 
-/** As the frame has them, with defaults for what the site leaves open. */
-export interface Options {
-  model: string;
-  topK: number;
-  threshold: number;
-  heatmap: boolean;
-  lang: string;
+import type { FrameOptions } from '../api/protocol.ts';
+
+/** The options in use: what the site has set, and defaults for the rest. */
+export interface Options extends Required<Omit<FrameOptions, 'theme' | 'style'>> {
   theme: 'auto' | 'light' | 'dark';
   style: Record<string, unknown>;
 }
@@ -37,7 +34,7 @@ const RULES: { [K in keyof Options]: Rule<Options[K]> } = {
   style: { value: {}, wanted: 'an object of colours, with a length as radius', is: isObject },
 };
 
-/** Reads what a site has sent. What it sends wrong is told, and is as if it had not been sent. */
+/** Reads the options that a site has sent. A wrong one is reported to complain, and its default is used instead. */
 export function read(given: unknown, complain: (message: string) => void): Options {
   const take = <K extends keyof Options>(name: K): Options[K] => {
     const { value, wanted, is } = RULES[name];
@@ -62,7 +59,7 @@ export function isObject(x: unknown): x is Record<string, unknown> {
   return typeof x === 'object' && x !== null;
 }
 
-/** A value as a message may show it. */
+/** Writes a value as a message may show it: it is cut where it is long. */
 export function clip(x: unknown): string {
   const text = typeof x === 'string' ? `'${x}'` : isObject(x) ? 'an object' : String(x);
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;

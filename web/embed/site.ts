@@ -1,7 +1,7 @@
 // The site around this frame: who it is, and the port on which it is spoken to after the handshake.
 
 import { VERSION } from '../api/protocol.ts';
-import type { FromFrame, Hello } from '../api/protocol.ts';
+import type { Connect, FromFrame, Hello, Unchecked } from '../api/protocol.ts';
 import { clip, isObject } from './options.ts';
 
 // Which sites may use the frame. The header of this page says the same to browsers, where the server can send headers.
@@ -40,14 +40,16 @@ export class Site {
   }
 
   async #meet({ source, origin, data, ports: [port, ...more] }: MessageEvent<unknown>) {
-    if (source !== parent || !isObject(data) || data.resnet !== 'connect' || !port || more.length > 0) return;
+    if (source !== parent || !isObject(data) || !port || more.length > 0) return;
+    const { resnet, version, options }: Unchecked<Connect> = data;
+    if (resnet !== 'connect') return;
     const refuse = (why: string) => {
       const message: FromFrame = { event: 'error', detail: { code: 'embed-refused', message: `resnet: ${why}` } };
       port.postMessage(message);
       if (!this.isMet) this.#hearer.refused(why);
     };
-    if (data.version !== VERSION) {
-      return refuse(`want version ${VERSION} of the messages, got ${clip(data.version)}; `
+    if (version !== VERSION) {
+      return refuse(`want version ${VERSION} of the messages, got ${clip(version)}; `
         + `use the embed.js that lies beside ${location.href}`);
     }
     if (!await isWelcome(origin)) {
@@ -57,6 +59,6 @@ export class Site {
     if (this.isMet) return;
     this.#port = port;
     port.onmessage = (e: MessageEvent<unknown>) => this.#hearer.hear(e.data);
-    this.#hearer.met(data.options);
+    this.#hearer.met(options);
   }
 }

@@ -36,7 +36,7 @@ export function mount(app: App, t: PartsTexts): Unmount {
   return end;
 }
 
-// What is to be seen in which state.
+// Which parts are shown in which state.
 function arrange({ show: { state } }: State, before?: State) {
   if (state === before?.show.state) return;
   document.body.dataset.state = state;
@@ -45,6 +45,6 @@ function arrange({ show: { state } }: State, before?: State) {
   byId('view', HTMLElement).hidden = state !== 'busy' && state !== 'result';
   byId('answer', HTMLElement).hidden = state !== 'result';
   byId('problem', HTMLElement).hidden = state !== 'problem';
-  // What has no focus gets none: it may be with the site around.
+  // Without the focus the frame takes none, as the visitor may be elsewhere in the site around it.
   followFocus(state, { result: 'best', problem: 'problem-title' }, false);
 }

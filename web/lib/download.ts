@@ -3,11 +3,12 @@ import { Failure } from './failure.ts';
 import { isOutOfMemory, messageOf } from './thrown.ts';
 import { patience } from './patience.ts';
 
-const TRIES = 4; // that bring nothing, one after another
+const TRIES = 4; // in a row that bring no bytes, before it gives up
 
 /**
- * Fetches url whole. A connection that breaks or stalls is taken up where it ended if the server can do that, or else from
- * the beginning. size resolves with the number of bytes if that is known. Rejects with a Failure of the given code.
+ * Fetches url whole. A connection that breaks or stalls is taken up where it ended if the server can do that, or else
+ * from the beginning. size resolves with the number of bytes if that is known. Rejects with a Failure of the given
+ * code.
  */
 export async function download(
   url: string,
@@ -54,7 +55,8 @@ export async function download(
       const refused = response ? !response.ok && response.status !== 416 : start === 0; // another try would be no use
       if (refused || tries === TRIES) {
         const why = messageOf(signal.reason ?? e);
-        throw new Failure(code, `${url}: ${why} after ${loaded} bytes; check the address and the connection, then try again`);
+        throw new Failure(code,
+          `${url}: ${why} after ${loaded} bytes; check the address and the connection, then try again`);
       }
       if (!tag) loaded = 0;
     } finally {

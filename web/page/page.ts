@@ -17,7 +17,7 @@ import { views } from './app/views.ts';
 
 const store = new Store<State>({ ...START, lang: preferred() });
 const session = new Session(store);
-const loaded = session.load(); // before all else: it takes longest
+const loaded = session.load(); // before everything else, as it takes longest
 
 const classes = byId('classes', HTMLDialogElement);
 const intake = listen({
@@ -38,7 +38,7 @@ languageButtons((lang) => {
   if (lang === store.state.lang) return;
   remember(lang);
   store.set({ lang });
-  session.restart(); // labels come from the model
+  session.restart(); // because the labels come from the model
 }, app);
 route(
   byId('outlet', HTMLElement), app, views,

@@ -3,8 +3,8 @@ import type * as made from '../embed/embed.ts';
 import type { ResnetClassifierElement } from '../types/embed.d.ts';
 import type { Same } from './types.ts';
 
-// The element has no public member that embed.d.ts does not describe, but for what browsers call; it says itself that it has
-// all of those.
+// The element has no public member that embed.d.ts does not describe, but for what browsers call; it says itself that
+// it has all of those.
 type Called = 'connectedCallback' | 'disconnectedCallback' | 'attributeChangedCallback';
 export const described: Same<Exclude<keyof made.ResnetClassifierElement, Called>, keyof ResnetClassifierElement> = true;
 

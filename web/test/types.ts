@@ -11,15 +11,30 @@ export type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : { but: A })
 // resnet.js is what resnet.d.ts says.
 export const described: Same<typeof made, typeof api> = true;
 
-export async function accepted(file: File, image: HTMLImageElement, video: HTMLVideoElement, data: ImageData, signal: AbortSignal) {
+export async function accepted(
+  file: File, image: HTMLImageElement, video: HTMLVideoElement, data: ImageData, signal: AbortSignal,
+) {
   const c: Classifier = await createClassifier();
-  await createClassifier({ model: 'a.msgpack', threads: 'auto', simd: 'fixed', lang: 'zh', signal, onProgress: ({ phase, loaded, total }: Progress) => [phase, loaded / total] });
+  await createClassifier({
+    model: 'a.msgpack',
+    threads: 'auto',
+    simd: 'fixed',
+    lang: 'zh',
+    signal,
+    onProgress: ({ phase, loaded, total }: Progress) => [phase, loaded / total],
+  });
   await createClassifier({ model: new ArrayBuffer(8), threads: 4 });
-  await createClassifierFrom({ worker: 'blob:x', wasm: new ArrayBuffer(8), model: new Uint8Array(8) }, { simd: 'none' });
+  const parts = { worker: 'blob:x', wasm: new ArrayBuffer(8), model: new Uint8Array(8) };
+  await createClassifierFrom(parts, { simd: 'none' });
 
-  const sources: Source[] = [file, image, video, data, document.createElement('canvas'), await createImageBitmap(file), 'cat.jpg', new URL('cat.jpg', location.href)];
+  const canvas = document.createElement('canvas');
+  const bitmap = await createImageBitmap(file);
+  const url = new URL('cat.jpg', location.href);
+  const sources: Source[] = [file, image, video, data, canvas, bitmap, 'cat.jpg', url];
   for (const source of sources) await c.classify(source);
-  const r: Result = await c.classify(file, { topK: 3, threshold: 0.1, allow: [1, 'n02123045', 'cat'], deny: [], heatmap: 0, signal });
+  const r: Result = await c.classify(file, {
+    topK: 3, threshold: 0.1, allow: [1, 'n02123045', 'cat'], deny: [], heatmap: 0, signal,
+  });
   const [best] = r.predictions;
   const line: string | undefined = best && `${best.index} ${best.id} ${best.label} ${best.probability.toFixed(3)}`;
   const sure: boolean = r.sure;

@@ -4,7 +4,9 @@ import type { Info, Progress, Result } from './resnet.js';
 
 /** A button until it is pressed, then a frame that classifies pictures on the visitor's device. */
 export class ResnetClassifierElement extends HTMLElement {
-  /** Attribute model: the address of a model file, relative to embed.html and on its origin; '' for the built-in one. */
+  /**
+   * Attribute model: the address of a model file, relative to embed.html and on its origin; '' for the built-in one.
+   */
   get model(): string;
   set model(address: string | null);
   /** Attribute top-k: the most predictions to give, 1 to 100. */
@@ -45,8 +47,8 @@ export class ResnetClassifierElement extends HTMLElement {
 }
 
 /**
- * They bubble, but for error. result tells of every picture, the visitor's own too; error of all that fails but what was
- * aborted.
+ * They bubble, but for error. result tells of every picture, the visitor's own too; error of all that fails but what
+ * was aborted.
  */
 export interface ResnetClassifierEventMap extends Omit<HTMLElementEventMap, 'progress' | 'error'> {
   ready: CustomEvent<Info>;

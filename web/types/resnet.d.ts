@@ -11,7 +11,10 @@ export interface CreateOptions {
   model?: string | URL | ArrayBuffer | ArrayBufferView;
   /** Threads to compute with. More than 1 needs a cross-origin isolated page; elsewhere 1 is used. Default: 'auto'. */
   threads?: 'auto' | number;
-  /** Instructions to compute with; all give the same bits. 'none' is plain Go, and slow. Default: 'auto', the fastest here. */
+  /**
+   * Instructions to compute with; all give the same bits. 'none' is plain Go, and slow. Default: 'auto', the fastest
+   * here.
+   */
   simd?: 'auto' | Simd;
   /** Language of the labels, such as navigator.language; English where the model has none in it. Default: 'en'. */
   lang?: string;
@@ -32,7 +35,8 @@ export interface Progress {
 
 /**
  * What can be classified. A string is a URL, relative to the page; elements must be loaded, and readable (CORS); an
- * ArrayBuffer has the bytes of a picture file. It stays the caller's: frames and bitmaps are not closed, buffers not detached.
+ * ArrayBuffer has the bytes of a picture file. It stays the caller's: frames and bitmaps are not closed, buffers not
+ * detached.
  */
 export type Source =
   | Blob
@@ -54,8 +58,8 @@ export interface Classifier {
   /** The features before the linear layer. */
   embed(source: Source, options?: ViewOptions): Promise<Float32Array>;
   /**
-   * Where the network saw another class, without another run; for the latest results of this classifier, 8 or more. Rejects
-   * with 'bad-option' for those that are too old.
+   * Where the network saw another class, without another run; for the latest results of this classifier, 8 or more.
+   * Rejects with 'bad-option' for those that are too old.
    */
   heatmap(result: Result, index: number, options?: CallOptions): Promise<Heatmap>;
   /** Times the network alone, on a fixed picture. */
@@ -105,8 +109,8 @@ export interface ViewOptions extends CallOptions {
    */
   region?: Rectangle | null;
   /**
-   * 'crop' scales the shorter side and takes the centre square, as torchvision does; 'squash' scales the whole region to a
-   * square. Default: 'crop'.
+   * 'crop' scales the shorter side and takes the centre square, as torchvision does; 'squash' scales the whole region
+   * to a square. Default: 'crop'.
    */
   fit?: 'crop' | 'squash';
 }
@@ -123,7 +127,9 @@ export interface ClassifyOptions extends ViewOptions {
   topK?: number;
   /** The least probability of a prediction, 0 to 1. Default: 0. */
   threshold?: number;
-  /** Only these classes: index, id or label; all, if the list is empty. Probabilities remain those among all classes. */
+  /**
+   * Only these classes: index, id or label; all, if the list is empty. Probabilities remain those among all classes.
+   */
   allow?: readonly (number | string)[] | null;
   /** Not these classes. */
   deny?: readonly (number | string)[] | null;
@@ -209,7 +215,9 @@ export class ResnetError extends Error {
   cause?: unknown;
 }
 
-/** The same as createClassifier from given parts, for a page that carries everything inside it and makes no requests. */
+/**
+ * The same as createClassifier from given parts, for a page that carries everything inside it and makes no requests.
+ */
 export function createClassifierFrom(parts: Parts, options?: CreateOptions): Promise<Classifier>;
 
 export interface Parts {

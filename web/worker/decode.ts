@@ -12,8 +12,8 @@ export interface Decoded {
   height: number;
   format: PixelFormat;
   /**
-   * The pixels of a rectangle, four bytes each: written to the beginning of strip, or else returned, which hold until the
-   * next call.
+   * The pixels of a rectangle, four bytes each: written to the beginning of strip, or else returned, which hold until
+   * the next call.
    */
   rows(x: number, y: number, width: number, height: number, strip: Strip): Promise<ImageData | null>;
   close(): void;
@@ -23,8 +23,8 @@ export interface Decoded {
 const LARGE = 1 << 24;
 
 /**
- * Decodes a picture; check throws for a size that is refused, if possible before anything is decoded. A large one waits for
- * its turn.
+ * Decodes a picture; check throws for a size that is refused, if possible before anything is decoded. A large one waits
+ * for its turn.
  */
 export async function decode(
   picture: Picture, check: (width: number, height: number) => void, turn: Promise<void>,
@@ -34,7 +34,9 @@ export async function decode(
     return 'data' in picture ? fromPixels(picture) : await fromBitmap(picture, true, undefined);
   }
   const head = new Uint8Array(await read(picture, 0, HEAD));
-  if (picture.size === 0) throw new Failure('image-decode', 'the picture file is empty; choose another, or copy it again');
+  if (picture.size === 0) {
+    throw new Failure('image-decode', 'the picture file is empty; choose another, or copy it again');
+  }
   const size = await imageSize(picture, head);
   if (size) check(size.width, size.height);
   if (!size || size.width * size.height > LARGE) await turn;
@@ -72,12 +74,14 @@ function advice(head: Uint8Array) {
 const isChromium = 'userAgentData' in navigator;
 
 /**
- * Reads a bitmap through a frame or a canvas. Frames have the pixels as they are. A canvas keeps those of opaque bitmaps,
- * but rounds the colours of others, as it multiplies them by their alpha. Frames are faster in Chromium, in a tenth of the
- * time; Firefox copies the whole frame for each rectangle, so there a frame is read at once, where alpha calls for one.
- * mayHaveAlpha is false for opaque pictures, isUpright for those that the file turns.
+ * Reads a bitmap through a frame or a canvas. Frames have the pixels as they are. A canvas keeps those of opaque
+ * bitmaps, but rounds the colours of others, as it multiplies them by their alpha. Frames are faster in Chromium, in a
+ * tenth of the time; Firefox copies the whole frame for each rectangle, so there a frame is read at once, where alpha
+ * calls for one. mayHaveAlpha is false for opaque pictures, isUpright for those that the file turns.
  */
-async function fromBitmap(bitmap: ImageBitmap, mayHaveAlpha: boolean, isUpright: boolean | undefined): Promise<Decoded> {
+async function fromBitmap(
+  bitmap: ImageBitmap, mayHaveAlpha: boolean, isUpright: boolean | undefined,
+): Promise<Decoded> {
   if (mayHaveAlpha || (isChromium && isUpright !== false)) {
     const frame = frameOf(bitmap, mayHaveAlpha);
     if (frame && isChromium && !isTurned(frame, bitmap)) return fromFrame(frame, bitmap);
@@ -112,7 +116,8 @@ function isTurned(frame: Turned, { width, height }: ImageBitmap) {
 // Fails as a picture that cannot be read, unless memory is short.
 function unreadable(e: unknown): unknown {
   if (isOutOfMemory(e) || e instanceof Failure) return e;
-  return new Failure('image-decode', `the pixels of the picture could not be read: ${messageOf(e)}; try again, or save it anew`);
+  return new Failure('image-decode',
+    `the pixels of the picture could not be read: ${messageOf(e)}; try again, or save it anew`);
 }
 
 function fromFrame(frame: VideoFrame, bitmap: ImageBitmap): Decoded {

@@ -27,8 +27,8 @@ export async function read(blob: Blob, from: number, to: number) {
 }
 
 /**
- * Reads width and height from the header of a PNG, JPEG, GIF, WebP or BMP file, whose first HEAD bytes are head; null for other
- * kinds and for headers that make no sense, which are left to the decoder.
+ * Reads width and height from the header of a PNG, JPEG, GIF, WebP or BMP file, whose first HEAD bytes are head; null
+ * for other kinds and for headers that make no sense, which are left to the decoder.
  */
 export async function imageSize(blob: Blob, head: Uint8Array): Promise<ImageSize | null> {
   const v = new DataView(head.buffer);
@@ -43,7 +43,9 @@ export async function imageSize(blob: Blob, head: Uint8Array): Promise<ImageSize
         : { width: v.getInt32(18, true), height: Math.abs(v.getInt32(22, true)) };
     }
     if (is(0, 'RIFF') && is(8, 'WEBP')) {
-      if (is(12, 'VP8 ')) return { width: v.getUint16(26, true) & 0x3fff, height: v.getUint16(28, true) & 0x3fff, opaque: true };
+      if (is(12, 'VP8 ')) {
+        return { width: v.getUint16(26, true) & 0x3fff, height: v.getUint16(28, true) & 0x3fff, opaque: true };
+      }
       if (is(12, 'VP8L')) {
         const bits = v.getUint32(21, true);
         return { width: 1 + (bits & 0x3fff), height: 1 + ((bits >> 14) & 0x3fff) };
@@ -57,8 +59,8 @@ export async function imageSize(blob: Blob, head: Uint8Array): Promise<ImageSize
   return null;
 }
 
-// A PNG of grey or colours without a palette (PNG specification, 11.2.2), in which no chunk before the pixels makes some of
-// them transparent (tRNS), or the whole an animation, whose frames may be smaller (acTL).
+// A PNG of grey or colours without a palette (PNG specification, 11.2.2), in which no chunk before the pixels makes
+// some of them transparent (tRNS), or the whole an animation, whose frames may be smaller (acTL).
 function isOpaquePng(v: DataView) {
   if (v.getUint8(25) !== 0 && v.getUint8(25) !== 2) return false;
   for (let at = 33; at + 8 <= v.byteLength; at += 12 + v.getUint32(at)) {
@@ -81,7 +83,9 @@ const APP2 = 0xe2;
 const EXIF = 0x45786966; // "Exif"
 const ICC = 0x4943435f; // "ICC_PROFILE"
 
-const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+const isFrame = (marker: number) => (
+  marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
+);
 const isAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8); // without a length after it
 
 // Walks the segments of a JPEG to its frame header, which may follow megabytes of profiles and thumbnails.

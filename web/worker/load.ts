@@ -52,7 +52,7 @@ export async function loadModule(
     if (copy.ok) await receive(copy, alive, 0, await size() ?? 0, report);
     return await compiled;
   } catch {
-    // A wrong MIME type, wrong bytes, a broken connection: get over it below, or say which.
+    // A wrong MIME type, wrong bytes or a broken connection: what follows copes with it, or says which it was.
   } finally {
     end();
   }
@@ -82,7 +82,8 @@ export interface Model {
   /** What the manifest says of it. */
   entry?: FileEntry;
   /**
-   * Rejects if the file is not what it should be. There is none on plain http: Go then compares the file's own checksum.
+   * Rejects if the file is not what it should be. On plain http it is undefined, and Go compares the file's own
+   * checksum instead.
    */
   digest?: Promise<void>;
 }
@@ -105,10 +106,12 @@ export async function loadModel(open: Open, manifest: Promise<Manifest>, report:
   }
   if (!entry) return own(name, bytes);
   if (bytes.length !== entry.bytes) {
-    throw new Failure('model-integrity', `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
+    throw new Failure('model-integrity',
+      `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
   }
-  return { name, entry, bytes, digest: crypto.subtle && compare(bytes, entry.sha256,
-    `${name}: want the file of the manifest, SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`) };
+  const digest = crypto.subtle && compare(bytes, entry.sha256, `${name}: want the file of the manifest, `
+    + `SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`);
+  return { name, entry, bytes, digest };
 }
 
 // The model's address, and the manifest's entry if that vouches for it.
@@ -127,9 +130,9 @@ async function find(
   return { name, entry: folder && name.startsWith(folder) ? files[name.slice(folder.length)] : undefined };
 }
 
-// A model of which no manifest says more: its last 32 bytes are the SHA-256 of those before.
+// A model that no manifest describes: its last 32 bytes are the SHA-256 of the bytes before them.
 function own(name: string, bytes: Bytes): Model {
-  if (!crypto.subtle || bytes[0] !== 0xde) return { name, bytes }; // Go says what it is instead
+  if (!crypto.subtle || bytes[0] !== 0xde) return { name, bytes }; // Go then says what the file is instead
   const end = Math.max(bytes.length - 32, 0);
   return { name, bytes, digest: compare(bytes.subarray(0, end), hex(bytes.subarray(end)),
     `the checksum does not match: the file of ${bytes.length} bytes was cut short or altered; download the model again`
@@ -157,8 +160,8 @@ async function fromCache(name: string, { sha256: want }: FileEntry) {
     if (!response) return undefined;
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (await sha256(bytes) === want) return bytes;
-    await cache?.delete(name); // damaged
-  } catch { /* a cache that fails is as none */ }
+    await cache?.delete(name); // the copy is damaged
+  } catch { /* a cache that fails is treated as if there were none */ }
   return undefined;
 }
 
@@ -167,9 +170,9 @@ export async function keep(name: string, bytes: Bytes) {
   const cache = await openCache();
   try {
     if (!cache) return;
-    for (const { url } of await cache.keys()) { // first: there may be room for one only
+    for (const { url } of await cache.keys()) { // before put, as there may be room for only one
       if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
     }
     if (!await cache.match(name)) await cache.put(name, new Response(bytes));
-  } catch { /* full */ }
+  } catch { /* the disk is full: the next visit fetches the model again */ }
 }

@@ -21,7 +21,7 @@ interface Job {
 let go: Program;
 let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
-let turn = Promise.resolve(); // of the next request: when all those before it are done
+let turn = Promise.resolve(); // resolves when all requests so far are done
 let busy = 0; // ms that the machine has worked
 
 const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
@@ -62,11 +62,13 @@ async function perform(m: Request, job: Job, before: Promise<void>): Promise<Ans
     case 'open': return { op: m.op, id, value: await open(m, job) };
     case 'classify': return { op: m.op, id, value: await classify(m, m.picture, job, before) };
     case 'embed': {
-      const { value } = await look({ ...PLAIN, ...viewOf(m) }, m.picture, job, before, (number) => unwrap(go.embed(number)));
+      const question = { ...PLAIN, ...viewOf(m) };
+      const { value } = await look(question, m.picture, job, before, (number) => unwrap(go.embed(number)));
       return { op: m.op, id, value };
     }
     case 'input': { // for tests
-      const { value } = await look({ ...PLAIN, ...viewOf(m) }, m.picture, job, before, (number) => unwrap(go.input(number)));
+      const question = { ...PLAIN, ...viewOf(m) };
+      const { value } = await look(question, m.picture, job, before, (number) => unwrap(go.input(number)));
       return { op: m.op, id, value };
     }
   }
@@ -131,8 +133,8 @@ async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
   if (bytes) await keep(name, bytes);
 }
 
-// The classes with their labels in all languages, and in one (BCP 47 lookup: zh-Hans-CN, zh-Hans, zh), English if it is not
-// among them.
+// The classes with their labels in all languages, and in one (BCP 47 lookup: zh-Hans-CN, zh-Hans, zh), English if it is
+// not among them.
 function classesOf(ids: string, labels: Record<string, string>, wanted: string) {
   let lang = wanted;
   while (lang && !Object.hasOwn(labels, lang)) lang = lang.slice(0, Math.max(lang.lastIndexOf('-'), 0));
@@ -143,7 +145,7 @@ function classesOf(ids: string, labels: Record<string, string>, wanted: string) 
   });
 }
 
-// Gives memory back now that is not used any more, where browsers can (ES2024).
+// Gives back memory that is no longer used at once, in browsers that can (ES2024).
 function release(buffer: ArrayBuffer & { transfer?: (length: number) => ArrayBuffer }) {
   buffer.transfer?.(0);
 }
@@ -176,7 +178,9 @@ async function look<T>(
   }
 }
 
-async function classify(question: Question, picture: Picture, job: Job, before: Promise<void>): Promise<Answers['classify']> {
+async function classify(
+  question: Question, picture: Picture, job: Job, before: Promise<void>,
+): Promise<Answers['classify']> {
   const { value, timings } = await look(question, picture, job, before, (number) => unwrap(go.run(number)));
   return { ...value, timings };
 }
@@ -203,7 +207,8 @@ async function fill(number: number, decoded: Decoded, job: Job, timings: Laps) {
     const count = Math.min(rows, height - top);
     const pixels = await decoded.rows(x, y + top, width, count, strip);
     if (pixels && pixels.data.length < width * count * 4) {
-      throw new Failure('image-decode', `want ${count} rows of ${width} pixels from the decoder, got ${pixels.data.length} bytes`);
+      throw new Failure('image-decode',
+        `want ${count} rows of ${width} pixels from the decoder, got ${pixels.data.length} bytes`);
     }
     checkCancelled();
     lap('decode');
@@ -213,8 +218,8 @@ async function fill(number: number, decoded: Decoded, job: Job, timings: Laps) {
 }
 
 // A grey JPEG of 16×16 pixels, in base64.
-const JPEG = '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19iZ2hnPk1xeX'
-  + 'BkeFxlZ2P/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z';
+const JPEG = '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1RV19iZ2hn'
+  + 'Pk1xeXBkeFxlZ2P/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z';
 
 // Has the browser start its decoder while the model is on its way; returns a picture for rehearse.
 async function wake(): Promise<Blob | null> {
@@ -223,7 +228,7 @@ async function wake(): Promise<Blob | null> {
     (await createImageBitmap(blob)).close();
     return blob;
   } catch {
-    return null; // pictures will say what is wrong
+    return null; // the first picture will say what is wrong
   }
 }
 
@@ -232,7 +237,7 @@ async function rehearse(picture: Blob | null) {
   try {
     if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
   } catch (e) {
-    if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted; of others, pictures will say what is wrong
+    if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted after it
   }
 }
 
@@ -256,9 +261,9 @@ function reporter(id: number, phase: Progress['phase']) {
   };
 }
 
-// Modules that use one instruction of SIMD each, of the fixed and of the relaxed set. What validates is there, also where a
-// policy forbids to compile.
-const HEAD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0]; // one function without parameters to a v128
+// Modules that use one instruction of SIMD each, of the fixed and of the relaxed set. A module that validates
+// is supported, even where a policy forbids compiling it.
+const HEAD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0]; // one function that returns a v128
 const FIXED = [...HEAD, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
 const RELAXED = [...HEAD, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11];
 

@@ -46,7 +46,7 @@ func TestZipNames(t *testing.T) {
 	if err := os.WriteFile(archive, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(archive)
+	d, err := OpenDataset(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestDataset(t *testing.T) {
 	out.Close()
 	prep := resnet.Prep{Resize: 40, Crop: 32, Filter: "bilinear"}
 	for _, path := range []string{root, archive} {
-		d, err := Open(path)
+		d, err := OpenDataset(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestDataset(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	d, err := Open(root)
+	d, err := OpenDataset(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,15 +145,15 @@ func TestDataset(t *testing.T) {
 	broken := filepath.Join(empty, "x.zip")
 	os.WriteFile(broken, []byte("<html>"), 0o644)
 	for _, path := range []string{empty, broken} {
-		if _, err := Open(path); !errors.Is(err, ErrDataset) {
+		if _, err := OpenDataset(path); !errors.Is(err, ErrDataset) {
 			t.Errorf("%s: want ErrDataset, got %v", path, err)
 		}
 	}
-	if _, err := Open(filepath.Join(empty, "none")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := OpenDataset(filepath.Join(empty, "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("want that the file does not exist, got %v", err)
 	}
 	os.WriteFile(filepath.Join(empty, "x.png"), []byte("no picture"), 0o644)
-	if d, err = Open(empty); err != nil {
+	if d, err = OpenDataset(empty); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Images[0].Load(prep); !errors.Is(err, resnet.ErrDecode) || !strings.Contains(err.Error(), "x.png") {

@@ -37,14 +37,14 @@ type Dataset struct {
 // extensions of the formats that package decode reads.
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".gif": true, ".webp": true, ".bmp": true, ".tif": true, ".tiff": true}
 
-// Open lists the images of the folder or zip at name; an image's class is the folder that holds it. Links to folders are
-// followed. Files of other kinds, hidden ones, those in hidden folders and those of macOS's archives are passed over. A
-// Dataset is safe for concurrent use until Close.
+// OpenDataset lists the images of the folder or zip at name; an image's class is the folder that holds it. Links to
+// folders are followed. Files of other kinds, hidden ones, those in hidden folders and those of macOS's archives are
+// passed over. A Dataset is safe for concurrent use until Close.
 //
 // # Errors
 //
 // ErrDataset, wrapped, if there is no image or the file is no zip; those of the file system.
-func Open(name string) (*Dataset, error) {
+func OpenDataset(name string) (*Dataset, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("calibrate: %w", err)

@@ -136,7 +136,9 @@ type stats struct {
 	scale map[string]float64    // "image" included
 	float []means               // by convolution, then the linear layer: what it reads in the float network
 	quant []means               // and in the quantised one
-	power []means               // mean squares per input, clipped as in quant but not rounded, so that small changes of a network change them little
+	// power is the mean squares per input, clipped as in quant but not rounded, so that small changes of a network change
+	// them little.
+	power []means
 
 	features, logits [][]float32 // of the float network, by image
 }

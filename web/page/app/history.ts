@@ -7,8 +7,8 @@ const MOST = 50; // results that are kept; each holds its picture
 
 /**
  * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
- * is the start. A problem with a picture is an entry too, so that Back leads to the result before it, but only until the
- * next one takes its place.
+ * is the start. A problem with a picture is an entry too, so that Back leads to the result before it, but only until
+ * the next one takes its place.
  */
 export function keepHistory(store: Store<State>, session: Session) {
   const visit = performance.timeOrigin; // entries of the page before it was loaded again mean nothing to this one
@@ -38,7 +38,7 @@ export function keepHistory(store: Store<State>, session: Session) {
   });
 
   addEventListener('popstate', ({ state }) => {
-    if (state === null) return claim(); // a link within the page, or an address by hand: nothing else comes on show
+    if (state === null) return claim(); // a link within the page or a typed address: the same stays on show
     const show = isOurs(state) ? kept.get(state.at) : undefined;
     if (isOurs(state)) at = state.at;
     else {

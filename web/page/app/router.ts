@@ -18,7 +18,10 @@ export function view<T>(load: () => Promise<{ mount: Mount<T> }>, texts: Texts<T
   };
 }
 
-/** The name of the view that the hash of an address means, else of the first; undefined for a place in this document. */
+/**
+ * The name of the view that the hash of an address names, or of the first view if it names none; undefined if the hash
+ * is a place in this document.
+ */
 export function nameAt(hash: string, views: Record<string, View>): string | undefined {
   const name = hash.slice(1);
   if (Object.hasOwn(views, name)) return name;
@@ -26,8 +29,8 @@ export function nameAt(hash: string, views: Record<string, View>): string | unde
 }
 
 /**
- * Keeps the view in outlet that the address names, in the language of the store. What stands around views is mounted
- * with them.
+ * Shows in outlet the view that the address names, in the language of the store. What stands around the views is
+ * mounted together with them.
  */
 export function route(
   outlet: HTMLElement,
@@ -48,7 +51,7 @@ export function route(
     try {
       const texts = parts[lang]().then((module) => module.default);
       const [mountShell, mountView] = await Promise.all([shell(lang, texts), views[name](lang, texts)]);
-      if (shown !== now) return; // another was wanted meanwhile
+      if (shown !== now) return; // another view was wanted in the meantime
       end();
       end = all(mountShell(), mountView(outlet, app));
       mounted = name;
@@ -56,7 +59,7 @@ export function route(
       hideBroken();
     } catch (error) {
       if (shown !== now) return;
-      outlet.hidden = name !== mounted; // in the language of before it is still of use
+      outlet.hidden = name !== mounted; // the same view in the former language is still of use
       tellBroken(error);
     }
   };

@@ -20,18 +20,20 @@ export interface Settings {
 export interface Listener {
   progress?(progress: Progress): void;
   ready?(info: Info): void;
-  failed?(problem: Problem): void; // to load
+  /** The classifier did not load. */
+  failed?(problem: Problem): void;
   result?(result: Result, picture: Picture): void;
-  error?(problem: Problem, picture: Picture): void; // but for what was given up
+  /** A picture failed. A picture that was given up is not reported. */
+  error?(problem: Problem, picture: Picture): void;
 }
 
 export class Session {
   readonly #store: Store<State>;
   readonly #settings: () => Settings;
   readonly #listener: Listener;
-  #classifier: Promise<Classifier> | null = null; // null: asleep, or it did not load
-  #visitor: AbortController | null = null; // of the visitor's own picture; the newest wins
-  readonly #running = new Set<Promise<unknown>>(); // all that the classifier is asked
+  #classifier: Promise<Classifier> | null = null; // null while asleep, or if it did not load
+  #visitor: AbortController | null = null; // ends the visitor's own picture; the newest wins
+  readonly #running = new Set<Promise<unknown>>(); // what the classifier was asked and has not answered
 
   constructor(store: Store<State>, settings: () => Settings = () => ({}), listener: Listener = {}) {
     this.#store = store;
@@ -64,23 +66,23 @@ export class Session {
     }, (error: unknown) => {
       if (!isCurrent()) return;
       const problem = problemOf(error);
-      this.#classifier = null; // the next that needs it tries again
+      this.#classifier = null; // the next call that needs it tries again
       store.set({ model: { state: 'failed', problem } });
-      // A picture that waits for the classifier fails with it, and is shown to.
+      // A picture that waits for the classifier fails with it, and then shows the problem.
       if (store.state.show.state !== 'busy') this.fail(problem, null);
       this.#listener.failed?.(problem);
     });
     return made;
   }
 
-  /** Ends the classifier in use when what it was asked is answered. */
+  /** Ends the classifier in use as soon as it has answered what it was asked. */
   retire(): Promise<void> {
     const old = this.#classifier;
     this.#classifier = null;
     return Promise.allSettled(this.#running).then(() => old?.then((c) => c.close(), () => {}));
   }
 
-  /** Loads another classifier, by the settings of now, and has it look at the picture on show. */
+  /** Loads another classifier with the current settings, and has it look at the picture on show. */
   restart() {
     void this.retire();
     void this.retry();
@@ -89,7 +91,7 @@ export class Session {
   /** Tries again what failed, or loads what is asleep. */
   retry() {
     const { show } = this.#store.state;
-    this.load().catch(() => {}); // told already
+    this.load().catch(() => {}); // load has reported it
     const picture = pictureOn(show);
     if (picture) this.look(picture);
     else if (show.state === 'problem' && !isOfPicture(show.problem)) this.#store.set({ show: { state: 'empty' } });
@@ -134,7 +136,7 @@ export class Session {
     this.#visitor = null;
   }
 
-  /** Shows a problem, of a picture or, with null, of what is none. */
+  /** Shows a problem with a picture, or with something that is no picture if that is null. */
   fail(problem: Problem, picture: Picture | null) {
     this.#store.set({ show: { state: 'problem', problem, picture } });
   }
@@ -177,7 +179,7 @@ export class Session {
   }
 }
 
-/** Makes one report of those on the runtime and the model. */
+/** Makes one report out of the reports on the runtime and on the model. */
 function joined(): (p: Progress) => Loading {
   const last: Partial<Record<Progress['phase'], Progress>> = {};
   return (p) => {
@@ -190,7 +192,7 @@ function joined(): (p: Progress) => Loading {
   };
 }
 
-/** What is told of an error: its code, if it has one. */
+/** The problem to show for an error: its code, or 'worker-crashed' if it has none, and its message. */
 export function problemOf(error: unknown): Problem {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return { code: typeof code === 'string' ? code : 'worker-crashed', message: messageOf(error) };

@@ -1,6 +1,6 @@
 // What stands around the views: the languages, the list of classes, the foot, and the offer of a new version.
 
-import type { Manifest } from '../../api/protocol.ts';
+import type { Manifest, ToServiceWorker } from '../../api/protocol.ts';
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import type { App, Unmount } from './app.ts';
 import { all } from './app.ts';
@@ -52,13 +52,13 @@ function mountFoot({ store }: App, t: ShellTexts): Unmount {
     const info = infoOf(model);
     if (!info || model === before?.model) return;
     byId('foot-model', HTMLElement).textContent = `${modelName(info)} · ${info.inputSize} × ${info.inputSize}`;
-    fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json()).then((manifest: Partial<Manifest>) => {
-      const { version, files } = manifest;
+    const read = fetch(address('manifest.json'), { signal: end.signal }).then((r) => r.json());
+    read.then(({ version, files }: Partial<Manifest>) => {
       byId('foot-version', HTMLElement).textContent = version ? t.version(version) : '';
       const file = files?.['offline.html'];
       byId('foot-offline', HTMLElement).replaceChildren(...file
         ? [make('a', { href: 'offline.html', download: 'resnet-web.html' }, t.offlineFile(file.bytes))] : []);
-    }).catch(() => {}); // the foot says less
+    }).catch(() => {}); // the foot then leaves them out
   };
   render(store.state);
   const unsubscribe = store.subscribe(render);
@@ -98,7 +98,8 @@ export class NextVersion {
       worker.addEventListener('statechange', () => worker.state === 'activated' && location.reload());
       // The change of hands waits for workers, and kernel threads do not answer while they wait for work.
       await session.retire();
-      worker.postMessage('activate');
+      const message: ToServiceWorker = 'activate';
+      worker.postMessage(message);
     }, { signal });
     byId('update-later', HTMLButtonElement).addEventListener('click', () => { toast.hidden = true; }, { signal });
     return () => {

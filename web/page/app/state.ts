@@ -4,7 +4,7 @@ import type { Class, Heatmap, Info, Result } from '../../types/resnet.d.ts';
 import type { Drawable, Picture } from '../parts/picture.ts';
 
 export interface Problem {
-  code: string; // of a ResnetError, or one of ours: see errors in lib/strings/en.ts
+  code: string; // of a ResnetError, or one of our own: see errors in lib/strings/en.ts
   message: string;
 }
 
@@ -55,10 +55,10 @@ export const pictureOn = (show: Show): Picture | null => ('picture' in show ? sh
 
 export const infoOf = (model: Model): Info | null => (model.state === 'ready' ? model.info : null);
 
-/** Whether a problem lies in what was given, so that the same once more is no use. */
+/** Whether a problem lies in the picture itself, so that trying the same picture again would not help. */
 export const isOfPicture = ({ code }: Problem) => /^(image-(?!fetch)|no-)/.test(code);
 
-/** What the name of a class is in the language of now: an answer may be from before another was chosen. */
+/** The name of a class in the current language, which may have been chosen after the answer came. */
 export function labelOf({ index, id, label }: Class, model: Model): string {
   const known = infoOf(model)?.classes[index];
   return known && known.id === id ? known.label : label;

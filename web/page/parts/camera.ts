@@ -23,7 +23,7 @@ export function mountCamera(
   const back = make('button', { type: 'button', class: 'secondary', id: 'back' }, t.back);
   element.replaceChildren(video, make('div', { class: 'buttons' }, shoot, back));
   let stream: MediaStream | null = null;
-  let asking: object | null = null; // for the camera: another state, or another request, ends it
+  let asking: object | null = null; // the current request for the camera; another state or request ends it
 
   const close = () => {
     if (stream) end(stream);

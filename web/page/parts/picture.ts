@@ -15,7 +15,7 @@ export function fromFile(file: Blob, name = file instanceof File ? file.name : '
   const isDrawing = file.type === 'image/svg+xml';
   const drawable: Promise<Drawable> = isDrawing ? draw(url) : load(url);
   const done = () => URL.revokeObjectURL(url);
-  drawable.then(done, done); // and nothing more where it fails: the classifier says what is wrong with it
+  drawable.then(done, done); // on failure nothing more: the classifier says what is wrong
   return { name, source: isDrawing ? drawable : Promise.resolve(file), drawable };
 }
 

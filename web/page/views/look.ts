@@ -57,7 +57,7 @@ export function mount(outlet: HTMLElement, app: App, t: PartsTexts & LookTexts):
   };
 }
 
-// What is to be seen in which state.
+// Which parts are shown in which state.
 function arrange({ show }: State, before?: State) {
   const { state } = show;
   if (state === before?.show.state) return;

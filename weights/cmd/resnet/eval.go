@@ -59,7 +59,7 @@ func eval(c *call) error {
 		}
 	}
 
-	d, err := calibrate.Open(c.args[0])
+	d, err := calibrate.OpenDataset(c.args[0])
 	if err != nil {
 		return err
 	}

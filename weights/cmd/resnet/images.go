@@ -18,7 +18,7 @@ import (
 // loadImages prepares n images of a dataset, in parallel.
 func loadImages(path string, n int, prep resnet.Prep, bar *progress) ([]*image.RGBA, error) {
 	defer bar.clear()
-	d, err := calibrate.Open(path)
+	d, err := calibrate.OpenDataset(path)
 	if err != nil {
 		return nil, err
 	}

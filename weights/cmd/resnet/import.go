@@ -72,7 +72,7 @@ func (v *conversion) convert(c *call, path string) error {
 	var labelled []calibrate.Image
 	var truth []int
 	if v.confidence != "" {
-		d, err := calibrate.Open(v.confidence)
+		d, err := calibrate.OpenDataset(v.confidence)
 		if err != nil {
 			return fmt.Errorf("-confidence: %w", err)
 		}

@@ -53,7 +53,7 @@ func creatable(path string) error {
 	return os.Remove(f.Name())
 }
 
-// temporary creates a file beside path, to be renamed to it.
+// temporary creates a file in the folder of path, which save renames to path when it is whole.
 func temporary(path string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 }

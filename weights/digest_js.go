@@ -1,0 +1,3 @@
+package weights
+
+func newDigest() *digest { return new(digest) }
