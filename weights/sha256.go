@@ -7,7 +7,7 @@ import (
 )
 
 // digest computes SHA-256 (FIPS 180-4) in plain Go. It is for the page, which needs it where a site without encryption has
-// no crypto.subtle: crypto/sha256 brings the self-tests of a certified module along, 49 kB of what a visitor downloads.
+// no crypto.subtle: crypto/sha256 brings the self-tests of a certified module along, 47 kB of what a visitor downloads.
 // Everywhere else newDigest gives the standard library's.
 type digest struct {
 	h     [8]uint32
