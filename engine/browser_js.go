@@ -111,7 +111,12 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 // CanShare reports whether workers can share a memory: there are threads. WebKitGTK says it is isolated and yet has no
 // SharedArrayBuffer; its shared memories go to no worker.
 func CanShare() bool {
-	return js.Global().Get("crossOriginIsolated").Truthy() && js.Global().Get("SharedArrayBuffer").Truthy()
+	for _, name := range []string{"crossOriginIsolated", "SharedArrayBuffer", "Atomics"} {
+		if !js.Global().Get(name).Truthy() {
+			return false
+		}
+	}
+	return true
 }
 
 // Load copies the weights of the convolutions that have none in the program out of the file that has them, see

@@ -12,6 +12,7 @@ import (
 type settings struct {
 	simd    string // relaxed, fixed, none
 	threads int
+	start   js.Value // has so many Workers started
 	spawn   js.Value // see engine.BrowserOptions
 	lost    js.Value
 }
@@ -23,8 +24,8 @@ const maxThreads = 32
 // fixed are what the browser has; start(n) has n Workers started, of which spawn(module, memory) takes one each and lost()
 // counts those that could not be loaded. Without kernel.js these are undefined.
 func readSettings(v js.Value) settings {
-	o := settings{simd: v.Get("simd").String(), threads: 1, spawn: v.Get("spawn"), lost: v.Get("lost")}
-	if start := v.Get("start"); o.simd != "none" && start.Truthy() && engine.CanShare() {
+	o := settings{simd: v.Get("simd").String(), threads: 1, start: v.Get("start"), spawn: v.Get("spawn"), lost: v.Get("lost")}
+	if o.simd != "none" && o.start.Truthy() && engine.CanShare() {
 		if t := v.Get("threads"); t.Type() == js.TypeNumber {
 			o.threads = min(t.Int(), maxThreads)
 		} else {
@@ -32,14 +33,18 @@ func readSettings(v js.Value) settings {
 			cores := js.Global().Get("navigator").Get("hardwareConcurrency").Int()
 			o.threads = min(cores, max(4, cores/2), 8)
 		}
-		if o.threads > 1 {
-			start.Invoke(o.threads - 1) // they load while this thread does other things
-		}
+		o.startThreads() // they load while this thread does other things
 	}
 	if o.simd == "auto" {
 		o.simd = fastest(v.Get("relaxed").Bool(), v.Get("fixed").Bool())
 	}
 	return o
+}
+
+func (o settings) startThreads() {
+	if o.threads > 1 {
+		o.start.Invoke(o.threads - 1)
+	}
 }
 
 // fastest is the SIMD to use of those the browser has.

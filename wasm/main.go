@@ -3,7 +3,8 @@
 // Command wasm is the classifier of web/worker: it sets the global object resnet, whose functions the worker calls.
 //
 //	prepare(settings)                     chooses SIMD and threads; takes some 30 ms where both SIMDs are there
-//	open(bytes, verified)                 loads a model; a Promise. Verified: the caller compares its checksum
+//	open(bytes, verified)                 loads a model; a Promise. Verified: the caller compares its checksum, and
+//	                                      may open another file if it was wrong
 //	check(width, height)                  may a picture be this large?
 //	picture(request)                      what a call asks about a picture: its number
 //	begin(picture, width, height)         { x, y, width, height, rows, strip }: the part that is wanted, and
@@ -40,11 +41,15 @@ var (
 	uint8Array   = js.Global().Get("Uint8Array")
 )
 
+// protocol is set by the build, see web/api/protocol.ts.
+var protocol string
+
 func main() {
 	// Little memory is allocated before a model is open, so the garbage collector is off until then.
 	debug.SetGCPercent(-1)
 	s := session{pictures: map[int]*picture{}}
 	api := object.New()
+	api.Set("protocol", protocol)
 	for name, f := range map[string]func(args []js.Value) (any, error){
 		"prepare":   s.prepare,
 		"check":     s.check,

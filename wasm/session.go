@@ -52,6 +52,12 @@ func (s *session) open(args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.executor != nil { // of a file whose checksum was wrong; its threads have ended with it
+		if err := s.executor.Close(); err != nil {
+			return nil, err
+		}
+		s.settings.startThreads()
+	}
 	s.model = m
 	threads := 1
 	s.classifier, err = resnet.NewClassifier(m, func(p *engine.Program) (engine.Executor, error) {

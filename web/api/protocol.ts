@@ -6,6 +6,13 @@ import type {
   Benchmark, ErrorCode, Heatmap, Info, Parts, Progress, Rectangle, Result, Simd, Timings,
 } from '../types/resnet.d.ts';
 
+/**
+ * Tells files of one build from those of another: the build derives it from this file and from what it imports. Page,
+ * worker and Go program compare it before they speak.
+ */
+declare const PROTOCOL: string;
+export const protocol = PROTOCOL;
+
 // Page and worker. Each request has an id, by which its answers are known: several may be under way at once.
 
 /** Straight RGBA, 4 bytes a pixel, row by row. */
@@ -124,7 +131,8 @@ export type FromWorker =
   | Answer
   | { op: 'error'; id: number; error: Problem }
   | { op: 'progress'; id: number; progress: Progress }
-  | { op: 'alive' } // all scripts of the worker have come
+  // All scripts of the worker have come. It holds the lock until it ends, if this browser has locks (Web Locks).
+  | { op: 'alive'; protocol: string; lock: string | null }
   | { op: 'kernels'; count: number } // so many kernel threads are to be started
   | { op: 'kernel'; work: KernelWork } // one of them is to do this work
   | { op: 'crash'; code: ErrorCode | undefined; message: string }; // the worker can no longer be used
@@ -143,6 +151,7 @@ export type Reply<T> =
 
 /** The global object resnet of the worker, once the program runs. */
 export interface Program {
+  protocol: string;
   prepare(settings: ProgramSettings): Reply<null>;
   open(bytes: Uint8Array, verified: boolean): Promise<Reply<Opened>>;
   check(width: number, height: number): Reply<null>;

@@ -10,7 +10,7 @@ import type {
   Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, ErrorCode, Heatmap, Info, Parts,
   Rectangle, Result, Simd, Source, ViewOptions,
 } from '../types/resnet.d.ts';
-import { BEST, NONE } from './protocol.ts';
+import { BEST, NONE, protocol } from './protocol.ts';
 import type {
   Answer, Answers, FromWorker, KernelWork, Op, Picture, Pixels, Question, Requests, Settings, ToWorker,
 } from './protocol.ts';
@@ -48,6 +48,7 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
  * model, manifest names it.
  */
 export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
+  checkEnvironment();
   checkOptions(parts, PARTS);
   checkOptions(options, CREATE);
   const { model, threads = 'auto', simd = 'auto', lang = 'en', onProgress, signal } = options;
@@ -57,6 +58,16 @@ export async function createClassifierFrom(parts: Parts, options: CreateOptions 
   check(onProgress == null || typeof onProgress === 'function', 'onProgress', 'a function', onProgress);
   checkSignal(signal);
   return WorkerClassifier.open({ ...parts, ...modelPart(model) }, { threads, simd, lang }, onProgress, signal);
+}
+
+// What is needed here and is in every current browser, but not in Node or jsdom.
+const NEEDED = ['AbortController', 'Blob', 'Worker', 'createImageBitmap', 'fetch'] as const;
+
+function checkEnvironment() {
+  const missing = NEEDED.filter((name) => typeof globalThis[name] !== 'function');
+  if (missing.length === 0) return;
+  throw new ResnetError('environment', `resnet: want a browser, but there is no ${missing.join(', ')} here; `
+    + 'call createClassifier in the page itself, not where it is rendered on a server or tested without a browser');
 }
 
 const SIMD: readonly ('auto' | Simd)[] = ['auto', 'relaxed', 'fixed', 'none'];
@@ -401,7 +412,7 @@ class WorkerClassifier implements Classifier {
     this.#heard();
     switch (data.op) {
       case 'alive':
-        return;
+        return this.#meet(worker, data.protocol, data.lock);
       case 'crash':
         return this.#lose(worker, data.message, data.code);
       case 'kernels':
@@ -423,6 +434,18 @@ class WorkerClassifier implements Classifier {
     clearTimeout(pending.timer);
     if (data.op === 'error') pending.reject(new ResnetError(data.error.code, data.error.message));
     else pending.settle(data);
+  }
+
+  // The worker's scripts have come. Its lock is free again when it has ended, which no event may have told.
+  #meet(worker: Worker, its: string, lock: string | null) {
+    if (its !== protocol) {
+      return this.#lose(worker, 'worker.js and resnet.js are not of one build; '
+        + 'put all files of the same dist/ on the server, and load the page again past the cache');
+    }
+    if (lock === null) return;
+    const ended = () => this.#lose(worker, 'it was ended from outside');
+    // An event that tells more may be under way.
+    navigator.locks.request(lock, () => { setTimeout(ended, 100); }).catch(() => {});
   }
 
   #cancel(id: number) {

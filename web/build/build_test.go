@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,12 +44,12 @@ func TestManifest(t *testing.T) {
 	if err != nil || name != "tiny.ba7816bf.msgpack" { // SHA-256 of abc, FIPS 180-2
 		t.Fatalf("model name %q, %v", name, err)
 	}
-	write(t, filepath.Join(dir, "sw.js"), "const version = '"+stamp+"'")
+	write(t, filepath.Join(dir, "sw.js"), "const build = '"+stamp+"'")
 	write(t, filepath.Join(dir, "samples", "a.svg"), "<svg/>")
 	versions := map[string]bool{}
 	for _, page := range []string{"one", "two", "one"} {
 		write(t, filepath.Join(dir, "index.html"), page)
-		write(t, filepath.Join(dir, "sw.js"), "const version = '"+stamp+"'")
+		write(t, filepath.Join(dir, "sw.js"), "const build = '"+stamp+"'")
 		os.Remove(filepath.Join(dir, manifestFile))
 		m := Manifest{Model: name, Files: map[string]File{}}
 		if err := m.list(dir); err != nil {
@@ -57,9 +59,13 @@ func TestManifest(t *testing.T) {
 			t.Fatal(err)
 		}
 		versions[m.Version] = true
-		sw, _ := os.ReadFile(filepath.Join(dir, "sw.js"))
-		if string(sw) != "const version = '"+m.Version+"'" || int64(len(sw)) != m.Files["sw.js"].Bytes {
-			t.Errorf("service worker %q, version %s", sw, m.Version)
+		manifest, _ := os.ReadFile(filepath.Join(dir, manifestFile))
+		sw, _ := os.ReadFile(filepath.Join(dir, serviceWorker))
+		if want := fmt.Sprintf("const build = '%x'", sha256.Sum256(manifest)); string(sw) != want {
+			t.Errorf("service worker %q, want %q", sw, want)
+		}
+		if _, ok := m.Files[serviceWorker]; ok {
+			t.Error("the manifest has the hash of what has the hash of the manifest")
 		}
 	}
 	if len(versions) != 2 {
@@ -90,6 +96,7 @@ func TestVariantsHoldTheirFile(t *testing.T) {
 	write(t, filepath.Join(dir, "a.js"), text)
 	write(t, filepath.Join(dir, "m.msgpack"), text)
 	write(t, filepath.Join(dir, manifestFile), "{}")
+	write(t, filepath.Join(dir, serviceWorker), stamp)
 	m := Manifest{Model: "m.msgpack", Files: map[string]File{"a.js": {int64(len(text)), "1"}, "m.msgpack": {int64(len(text)), "2"}}}
 	sizes, err := compress(dir, old, m)
 	if err != nil {
@@ -115,9 +122,11 @@ func TestVariantsHoldTheirFile(t *testing.T) {
 	next := t.TempDir()
 	write(t, filepath.Join(next, "a.js"), text)
 	write(t, filepath.Join(next, manifestFile), "{}")
+	write(t, filepath.Join(next, serviceWorker), "{}")
 	write(t, filepath.Join(dir, "a.js.br"), "taken over")
 	for hash, want := range map[string]bool{"1": true, "3": false} {
 		before := Manifest{Files: map[string]File{"a.js": {int64(len(text)), "1"}}}
+		write(t, filepath.Join(dir, serviceWorker), stamp)
 		if err := before.write(dir); err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -45,8 +48,22 @@ const (
 
 // bundler compiles the TypeScript and CSS of the folder web.
 type bundler struct {
-	web string
-	dev bool // readable output with source maps
+	web      string
+	dev      bool   // readable output with source maps
+	protocol string // see protocolOf
+}
+
+// protocolOf derives what page, worker and Go program compare before they speak from the types of their messages.
+func protocolOf(web string) (string, error) {
+	sum := sha256.New()
+	for _, name := range []string{"api/protocol.ts", "types/resnet.d.ts"} {
+		data, err := os.ReadFile(filepath.Join(web, name))
+		if err != nil {
+			return "", err
+		}
+		sum.Write(data)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:4]), nil
 }
 
 // bundle writes all scripts and styles into dir.
@@ -113,6 +130,7 @@ func (b bundler) options() api.BuildOptions {
 		Metafile:          true,
 		LogLevel:          api.LogLevelSilent,
 	}
+	o.Define = map[string]string{"PROTOCOL": strconv.Quote(b.protocol)}
 	if b.dev {
 		o.Sourcemap = api.SourceMapLinked
 	}

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -50,8 +51,12 @@ const (
 	embedScript   = "embed.js"
 )
 
-// stamp is what the service worker has in place of the version, so that a new build is a new service worker.
-const stamp = "__VERSION__"
+// The service worker has stamp in place of the hash of the manifest: a new build is a new service worker, and what it
+// keeps can be verified. It is no file of the manifest.
+const (
+	stamp         = "__MANIFEST__"
+	serviceWorker = "sw.js"
+)
 
 func main() {
 	log.SetFlags(0)
@@ -86,7 +91,12 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 	if m.Model, err = copyModel(next, model); err != nil {
 		return err
 	}
-	b := bundler{web: "web", dev: dev}
+	const web = "web"
+	protocol, err := protocolOf(web)
+	if err != nil {
+		return err
+	}
+	b := bundler{web: web, dev: dev, protocol: protocol}
 	if err := b.bundle(next); err != nil {
 		return err
 	}
@@ -212,7 +222,7 @@ var inlined = []string{
 
 // compile makes resnet.wasm and puts Go's own glue for it beside.
 func compile(dir string, b bundler) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-l")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X main.protocol="+b.protocol, "-gcflags=all=-l")
 	for _, p := range inlined {
 		cmd.Args = append(cmd.Args, "-gcflags="+p+"=")
 	}
@@ -290,7 +300,7 @@ func licence(dir string) (string, error) {
 	return "", fmt.Errorf("no licence file in %s", dir)
 }
 
-// list hashes the files of dir, and stamps the service worker with the version that follows from the others.
+// list hashes the files of dir, and derives the version from them.
 func (m *Manifest) list(dir string) error {
 	all := sha256.New()
 	paths, err := walk(dir)
@@ -307,22 +317,8 @@ func (m *Manifest) list(dir string) error {
 		m.Files[p] = File{int64(len(data)), hex.EncodeToString(sum[:])}
 	}
 	m.Version = hex.EncodeToString(all.Sum(nil)[:6])
-	const sw = "sw.js"
-	if _, ok := m.Files[sw]; !ok {
-		return nil
-	}
-	data, err := os.ReadFile(filepath.Join(dir, sw))
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(string(data), stamp) {
-		return fmt.Errorf("%s: want %s in it, to be replaced by the version", sw, stamp)
-	}
-	data = []byte(strings.ReplaceAll(string(data), stamp, m.Version))
-	if err := os.WriteFile(filepath.Join(dir, sw), data, 0o644); err != nil {
-		return err
-	}
-	return m.add(dir, sw)
+	delete(m.Files, serviceWorker)
+	return nil
 }
 
 // add hashes a file that follows from the others, and so has no part in the version.
@@ -348,12 +344,26 @@ func walk(dir string) ([]string, error) {
 	return paths, err
 }
 
+// write writes the manifest, and its hash into the service worker.
 func (m *Manifest) write(dir string) error {
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, manifestFile), append(data, '\n'), 0o644)
+	data = append(data, '\n')
+	if err := os.WriteFile(filepath.Join(dir, manifestFile), data, 0o644); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, serviceWorker)
+	script, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(script, []byte(stamp)) {
+		return fmt.Errorf("%s: want %s in it, to be replaced by the hash of %s", serviceWorker, stamp, manifestFile)
+	}
+	script = bytes.ReplaceAll(script, []byte(stamp), fmt.Appendf(nil, "%x", sha256.Sum256(data)))
+	return os.WriteFile(file, script, 0o644)
 }
 
 const manifestFile = "manifest.json"
@@ -372,7 +382,7 @@ func writeRules(dir string, rules headers.Rules) error {
 
 // hostFiles writes the headers for hosts other than web/serve.
 func hostFiles(dir string, m Manifest, rules headers.Rules) error {
-	paths := []string{"/" + manifestFile}
+	paths := []string{"/" + manifestFile, "/" + serviceWorker}
 	for p := range m.Files {
 		paths = append(paths, "/"+p)
 	}

@@ -30,7 +30,7 @@ func compress(dir, old string, m Manifest) (map[string]size, error) {
 		_ = json.Unmarshal(data, &before) // a broken old manifest only means compressing again
 	}
 	sizes := map[string]size{}
-	for _, name := range append(slices.Sorted(maps.Keys(m.Files)), manifestFile) {
+	for _, name := range append(slices.Sorted(maps.Keys(m.Files)), manifestFile, serviceWorker) {
 		file := filepath.Join(dir, name)
 		data, err := os.ReadFile(file)
 		if err != nil {

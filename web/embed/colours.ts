@@ -22,8 +22,17 @@ export function setColours({ theme, style }: Options) {
 }
 
 // The rules of the stylesheet for dark surroundings, switched on or off by hand where a theme is given.
-const darkRules = [...document.styleSheets].flatMap((sheet) => mediaRules(sheet.cssRules))
+const darkRules = [...document.styleSheets].flatMap(rulesOf)
   .filter((rule) => rule.media.mediaText.includes('prefers-color-scheme: dark'));
+
+// In a sandbox without an origin the frame may not read its own stylesheet. It is not shown there, but has to say so.
+function rulesOf(sheet: CSSStyleSheet): CSSMediaRule[] {
+  try {
+    return mediaRules(sheet.cssRules);
+  } catch {
+    return [];
+  }
+}
 
 function mediaRules(rules: CSSRuleList): CSSMediaRule[] {
   return [...rules].flatMap((rule) => {

@@ -124,7 +124,7 @@ export class ResnetClassifierElement extends Base implements Described {
     this.#set();
     const session = this.#session;
     if (session?.info && (name === 'model' || name === 'lang')) {
-      // Until the frame sends its info again there is none: it makes another classifier, unless the old one still fits.
+      // Until the frame sends its info again there is none: it makes another classifier, or says the labels anew.
       session.info = null;
       session.ready = awaited();
       this.#send({ op: 'load' });

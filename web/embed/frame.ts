@@ -16,7 +16,9 @@ import { byId } from '../page/parts/dom.ts';
 import { listen } from '../page/parts/intake.ts';
 import { fromFile } from '../page/parts/picture.ts';
 import type { Picture } from '../page/parts/picture.ts';
+import { infoIn, resultIn } from '../lib/labels.ts';
 import type { PartsTexts } from '../lib/strings/en.ts';
+import type { Info } from '../types/resnet.d.ts';
 import { setColours } from './colours.ts';
 import { clip, isObject, read } from './options.ts';
 import { Site } from './site.ts';
@@ -41,12 +43,13 @@ function settle(picture: Picture) {
 
 const session = new Session(store, () => options, {
   progress: (detail) => site.tell({ event: 'progress', detail }),
-  ready: (detail) => site.tell({ event: 'ready', detail }),
+  ready: tellReady,
   failed: (detail) => site.tell({ event: 'error', detail, id: 'load' }),
-  result(result, picture) {
+  result(result, info, picture) {
     const { id, heatmap: isWanted } = settle(picture) ?? { id: undefined, heatmap: options.heatmap };
-    const { heatmap, ...rest } = result;
-    site.tell({ event: 'result', detail: isWanted ? result : rest, id });
+    const detail = resultIn(result, info, options.lang);
+    if (!isWanted) delete detail.heatmap;
+    site.tell({ event: 'result', detail, id });
   },
   error(detail, picture) {
     const call = settle(picture);
@@ -68,6 +71,10 @@ const site = new Site({
   refused: (why) => session.fail({ code: 'embed-refused', message: why }, null),
 });
 
+function tellReady(info: Info) {
+  site.tell({ event: 'ready', detail: infoIn(info, options.lang) });
+}
+
 function set(given: unknown) {
   const before = options;
   options = read(given, (message) => {
@@ -76,8 +83,7 @@ function set(given: unknown) {
   setColours(options);
   store.set({ lang: options.lang });
   if (options.heatmap !== before.heatmap) store.set({ heat: options.heatmap });
-  const isOther = options.lang !== before.lang || options.model !== before.model;
-  if (isOther && store.state.model.state !== 'asleep') session.restart();
+  if (options.model !== before.model && store.state.model.state !== 'asleep') session.restart();
 }
 
 function hear(message: unknown) {
@@ -108,7 +114,7 @@ function hear(message: unknown) {
 
 function load() {
   const { model } = store.state;
-  if (model.state === 'ready') site.tell({ event: 'ready', detail: model.info });
+  if (model.state === 'ready') tellReady(model.info);
   else if (model.state !== 'loading') session.retry();
 }
 

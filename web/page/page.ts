@@ -38,7 +38,6 @@ languageButtons((lang) => {
   if (lang === store.state.lang) return;
   remember(lang);
   store.set({ lang });
-  session.restart(); // because the labels come from the model
 }, app);
 route(
   byId('outlet', HTMLElement), app, views,

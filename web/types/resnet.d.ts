@@ -192,6 +192,7 @@ export interface Benchmark {
 }
 
 export type ErrorCode =
+  | 'environment'
   | 'model-fetch'
   | 'model-integrity'
   | 'model-format'

@@ -1,30 +1,45 @@
 // What is fetched before the first picture: the manifest, the runtime and the model, which is kept for the next visit.
 
+import type { ErrorCode } from '../types/resnet.d.ts';
 import type { FileEntry, Manifest, Requests } from '../api/protocol.ts';
-import { download, receive } from '../lib/download.ts';
+import { download, Gathered, receive } from '../lib/download.ts';
 import { Failure } from '../lib/failure.ts';
 import { messageOf } from '../lib/thrown.ts';
 import { hex, sha256 } from '../lib/hash.ts';
-import { patience } from '../lib/patience.ts';
+import { patience, within } from '../lib/patience.ts';
 import { describe } from './describe.ts';
 
 type Open = Requests['open'];
 export type Report = (loaded: number, total: number) => void;
 type Bytes = Uint8Array<ArrayBuffer>;
 
+const CACHE_PATIENCE = 5000; // ms in which the browser's storage must answer; then the network is asked
+
+/** A manifest, or why there is none. */
+export type Listing = Manifest & { problem?: string };
+
 /** What build.sh made: names, sizes and hashes. Without it a given model still loads. */
-export async function readManifest(url: string | undefined): Promise<Manifest> {
-  const none: Manifest = { files: {} };
+export async function readManifest(url: string | undefined): Promise<Listing> {
+  const none: Listing = { files: {} };
   if (!url) return none;
-  const { signal, end } = patience();
-  try {
-    const read: unknown = await (await fetch(url, { cache: 'no-cache', signal })).json();
-    return isManifest(read) ? read : none;
-  } catch {
-    return none;
-  } finally {
-    end();
+  // A wrong answer may lie in the HTTP cache: the second try asks past it.
+  for (const cache of ['no-cache', 'reload'] as const) {
+    const { signal, alive, end } = patience();
+    try {
+      const response = await fetch(url, { cache, signal });
+      const got = new Gathered();
+      await receive(response, alive, got);
+      const read: unknown = JSON.parse(new TextDecoder().decode(got.bytes()));
+      if (!response.ok || !isManifest(read)) throw new SyntaxError(`the server answered ${response.status}`);
+      return read;
+    } catch (e) {
+      none.problem = messageOf(signal.reason ?? e);
+      if (!(e instanceof SyntaxError)) return none;
+    } finally {
+      end();
+    }
   }
+  return none;
 }
 
 const isManifest = (x: unknown): x is Manifest => typeof x === 'object' && x !== null
@@ -32,16 +47,24 @@ const isManifest = (x: unknown): x is Manifest => typeof x === 'object' && x !==
 
 const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
+/** Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache. */
 export async function loadModule(
   { wasm, module }: Open, manifest: Promise<Manifest>, report: Report,
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
-  const size = async () => (await manifest).files[fileName(wasm)]?.bytes;
+  const entry = manifest.then(({ files }) => files[fileName(wasm)]);
   if (module) {
-    size().then((n = 0) => [0, n].forEach((loaded) => report(loaded, n)));
+    entry.then((e) => [0, e?.bytes ?? 0].forEach((loaded, _, [, total]) => report(loaded, total)));
     return module;
   }
+  // What is wanted instead, if the file is not right.
+  const wanted = async (bytes: Bytes) => {
+    const want = crypto.subtle && (await entry)?.sha256;
+    if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) return 'WebAssembly';
+    return want && await sha256(bytes) !== want ? `the manifest's file, SHA-256 ${want}` : undefined;
+  };
+  let bytes: Bytes | undefined;
   const { signal, alive, end } = patience();
   try {
     // The response itself, not the copy: browsers keep machine code with it for the next visit.
@@ -49,17 +72,23 @@ export async function loadModule(
     const copy = response.clone();
     const compiled = WebAssembly.compileStreaming(response);
     compiled.catch(() => {});
-    if (copy.ok) await receive(copy, alive, 0, await size() ?? 0, report);
-    return await compiled;
+    if (copy.ok) {
+      const got = new Gathered();
+      await receive(copy, alive, got, (await entry)?.bytes, report);
+      bytes = got.bytes();
+      if (!await wanted(bytes)) return await compiled;
+    }
   } catch {
     // A wrong MIME type, wrong bytes or a broken connection: what follows copes with it, or says which it was.
   } finally {
     end();
   }
-  const bytes = await download(wasm, 'wasm-unsupported', size, report);
-  if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) {
-    throw new Failure('wasm-unsupported',
-      `want WebAssembly from ${wasm}, got ${describe(bytes)}; is resnet.wasm beside resnet.js on the server?`);
+  if (bytes && !await wanted(bytes)) return compile(bytes);
+  bytes = await download(wasm, 'wasm-unsupported', async () => (await entry)?.bytes, report, bytes !== undefined);
+  const want = await wanted(bytes);
+  if (want) {
+    throw new Failure('wasm-unsupported', `want ${want} from ${wasm}, got ${describe(bytes)}; `
+      + 'is resnet.wasm of the same build as resnet.js beside it on the server?');
   }
   return compile(bytes);
 }
@@ -81,6 +110,8 @@ export interface Model {
   bytes: Bytes;
   /** What the manifest says of it. */
   entry?: FileEntry;
+  /** Fetches it past the HTTP cache; undefined if that has been done, or would be no use. */
+  renew?: () => Promise<Model>;
   /**
    * Rejects if the file is not what it should be. On plain http it is undefined, and Go compares the file's own
    * checksum instead.
@@ -88,7 +119,7 @@ export interface Model {
   digest?: Promise<void>;
 }
 
-export async function loadModel(open: Open, manifest: Promise<Manifest>, report: Report): Promise<Model> {
+export async function loadModel(open: Open, manifest: Promise<Listing>, report: Report): Promise<Model> {
   const { model } = open;
   if (model instanceof Blob) return own('', new Uint8Array(await model.arrayBuffer()));
   if (model instanceof ArrayBuffer) return own('', new Uint8Array(model));
@@ -100,31 +131,42 @@ export async function loadModel(open: Open, manifest: Promise<Manifest>, report:
     report(kept.length, kept.length);
     return { name, entry, bytes: kept, digest: Promise.resolve() };
   }
-  const bytes = await download(name, 'model-fetch', async () => entry?.bytes, report);
+  return fetchModel(name, entry, report, false);
+}
+
+async function fetchModel(
+  name: string, entry: FileEntry | undefined, report: Report, fresh: boolean,
+): Promise<Model> {
+  const bytes = await download(name, 'model-fetch', async () => entry?.bytes, report, fresh);
+  const renew = fresh ? undefined : () => fetchModel(name, entry, report, true);
+  const failed = (code: ErrorCode, message: string): Promise<Model> => {
+    if (renew) return renew();
+    throw new Failure(code, message);
+  };
   if (bytes[0] === 0x3c) { // <
-    throw new Failure('model-format', `want a model file from ${name}, got ${describe(bytes)}; check the address`);
+    return failed('model-format', `want a model file from ${name}, got ${describe(bytes)}; check the address`);
   }
-  if (!entry) return own(name, bytes);
+  if (!entry) return { ...own(name, bytes), renew };
+  const advice = 'the server may be in the middle of an update; try again in a while';
   if (bytes.length !== entry.bytes) {
-    throw new Failure('model-integrity',
-      `${name}: want ${entry.bytes} bytes, got ${bytes.length}; load the page again`);
+    return failed('model-integrity', `${name}: want ${entry.bytes} bytes, got ${bytes.length}; ${advice}`);
   }
   const digest = crypto.subtle && compare(bytes, entry.sha256, `${name}: want the file of the manifest, `
-    + `SHA-256 ${entry.sha256}, got another or a damaged one; load the page again`);
-  return { name, entry, bytes, digest };
+    + `SHA-256 ${entry.sha256}, got another or a damaged one; ${advice}`);
+  return { name, entry, bytes, digest, renew };
 }
 
 // The model's address, and the manifest's entry if that vouches for it.
 async function find(
-  name: string | undefined, open: Open, manifest: Promise<Manifest>,
+  name: string | undefined, open: Open, manifest: Promise<Listing>,
 ): Promise<{ name: string; entry?: FileEntry }> {
   if (name !== undefined && open.entry) return { name, entry: open.entry };
-  const { files, model } = await manifest;
+  const { files, model, problem } = await manifest;
   const from = open.manifest ?? '';
   if (name === undefined && model) name = new URL(model, from).href;
   if (name === undefined) {
-    throw new Failure('model-fetch',
-      `${from} names no model; is it beside resnet.js on the server? Or pass the model option`);
+    throw new Failure('model-fetch', `${from} names no model${problem ? ` (${problem})` : ''}; `
+      + 'is it beside resnet.js on the server? Or pass the model option');
   }
   const folder = /^https?:/.test(from) ? new URL('.', from).href : undefined;
   return { name, entry: folder && name.startsWith(folder) ? files[name.slice(folder.length)] : undefined };
@@ -143,10 +185,11 @@ async function compare(bytes: Bytes, want: string, otherwise: string) {
   if (await sha256(bytes) !== want) throw new Failure('model-integrity', otherwise);
 }
 
-// Private windows, plain http and full disks have no cache: the model is then fetched each time.
+// Private windows, plain http and full disks have no cache, and some caches never answer: the model is then fetched
+// each time.
 async function openCache() {
   try {
-    return await caches.open('resnet-web');
+    return await within(CACHE_PATIENCE, caches.open('resnet-web'));
   } catch {
     return undefined;
   }
@@ -154,25 +197,34 @@ async function openCache() {
 
 async function fromCache(name: string, { sha256: want }: FileEntry) {
   if (!crypto.subtle) return undefined;
-  const cache = await openCache();
-  try {
+  const read = async () => {
+    const cache = await openCache();
     const response = await cache?.match(name);
     if (!response) return undefined;
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (await sha256(bytes) === want) return bytes;
     await cache?.delete(name); // the copy is damaged
-  } catch { /* a cache that fails is treated as if there were none */ }
-  return undefined;
+    return undefined;
+  };
+  try {
+    return await within(CACHE_PATIENCE, read());
+  } catch {
+    return undefined; // a cache that fails is treated as if there were none
+  }
 }
 
 /** Keeps a model for the next visit, and no other of the same folder: an update has another name. */
 export async function keep(name: string, bytes: Bytes) {
-  const cache = await openCache();
   try {
-    if (!cache) return;
-    for (const { url } of await cache.keys()) { // before put, as there may be room for only one
-      if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
-    }
-    if (!await cache.match(name)) await cache.put(name, new Response(bytes));
-  } catch { /* the disk is full: the next visit fetches the model again */ }
+    await within(60_000, replace(name, bytes));
+  } catch { /* the disk is full, or does not answer: the next visit fetches the model again */ }
+}
+
+async function replace(name: string, bytes: Bytes) {
+  const cache = await openCache();
+  if (!cache) return;
+  for (const { url } of await cache.keys()) { // before put, as there may be room for only one
+    if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
+  }
+  if (!await cache.match(name)) await cache.put(name, new Response(bytes));
 }

@@ -1,16 +1,18 @@
 // The worker behind resnet.js: it loads the Go program and a model, decodes pictures, and passes pixels to Go.
 
-import { BEST } from '../api/protocol.ts';
+import { BEST, protocol } from '../api/protocol.ts';
 import type {
-  Answer, Answers, FromWorker, Picture, Program, ProgramSettings, Question, Request, Requests, ToWorker, View,
+  Answer, Answers, FromWorker, Opened, Picture, Program, ProgramSettings, Question, Request, Requests, ToWorker, View,
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
+import { nearest } from '../lib/labels.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
 import type { Decoded } from './decode.ts';
 import { loadGlue, obituary, start, unwrap } from './go.ts';
 import { keep, loadModel, loadModule, readManifest } from './load.ts';
+import type { Model } from './load.ts';
 
 /** A request under way. */
 interface Job {
@@ -82,19 +84,22 @@ async function perform(m: Request, job: Job, before: Promise<void>): Promise<Ans
 const viewOf = ({ region, squash }: View): View => ({ region, squash });
 
 async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> {
-  if (typeof WebAssembly !== 'object') {
-    throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
-  }
+  checkEnvironment();
   const simd = simdFor(m.simd);
   const manifest = readManifest(m.manifest);
   const loading = loadModel(m, manifest, reporter(id, 'model'));
   loading.catch(() => {}); // looked at below, unless the runtime fails first
   const compiling = loadModule(m, manifest, reporter(id, 'runtime'));
   compiling.catch(() => {});
+  const lock = holdLock();
   loadGlue(m.exec);
-  send({ op: 'alive' });
+  send({ op: 'alive', protocol, lock: await lock });
   const module = await compiling;
   go = await start(module, crash);
+  if (go.protocol !== protocol) {
+    throw new Failure('wasm-unsupported', 'resnet.wasm and worker.js are not of one build; '
+      + 'put all files of the same dist/ on the server, and load the page again past the cache');
+  }
   // While the model is on its way:
   const kernels = m.kernel && {
     start: (count: number) => send({ op: 'kernels', count }),
@@ -105,16 +110,12 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   };
   unwrap(go.prepare({ ...simd, threads: m.threads, ...kernels }));
   const noise = isNoisy() ? { noise: true as const } : {};
-  const { name, entry, bytes, digest } = await loading;
   const warmup = reporter(id, 'warmup');
+  const first = await loading;
   warmup(0, 1);
   const woken = wake();
-  // Hashing runs beside Go, which looks at every length in the file anyway.
-  const damage = digest?.then(() => null, (e: unknown) => e);
-  const opened = await go.open(bytes, digest !== undefined);
-  const damaged = await damage;
-  if (damaged) throw damaged;
-  const { ids, labels, ...info } = unwrap(opened, name);
+  const { model: { name, entry, bytes, digest }, opened } = await openModel(first);
+  const { ids, labels, ...info } = opened;
   if (info.simd !== 'none') await rehearse(await woken);
   const length = bytes.length;
   warmup(1, 1);
@@ -126,6 +127,51 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   };
 }
 
+// What is needed here and is in every current browser.
+const NEEDED = ['createImageBitmap', 'ImageData', 'OffscreenCanvas', 'TextDecoder'] as const;
+
+function checkEnvironment() {
+  if (typeof WebAssembly !== 'object') {
+    throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
+  }
+  const missing = NEEDED.filter((name) => !(name in globalThis) || !globalThis[name]);
+  if (missing.length > 0) {
+    throw new Failure('environment', `this browser has no ${missing.join(', ')} in its workers; use a current one`);
+  }
+}
+
+// Takes a lock that nobody gives back, so that the page hears of this worker's end, which no event tells. Some contexts
+// have no locks: http: and file: addresses, sandboxes without an origin.
+async function holdLock(): Promise<string | null> {
+  const name = `resnet worker ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
+  try {
+    return await new Promise((resolve, reject) => {
+      navigator.locks.request(name, () => {
+        resolve(name);
+        return new Promise(() => {});
+      }).catch(reject);
+    });
+  } catch {
+    return null;
+  }
+}
+
+// Hands a model to Go; one that is not what it should be is fetched once more, past the HTTP cache.
+async function openModel(model: Model): Promise<{ model: Model; opened: Opened }> {
+  try {
+    // Hashing runs beside Go, which looks at every length in the file anyway.
+    const damage = model.digest?.then(() => null, (e: unknown) => e);
+    const opened = await go.open(model.bytes, model.digest !== undefined);
+    const damaged = await damage;
+    if (damaged) throw damaged;
+    return { model, opened: unwrap(opened, model.name) };
+  } catch (e) {
+    const isWrong = e instanceof Failure && (e.code === 'model-integrity' || e.code === 'model-format');
+    if (!isWrong || !model.renew) throw e;
+    return openModel(await model.renew());
+  }
+}
+
 // Keeps the model for the next visit, once nothing has been asked for a while: that is slow where disks are.
 async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
   do await new Promise((resolve) => { setTimeout(resolve, 500); });
@@ -133,15 +179,13 @@ async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
   if (bytes) await keep(name, bytes);
 }
 
-// The classes with their labels in all languages, and in one (BCP 47 lookup: zh-Hans-CN, zh-Hans, zh), English if it is
-// not among them.
+// The classes with their labels in all languages, and in one.
 function classesOf(ids: string, labels: Record<string, string>, wanted: string) {
-  let lang = wanted;
-  while (lang && !Object.hasOwn(labels, lang)) lang = lang.slice(0, Math.max(lang.lastIndexOf('-'), 0));
+  const lang = nearest(Object.keys(labels), wanted);
   const texts = Object.entries(labels).map(([language, joined]) => ({ language, list: joined.split('\0') }));
   return ids.split('\0').map((id, index) => {
     const all = Object.fromEntries(texts.map(({ language, list }) => [language, list[index]]));
-    return { index, id, label: all[lang || 'en'], labels: all };
+    return { index, id, label: all[lang], labels: all };
   });
 }
 

@@ -9,6 +9,8 @@ import { isOfPicture, pictureOn } from './state.ts';
 import type { Loading, Problem, Show, State } from './state.ts';
 import type { Store } from './store.ts';
 
+const SWITCHING = 100; // ms for which settings must stay as they are, while they change faster than they can be loaded
+
 /** What is asked for, read anew for each load and each picture. */
 export interface Settings {
   model?: string;
@@ -22,7 +24,7 @@ export interface Listener {
   ready?(info: Info): void;
   /** The classifier did not load. */
   failed?(problem: Problem): void;
-  result?(result: Result, picture: Picture): void;
+  result?(result: Result, info: Info, picture: Picture): void;
   /** A picture failed. A picture that was given up is not reported. */
   error?(problem: Problem, picture: Picture): void;
 }
@@ -32,6 +34,8 @@ export class Session {
   readonly #settings: () => Settings;
   readonly #listener: Listener;
   #classifier: Promise<Classifier> | null = null; // null while asleep, or if it did not load
+  #loading: AbortController | null = null; // ends its load; null if that is over
+  #isSwitching = false; // the last load was given up for another one
   #visitor: AbortController | null = null; // ends the visitor's own picture; the newest wins
   readonly #running = new Set<Promise<unknown>>(); // what the classifier was asked and has not answered
 
@@ -49,23 +53,30 @@ export class Session {
     const { model } = this.#settings();
     const isCurrent = () => made === this.#classifier;
     store.set({ model: { state: 'loading', progress: { phase: 'download', loaded: 0, total: 0 } } });
-    const made = createClassifier({
-      lang: store.state.lang,
+    const loading = new AbortController();
+    this.#loading = loading;
+    const create = () => createClassifier({
       model: model || undefined,
+      signal: loading.signal,
       onProgress: (p) => {
         if (!isCurrent()) return;
         store.set({ model: { state: 'loading', progress: join(p) } });
         this.#listener.progress?.(p);
       },
     });
+    const made = this.#isSwitching ? new Promise((r) => { setTimeout(r, SWITCHING); }).then(create) : create();
     this.#classifier = made;
     made.then(({ info }) => {
       if (!isCurrent()) return;
+      this.#loading = null;
+      this.#isSwitching = false;
       store.set({ model: { state: 'ready', info } });
       this.#listener.ready?.(info);
     }, (error: unknown) => {
       if (!isCurrent()) return;
       const problem = problemOf(error);
+      this.#loading = null;
+      this.#isSwitching = false;
       this.#classifier = null; // the next call that needs it tries again
       store.set({ model: { state: 'failed', problem } });
       // A picture that waits for the classifier fails with it, and then shows the problem.
@@ -75,10 +86,13 @@ export class Session {
     return made;
   }
 
-  /** Ends the classifier in use as soon as it has answered what it was asked. */
+  /** Ends the classifier in use as soon as it has answered what it was asked; one that is still loading, at once. */
   retire(): Promise<void> {
     const old = this.#classifier;
     this.#classifier = null;
+    this.#isSwitching = this.#loading !== null;
+    this.#loading?.abort();
+    this.#loading = null;
     return Promise.allSettled(this.#running).then(() => old?.then((c) => c.close(), () => {}));
   }
 
@@ -116,7 +130,7 @@ export class Session {
         const { topK, threshold } = settings;
         return [await c.classify(await picture.source, { topK, threshold, heatmap: true, signal }), c.info] as const;
       });
-      this.#listener.result?.(result, picture);
+      this.#listener.result?.(result, info, picture);
       const drawn = await picture.drawable.catch(() => null);
       if (store.state.show !== busy) return;
       store.set({ show: { state: 'result', picture, answer: { result, heatmap: result.heatmap, drawn, info } } });
@@ -168,8 +182,19 @@ export class Session {
     });
   }
 
+  // The classifier that is wanted in the end.
+  async #loaded(): Promise<Classifier> {
+    for (;;) {
+      try {
+        return await this.load();
+      } catch (error) {
+        if (problemOf(error).code !== 'aborted') throw error; // only retire gives a load up
+      }
+    }
+  }
+
   async #ask<T>(what: (classifier: Classifier) => Promise<T>): Promise<T> {
-    const asked = this.load().then(what);
+    const asked = this.#loaded().then(what);
     this.#running.add(asked);
     try {
       return await asked;

@@ -1,5 +1,6 @@
 // What page and frame know, in one store: which language is spoken, how the model is doing, and what is on show.
 
+import { labelIn } from '../../lib/labels.ts';
 import type { Class, Heatmap, Info, Result } from '../../types/resnet.d.ts';
 import type { Drawable, Picture } from '../parts/picture.ts';
 
@@ -58,8 +59,7 @@ export const infoOf = (model: Model): Info | null => (model.state === 'ready' ? 
 /** Whether a problem lies in the picture itself, so that trying the same picture again would not help. */
 export const isOfPicture = ({ code }: Problem) => /^(image-(?!fetch)|no-)/.test(code);
 
-/** The name of a class in the current language, which may have been chosen after the answer came. */
-export function labelOf({ index, id, label }: Class, model: Model): string {
-  const known = infoOf(model)?.classes[index];
-  return known && known.id === id ? known.label : label;
+/** The label of a class of the model that info describes. */
+export function labelOf({ index, label }: Class, { classes }: Info, lang: string): string {
+  return index < classes.length ? labelIn(classes[index], lang) : label;
 }

@@ -2,7 +2,7 @@ import type { PartsTexts } from '../../lib/strings/en.ts';
 import type { Prediction, Result } from '../../types/resnet.d.ts';
 import type { App, Unmount } from '../app/app.ts';
 import { labelOf } from '../app/state.ts';
-import type { State } from '../app/state.ts';
+import type { Answer, State } from '../app/state.ts';
 import { make } from './dom.ts';
 
 /** What the network says of the picture: the best class, and bars; with notes on them, if wanted, and rest below. */
@@ -28,21 +28,21 @@ export function mountAnswer(
     const now = store.state;
     if (now.show.state !== 'result' || !now.heat) return;
     const found = now.show.answer.result.predictions.find((p) => p.index === index);
-    if (found) announce(t.heatCaption(labelOf(found, now.model)));
+    if (found) announce(t.heatCaption(labelOf(found, now.show.answer.info, now.lang)));
   });
 
-  const list = (state: State, { predictions, sure }: Result, isFresh: boolean) => {
+  const list = ({ result: { predictions, sure }, info }: Answer, lang: string, isFresh: boolean) => {
     const [first] = predictions;
-    const label = (p: Prediction) => labelOf(p, state.model);
+    const label = (p: Prediction) => labelOf(p, info, lang);
     element.dataset.sure = String(sure);
     eyebrow.textContent = sure ? t.looksLike : t.unsure;
     eyebrow.hidden = !first;
     best.textContent = first ? heading(label(first)) : t.nothing;
     unsure.hidden = sure;
-    bars.replaceChildren(...predictions.map((p, rank) => bar(p, label(p), rank, state.lang)));
+    bars.replaceChildren(...predictions.map((p, rank) => bar(p, label(p), rank, lang)));
     bars.classList.toggle('fresh', isFresh);
     if (!isFresh) return;
-    announce(first ? t.announce(label(first), percent(first.probability, state.lang), sure) : t.nothing);
+    announce(first ? t.announce(label(first), percent(first.probability, lang), sure) : t.nothing);
   };
 
   const render = (state: State, before?: State) => {
@@ -52,7 +52,7 @@ export function mountAnswer(
       return;
     }
     const { result, heatmap } = show.answer;
-    if (result !== shown) list(state, result, before !== undefined);
+    if (result !== shown) list(show.answer, state.lang, before !== undefined);
     shown = result;
     for (const button of bars.querySelectorAll('button')) {
       button.setAttribute('aria-pressed', String(heat && Number(button.dataset.index) === heatmap?.index));

@@ -1,3 +1,4 @@
+import { infoIn } from '../../lib/labels.ts';
 import type { Class, Info } from '../../types/resnet.d.ts';
 import type { App, Unmount } from '../app/app.ts';
 import { infoOf } from '../app/state.ts';
@@ -28,9 +29,11 @@ export function mountClasses(dialog: HTMLDialogElement, opener: HTMLButtonElemen
     list, none));
 
   /** Lists the classes that the query finds; returns how many. */
-  const fill = ({ classes }: Info) => {
+  const fill = (info: Info) => {
+    const { lang } = app.store.state;
+    const { classes } = infoIn(info, lang);
     const hits = search(classes, query.value);
-    const order = new Intl.Collator(app.store.state.lang);
+    const order = new Intl.Collator(lang);
     hits.sort((a, b) => order.compare(a.label, b.label));
     list.replaceChildren(...hits.map(({ id, label }) => {
       return make('li', {}, make('span', {}, heading(label)), make('code', {}, id));

@@ -74,14 +74,14 @@ function arrange({ show }: State, before?: State) {
 
 function mountFigure(app: App, t: PartsTexts & LookTexts): Unmount {
   const caption = byId('caption', HTMLElement);
-  const render = ({ show, heat, model }: State) => {
+  const render = ({ show, heat, lang }: State) => {
     if (show.state !== 'result') {
       caption.textContent = '';
       return;
     }
     const { heatmap, info, result } = show.answer;
     const found = result.predictions.find((p) => p.index === heatmap?.index);
-    caption.textContent = heat ? t.heatCaption(found ? labelOf(found, model) : '') : t.saw(info.inputSize);
+    caption.textContent = heat ? t.heatCaption(found ? labelOf(found, info, lang) : '') : t.saw(info.inputSize);
   };
   const end = all(
     mountStage(byId('frame', HTMLElement), app, t, true),
