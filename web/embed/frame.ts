@@ -10,6 +10,7 @@ import { languageOf } from '../page/app/language.ts';
 import type { Language, Texts } from '../page/app/language.ts';
 import { Session } from '../page/app/session.ts';
 import { START } from '../page/app/state.ts';
+import type { Answer } from '../page/app/state.ts';
 import { Store } from '../page/app/store.ts';
 import { announcer } from '../page/parts/announcer.ts';
 import { byId } from '../page/parts/dom.ts';
@@ -47,9 +48,7 @@ const session = new Session(store, () => options, {
   failed: (detail) => site.tell({ event: 'error', detail, id: 'load' }),
   result(result, info, picture) {
     const { id, heatmap: isWanted } = settle(picture) ?? { id: undefined, heatmap: options.heatmap };
-    const detail = resultIn(result, info, options.lang);
-    if (!isWanted) delete detail.heatmap;
-    site.tell({ event: 'result', detail, id });
+    tellResult({ result, info }, isWanted, id);
   },
   error(detail, picture) {
     const call = settle(picture);
@@ -75,6 +74,12 @@ function tellReady(info: Info) {
   site.tell({ event: 'ready', detail: infoIn(info, options.lang) });
 }
 
+function tellResult({ result, info }: Pick<Answer, 'result' | 'info'>, hasHeatmap: boolean, id?: number) {
+  const detail = resultIn(result, info, options.lang);
+  if (!hasHeatmap) delete detail.heatmap;
+  site.tell({ event: 'result', detail, id });
+}
+
 function set(given: unknown) {
   const before = options;
   options = read(given, (message) => {
@@ -83,20 +88,23 @@ function set(given: unknown) {
   setColours(options);
   store.set({ lang: options.lang });
   if (options.heatmap !== before.heatmap) store.set({ heat: options.heatmap });
+  const { show } = store.state;
+  if (options.lang !== before.lang && show.state === 'result') tellResult(show.answer, options.heatmap);
   if (options.model !== before.model && store.state.model.state !== 'asleep') session.restart();
 }
 
 function hear(message: unknown) {
   if (!isObject(message)) return;
   const { op, id, image, options: given }: Unchecked<ToFrame> = message;
-  if (op === 'set') return set(given);
-  if (op === 'load') return load();
+  const isOp = (name: ToFrame['op']) => op === name;
+  if (isOp('set')) return set(given);
+  if (isOp('load')) return load();
   if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 1) return; // no answer could name the call
-  if (op === 'cancel') return callOf(id)?.end.abort();
+  if (isOp('cancel')) return callOf(id)?.end.abort();
   const refuse = (code: string, why: string) => {
     site.tell({ event: 'error', detail: { code, message: `resnet: ${why}` }, id });
   };
-  if (op !== 'classify') return refuse('bad-option', `op: want 'classify', 'cancel', 'load' or 'set', got ${clip(op)}`);
+  if (!isOp('classify')) return refuse('bad-option', `op: want 'classify', 'cancel', 'load' or 'set', got ${clip(op)}`);
   if (callOf(id)) return refuse('bad-option', `id: ${id} is still in use`);
   if (calls.size >= MOST_CALLS) {
     return refuse('bad-option', `${MOST_CALLS} pictures wait already; wait for answers first`);

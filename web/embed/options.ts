@@ -1,5 +1,6 @@
 // What a site may choose of its frame. Whatever it sends is checked here.
 
+import { unknownOption } from '../lib/options.ts';
 import type { FrameOptions } from '../api/protocol.ts';
 
 /** The options in use: what the site has set, and defaults for the rest. */
@@ -34,8 +35,13 @@ const RULES: { [K in keyof Options]: Rule<Options[K]> } = {
   style: { value: {}, wanted: 'an object of colours, with a length as radius', is: isObject },
 };
 
-/** Reads the options that a site has sent. A wrong one is reported to complain, and its default is used instead. */
+/**
+ * Reads the options that a site has sent. A wrong one is reported to complain, and its default is used instead; so are
+ * those that there are not.
+ */
 export function read(given: unknown, complain: (message: string) => void): Options {
+  const unknown = isObject(given) && unknownOption(given, Object.keys(RULES));
+  if (unknown) complain(unknown);
   const take = <K extends keyof Options>(name: K): Options[K] => {
     const { value, wanted, is } = RULES[name];
     const got = isObject(given) ? given[name] : undefined;

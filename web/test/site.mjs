@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { dist, model, root } from './harness.mjs';
 
-export const modelName = `small.${createHash('sha256').update(model).digest('hex').slice(0, 8)}.msgpack`;
+export const hashOf = (bytes) => createHash('sha256').update(bytes).digest('hex');
+export const modelName = `small.${hashOf(model).slice(0, 8)}.msgpack`;
 
 // dist/ but for the large model and the file that holds it.
 function copy(to) {
@@ -20,8 +21,13 @@ function copy(to) {
     copyFileSync(path.join(dist, name), path.join(to, name));
   }
   manifest.model = modelName;
-  manifest.files[modelName] = { bytes: model.length, sha256: createHash('sha256').update(model).digest('hex') };
-  writeFileSync(path.join(to, 'manifest.json'), JSON.stringify(manifest));
+  manifest.files[modelName] = { bytes: model.length, sha256: hashOf(model) };
+  const text = JSON.stringify(manifest);
+  writeFileSync(path.join(to, 'manifest.json'), text);
+  // The service worker has the manifest's hash.
+  const script = readFileSync(path.join(to, 'sw.js'), 'utf8').replace(hashOf(readFileSync(path.join(dist, 'manifest.json'))), hashOf(text));
+  writeFileSync(path.join(to, 'sw.js'), script);
+  for (const name of ['sw.js.br', 'sw.js.gz', 'manifest.json.br', 'manifest.json.gz']) rmSync(path.join(to, name), { force: true });
   writeFileSync(path.join(to, modelName), model);
 }
 

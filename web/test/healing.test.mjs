@@ -1,0 +1,166 @@
+// What heals by itself, or is told at once: wrong files in the HTTP cache, storage that never answers, workers that end
+// without an event, files of different builds. The service worker's files are damaged in page.test.mjs.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, test } from 'node:test';
+import { dist, faults, inBrowsers, manifest, model } from './harness.mjs';
+
+const forEver = 'max-age=31536000, immutable';
+
+// What may be in the way, by file; each in a folder of its own, as browsers keep the right file for ever, too.
+const damages = {
+  'a flipped bit': (bytes) => {
+    bytes = Buffer.from(bytes);
+    bytes[bytes.length >> 1] ^= 1;
+    return bytes;
+  },
+  'half of it': (bytes) => bytes.subarray(0, bytes.length >> 1),
+  'a page': () => Buffer.from('<!doctype html><title>Please log in</title>'),
+  // A custom section more: it compiles, and is another file.
+  'another build': (bytes) => Buffer.concat([bytes, Buffer.from([0, 2, 1, 120])]),
+};
+const cases = [
+  ...['a flipped bit', 'half of it', 'a page'].map((way) => ['model.msgpack', way]),
+  ...['another build', 'half of it', 'a page'].map((way) => ['resnet.wasm', way]),
+  ...['half of it', 'a page'].map((way) => ['manifest.json', way]),
+].map(([file, way], i) => ({ file, way, folder: `cached-${i}`, asked: [] }));
+
+// The file is wrong the first time, and to be kept for ever.
+for (const { file, way, folder, asked } of cases) {
+  const right = (content) => (file === 'model.msgpack' ? model : file === 'manifest.json' ? Buffer.from(manifest().body) : content);
+  faults[folder] = { 'model.msgpack': () => ({ body: model }), [file]: (content) => ({ handle(response, request, headers) {
+    asked.push(request.headers['cache-control'] ?? '');
+    const body = right(content);
+    response.writeHead(200, { ...headers, 'Cache-Control': forEver }).end(asked.length === 1 ? damages[way](body) : body);
+  } }) };
+}
+
+const other = (bytes) => {
+  const text = bytes.toString('latin1');
+  const mine = /"([0-9a-f]{8})"/.exec(readFileSync(path.join(dist, 'resnet.js'), 'latin1'))[1];
+  assert.ok(text.includes(mine), 'the build has put its protocol there');
+  return Buffer.from(text.replaceAll(mine, '00000000'), 'latin1');
+};
+const small = { 'model.msgpack': () => ({ body: model }) };
+faults['other-wasm'] = { ...small, 'manifest.json': () => ({ body: JSON.stringify({ ...JSON.parse(manifest().body), files: {}, model: 'model.msgpack' }) }), 'resnet.wasm': (file) => ({ body: other(file) }) };
+faults['other-worker'] = { ...small, 'worker.js': (file) => ({ body: other(file) }) };
+faults['stuck-cache'] = { ...small, 'worker.js+': () => ({ body: 'caches.open = () => new Promise(() => {});' }) };
+faults['stuck-match'] = { ...small, 'worker.js+': () => ({ body: 'Cache.prototype.match = () => new Promise(() => {});' }) };
+for (const name of ['ImageData', 'createImageBitmap', 'OffscreenCanvas', 'Atomics']) {
+  faults[`no-${name}`] = { ...small, 'worker.js+': () => ({ body: `Object.defineProperty(self, '${name}', { value: undefined });` }) };
+}
+
+inBrowsers('healing', (w) => {
+  let page;
+  before(async () => {
+    page = await w.open('/blank/?isolated');
+    await page.evaluate(() => import('/t/page.js'));
+  });
+
+  const load = (name, options = {}) => page.evaluate(async (name, options) => {
+    let info;
+    const outcome = await failure(make(options, name).then(async (c) => {
+      info = { threads: c.info.threads };
+      const { predictions } = await c.classify(await picture('scene.png'));
+      info.count = predictions.length;
+      c.close();
+    }));
+    return { ...outcome, ...info };
+  }, name, options);
+
+  for (const { file, way, folder, asked } of cases) {
+    test(`the HTTP cache has ${way} as ${file}`, async () => {
+      asked.length = 0;
+      await page.reload(); // a page keeps its compiled runtime
+      await page.evaluate(async () => {
+        await import('/t/page.js');
+        await caches.delete('resnet-web');
+      });
+      const r = await load(folder, { threads: 2 });
+      assert.equal(r.code, 'none', r.message);
+      assert.equal(r.count, 5);
+      assert.equal(r.threads, 2);
+      assert.equal(asked.length, 2, 'it is fetched once more');
+      assert.equal(asked[1], 'no-cache', 'past the cache');
+    });
+  }
+
+  test('a runtime or a worker of another build', async () => {
+    await page.reload();
+    await page.evaluate(() => import('/t/page.js'));
+    const wasm = await load('other-wasm');
+    assert.equal(wasm.code, 'wasm-unsupported', wasm.message);
+    assert.match(wasm.message, /one build/);
+    const worker = await load('other-worker');
+    assert.equal(worker.code, 'worker-crashed', worker.message);
+    assert.match(worker.message, /one build/);
+  });
+
+  test('storage that never answers', async () => {
+    for (const name of ['stuck-cache', 'stuck-match']) {
+      const r = await load(name);
+      assert.equal(r.code, 'none', r.message);
+      assert.equal(r.count, 5);
+    }
+  });
+
+  test('a browser that lacks something', async () => {
+    for (const name of ['ImageData', 'createImageBitmap', 'OffscreenCanvas']) {
+      const r = await load(`no-${name}`);
+      assert.equal(r.code, 'environment', r.message);
+      assert.match(r.message, new RegExp(name));
+    }
+    const r = await load('no-Atomics', { threads: 2 });
+    assert.deepEqual([r.code, r.threads, r.count], ['none', 1, 5], r.message);
+  });
+
+  test('a page that lacks something', async () => {
+    const r = await page.evaluate(async () => {
+      const { createImageBitmap } = globalThis;
+      delete globalThis.createImageBitmap;
+      try {
+        return await failure(make());
+      } finally {
+        globalThis.createImageBitmap = createImageBitmap;
+      }
+    });
+    assert.equal(r.code, 'environment');
+    assert.match(r.message, /createImageBitmap/);
+  });
+
+  test('a worker that ends without an event', async () => {
+    const r = await page.evaluate(async () => {
+      const { Worker } = globalThis;
+      const workers = [];
+      globalThis.Worker = class extends Worker {
+        constructor(...args) {
+          super(...args);
+          workers.push(this);
+        }
+      };
+      try {
+        const c = await make({ threads: 1 });
+        const scene = await picture('scene.png');
+        await c.classify(scene);
+        const start = performance.now();
+        const calls = [c.benchmark({ runs: 10_000 }), c.classify(scene), c.embed(scene)].map(failure);
+        await new Promise((resolve) => { setTimeout(resolve, 300); });
+        workers[0].terminate();
+        const codes = (await Promise.all(calls)).map(({ code }) => code);
+        const ms = performance.now() - start;
+        const idle = await c.classify(scene); // by another worker
+        workers.at(-1).terminate();
+        await new Promise((resolve) => { setTimeout(resolve, 500); });
+        const again = await c.classify(scene);
+        c.close();
+        return { codes, ms, counts: [idle, again].map((x) => x.predictions.length) };
+      } finally {
+        globalThis.Worker = Worker;
+      }
+    });
+    assert.deepEqual(r.codes, ['worker-crashed', 'none', 'none']);
+    assert.ok(r.ms < 20_000, `${r.ms} ms`);
+    assert.deepEqual(r.counts, [5, 5]);
+  });
+});
