@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"syscall/js"
 	"time"
@@ -87,7 +86,7 @@ func Browser(p *Program, o BrowserOptions) (e *BrowserExecutor, err error) {
 	js.CopyBytesToJS(source, code)
 	module := wasm.Get("Module").New(source)
 	exports := wasm.Get("Instance").New(module, map[string]any{"env": map[string]any{"memory": memory}}).Get("exports")
-	e = &BrowserExecutor{feed: feed{p: p, m: m}, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
+	e = &BrowserExecutor{feed: feed{p: p.Weightless(), m: m}, threads: 1, shared: shared, run: exports.Get("run"), op: exports.Get("op"),
 		view: js.Global().Get("Uint8Array").New(memory.Get("buffer")), words: js.Global().Get("Int32Array").New(memory.Get("buffer"))}
 	for i, part := range m.parts {
 		if part.data != nil {
@@ -162,9 +161,6 @@ func (e *BrowserExecutor) wake(program int) {
 	atomics.Call("store", e.words, kernels.CtlEpoch/4, e.epoch)
 	atomics.Call("notify", e.words, kernels.CtlEpoch/4)
 }
-
-// ErrBroken is returned by an executor that lost a thread. Close it and make another.
-var ErrBroken = errors.New("engine: a kernel thread did not reach the barrier in time")
 
 func (e *BrowserExecutor) Begin(s *Scaler) (err error) {
 	defer catch(&err)

@@ -49,7 +49,7 @@ func NativeWith(p *Program, o NativeOptions) (Executor, error) {
 	pages := uint32(m.pages())
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(cache).
 		WithCoreFeatures(api.CoreFeaturesV2|experimental.CoreFeaturesThreads).WithMemoryLimitPages(max(pages, 1)))
-	e := &native{feed: feed{p: p, m: m}, runtime: rt}
+	e := &native{feed: feed{p: p.Weightless(), m: m}, runtime: rt}
 	fail := func(err error) (Executor, error) {
 		rt.Close(ctx)
 		return nil, fmt.Errorf("engine: wazero: %w", err)
@@ -134,8 +134,10 @@ func (e *native) call(program int) error {
 	results := make(chan error, n)
 	call := func(i uint64) {
 		status, err := e.threads[i].Call(context.Background(), uint64(program), i, n)
-		if err == nil && status[0] != 0 {
-			err = errBarrier
+		if err != nil {
+			err = fmt.Errorf("engine: wazero: %w", err)
+		} else if status[0] != 0 {
+			err = ErrBroken
 		}
 		results <- err
 	}
@@ -146,7 +148,7 @@ func (e *native) call(program int) error {
 	var first error
 	for range n {
 		if err := <-results; err != nil && first == nil {
-			first = fmt.Errorf("engine: %w", err)
+			first = err
 		}
 	}
 	return first
@@ -157,8 +159,6 @@ func (e *native) RunOp(i int) error {
 	_, err := e.op.Call(context.Background(), uint64(e.m.records[i]), 0, 1)
 	return err
 }
-
-var errBarrier = errors.New("a thread did not reach the barrier in time")
 
 func (e *native) Read(t Tensor, dst []byte) error {
 	b, ok := e.memory.Read(uint32(e.m.arena+t.Offset), uint32(t.Bytes()))

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -348,6 +350,19 @@ func (p *Program) Quantise(dst, rgba []byte) {
 
 // ImageSize is the side of the square image that Quantise takes.
 func (p *Program) ImageSize() int { return p.Input.W - 2*p.pad }
+
+// ErrBroken is returned by an executor one of whose threads did not reach the barrier in time. Close it and make another.
+var ErrBroken = errors.New("engine: a thread did not reach the barrier in time")
+
+// Weightless is p without the weights of its convolutions, for those who keep it beside an executor, which has its own.
+func (p *Program) Weightless() *Program {
+	q := *p
+	q.Ops = slices.Clone(p.Ops)
+	for i := range q.Ops {
+		q.Ops[i].W = nil
+	}
+	return &q
+}
 
 // Executor runs one program, picture by picture. It is not safe for concurrent use.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"slices"
 
 	"resnet-web/engine"
 )
@@ -70,7 +71,8 @@ type Classifier struct {
 // KeptMaps is of how many of the latest results Heatmap can still show another class.
 const KeptMaps = 8
 
-// NewClassifier compiles m and opens an executor for it, engine.Reference for one.
+// NewClassifier compiles m and opens an executor for it, engine.Reference for one. The executor has the weights; the
+// classifier keeps those of the last layer, for heat maps.
 func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)) (*Classifier, error) {
 	p, err := Compile(m)
 	if err != nil {
@@ -80,16 +82,18 @@ func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)
 	if err != nil {
 		return nil, err
 	}
+	head := *m
+	head.Convs, head.FC.W = nil, slices.Clone(m.FC.W)
 	n := m.Network()
 	end := n.Blocks[len(n.Blocks)-1].End() // whose output is the last feature map
 	return &Classifier{
-		model: m, program: p, run: run, scale: m.Convs[end.Index].Scale,
+		model: &head, program: p.Weightless(), run: run, scale: m.Convs[end.Index].Scale,
 		scratch:  make([]byte, max(p.Features.Bytes(), p.Logits.Bytes())),
 		features: make([]float32, n.Features), logits: make([]float32, n.Classes), probabilities: make([]float64, n.Classes),
 	}, nil
 }
 
-// Model is what the classifier was made from.
+// Model is what the classifier was made from, without its convolutions.
 func (c *Classifier) Model() *Model { return c.model }
 
 // Program is what the executor runs.

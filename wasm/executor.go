@@ -74,9 +74,5 @@ func (o settings) open(p *engine.Program, f file) (e engine.Executor, threads in
 	if err != nil {
 		return nil, 0, err
 	}
-	// The machine has its own copy of the weights. Go's memory never shrinks, but what is free in it serves pictures.
-	for i := range p.Ops {
-		p.Ops[i].W = nil
-	}
 	return b, b.Threads(), nil
 }

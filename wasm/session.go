@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall/js"
@@ -24,7 +23,6 @@ import (
 // session is one model and the pictures under way.
 type session struct {
 	settings   settings
-	model      *resnet.Model
 	classifier *resnet.Classifier
 	executor   engine.Executor // the classifier's
 	pictures   map[int]*picture
@@ -58,7 +56,6 @@ func (s *session) open(args []js.Value) (any, error) {
 		}
 		s.settings.startThreads()
 	}
-	s.model = m
 	threads := 1
 	s.classifier, err = resnet.NewClassifier(m, func(p *engine.Program) (engine.Executor, error) {
 		s.executor, threads, err = s.settings.open(p, file)
@@ -68,8 +65,6 @@ func (s *session) open(args []js.Value) (any, error) {
 		return nil, err
 	}
 	if machine, ok := s.executor.(*engine.BrowserExecutor); ok {
-		// The machine has its own copy of the weights; only the last layer is still needed here (for heat maps).
-		m.FC.W, m.Convs = slices.Clone(m.FC.W), nil
 		if err := s.warm(machine); err != nil {
 			return nil, err
 		}
