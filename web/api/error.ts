@@ -14,3 +14,11 @@ export class ResnetError extends Error {
 
 /** The beginning of what somebody passed, for a message. */
 export const clip = (s: unknown) => (String(s).length > 200 ? `${String(s).slice(0, 200)}…` : String(s));
+
+export function aborted(signal: AbortSignal) {
+  return new ResnetError('aborted', 'resnet: aborted by the caller', { cause: signal.reason });
+}
+
+export function closed() {
+  return new ResnetError('closed', 'resnet: the classifier is closed; create another');
+}
