@@ -35,7 +35,7 @@ export async function download(
       const coded = response.headers.has('Content-Encoding'); // lengths and ranges are of compressed bytes
       tag = coded ? undefined : response.headers.get('ETag')?.match(/^"[^"]*"$/)?.[0];
       const total = await size() ?? (coded ? 0 : got.length + Number(response.headers.get('Content-Length')));
-      await receive(response, alive, got, total, progress);
+      await receive(response, alive, got, () => total, progress);
       return got.bytes();
     } catch (e) {
       if (isOutOfMemory(e)) {
@@ -82,20 +82,20 @@ export class Gathered {
 }
 
 /**
- * Reads a response to its end into got, which has what came before it; total is the number of bytes in all, 0 if that
- * is unknown. Calls alive for each piece.
+ * Reads a response to its end into got, which has what came before it; total is the number of bytes in all, 0 as long as
+ * that is unknown. Calls alive for each piece.
  */
 export async function receive(
-  response: Response, alive: () => void, got: Gathered, total = 0,
+  response: Response, alive: () => void, got: Gathered, total = () => 0,
   progress: (loaded: number, total: number) => void = () => {},
 ) {
-  progress(got.length, total);
+  progress(got.length, total());
   if (!response.body) return;
   for (const reader = response.body.getReader(); ;) {
     const { done, value } = await reader.read();
     if (done) return;
     alive();
-    got.take(value, total);
-    progress(got.length, Math.max(got.length, total));
+    got.take(value, total());
+    progress(got.length, Math.max(got.length, total()));
   }
 }

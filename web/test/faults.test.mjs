@@ -179,7 +179,7 @@ inBrowsers('faults', (w) => {
   for (const [name, code, words] of [
     ['html-model', 'model-format', /model\.msgpack.*<!doctype/], ['flipped-model', 'model-integrity', /model\.msgpack/], ['short-model', 'model-integrity', /5000/],
     ['cut-model', 'model-fetch', /model\.msgpack.*after (\d{1,3}|[1-4]\d{3}|5000) bytes/], ['no-model', 'model-fetch', /404/], ['no-manifest', 'model-fetch', /manifest\.json/],
-    ['html-wasm', 'wasm-unsupported', /resnet\.wasm.*<!doctype/], ['short-wasm', 'wasm-unsupported', /resnet\.wasm.*SHA-256/], ['no-wasm', 'wasm-unsupported', /404/],
+    ['html-wasm', 'wasm-unsupported', /resnet\.wasm.*<!doctype/], ['short-wasm', 'wasm-unsupported', /SHA-256 .*resnet\.wasm, got 100000 bytes/], ['no-wasm', 'wasm-unsupported', /404/],
     ['no-worker', 'worker-crashed', /worker\.js/], ['no-exec', 'wasm-unsupported', /wasm_exec\.js/], ['bare', 'wasm-unsupported', /WebAssembly/],
   ]) {
     test(`createClassifier with ${name} fails with ${code}`, async () => {

@@ -53,7 +53,9 @@ export async function loadModule(
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
+  let size = 0; // as soon as that is known
   const entry = manifest.then(({ files }) => files[fileName(wasm)]);
+  void entry.then((e) => { size = e?.bytes ?? 0; });
   if (module) {
     entry.then((e) => [0, e?.bytes ?? 0].forEach((loaded, _, [, total]) => report(loaded, total)));
     return module;
@@ -74,7 +76,8 @@ export async function loadModule(
     compiled.catch(() => {});
     if (copy.ok) {
       const got = new Gathered();
-      await receive(copy, alive, got, (await entry)?.bytes, report);
+      await receive(copy, alive, got, () => size, report);
+      end();
       bytes = got.bytes();
       if (!await wanted(bytes)) return await compiled;
     }
