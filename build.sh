@@ -11,15 +11,19 @@ usage() {
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
 DEV=1 ./build.sh ...        readable scripts with source maps
+DIST=FOLDER ./build.sh ...  that folder in place of dist/
 PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any; '': none but its own)
 CHROMIUM=FILE FIREFOX=FILE ./build.sh ...   test and measure with these browsers
 END
 }
 
+[[ ${DIST:=dist} == /* ]] || DIST=$PWD/$DIST
+export DIST
+
 say() { printf '\n== %s\n' "$*"; }
 
 build() {
-  go run ./web/build -out dist ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
+  go run ./web/build -out "$DIST" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
 }
 
 serve() {
@@ -28,7 +32,7 @@ serve() {
   local server
   server=$(mktemp -d)/serve
   go build -o "$server" ./web/serve
-  exec "$server" -dir dist "$@"
+  exec "$server" -dir "$DIST" "$@"
 }
 
 # install makes sure of each command of the arguments "command=debian-package"; an argument "=package" is a package
@@ -113,7 +117,7 @@ long_fuzz() {
   done)
 }
 
-# Browser tests lengthen themselves when RESNET_LONG is set.
+# The browsers' tests lengthen themselves when RESNET_LONG is set.
 long_soak() {
   say "browser soaks"
   (cd web/test && RESNET_LONG=1 npm test)

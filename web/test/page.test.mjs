@@ -1,26 +1,22 @@
 // The page as a person uses it, on dist/ behind the real server, in both browsers.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { inBrowsers } from './harness.mjs';
+import { dist, inBrowsers, serve } from './harness.mjs';
 
-const root = path.resolve(import.meta.dirname, '../..');
-const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
 const manifest = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
 
 // web/serve, and before it a proxy that notes what is asked for and can fail. Below /some/where/ it leaves out all headers
 // that a plain static host would not send.
 async function site() {
   const dir = mkdtempSync(path.join(tmpdir(), 'resnet-serve-'));
-  const binary = path.join(dir, 'serve');
-  execFileSync('go', ['build', '-o', binary, './web/serve'], { cwd: root, stdio: 'inherit' });
-  const server = spawn(binary, ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(serve(), ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const upstream = await new Promise((resolve, reject) => {
     server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
