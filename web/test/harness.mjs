@@ -200,7 +200,9 @@ export async function launch(browser, { prefs, profile } = {}) {
 async function enter(name, own) {
   const address = process.env[`${name.toUpperCase()}_AT`];
   if (own || !address) return launch(name);
-  const browser = await puppeteer.connect({ browserWSEndpoint: address, protocol: name === 'firefox' ? 'webDriverBiDi' : 'cdp', protocolTimeout });
+  const protocol = name === 'firefox' ? 'webDriverBiDi' : 'cdp';
+  const browser = await puppeteer.connect({ browserWSEndpoint: address, protocol, protocolTimeout }).catch((e) => console.log(`The shared ${name} has died: ${e.message}`));
+  if (!browser) return launch(name);
   const context = await browser.createBrowserContext();
   const instead = {
     newPage: () => context.newPage(),

@@ -16,7 +16,7 @@ const { browsers, launch } = await import('./harness.mjs');
 
 const given = process.argv.slice(2).map((file) => path.basename(file));
 const files = given.length > 0 ? given : readdirSync(here).filter((file) => file.endsWith('.test.mjs'));
-const inEach = files.filter((file) => /\binBrowsers\b|\bbrowsers\b/.test(readFileSync(path.join(here, file), 'utf8')));
+const inEach = files.filter((file) => /\binBrowsers\(|\bbrowsers\.includes\(/.test(readFileSync(path.join(here, file), 'utf8')));
 const inNone = files.filter((file) => !inEach.includes(file));
 
 const done = [];
