@@ -236,7 +236,9 @@ inBrowsers('embed', (w) => {
       f.site.asked.length = 0;
       const page = await f.open(['a', 'b', 'c'].map((id) => f.html(`id="${id}"`)).join(''));
       await defined(page);
-      const load = (...ids) => page.evaluate(async (list) => { await Promise.all(list.map((id) => element(id).load())); }, ids);
+      const load = (...ids) => page.evaluate(async (list) => {
+        await Promise.all(list.map((id) => element(id).load()));
+      }, ids);
       if (together) await load('a', 'b');
       else {
         await load('a');

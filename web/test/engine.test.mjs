@@ -10,7 +10,8 @@ import { chromium, firefox } from './browsers.mjs';
 import { browsers, dist, made, root } from './harness.mjs';
 
 const env = { ...process.env, GOOS: 'js', GOARCH: 'wasm' };
-const tests = made('engine.wasm', (file) => execFileSync('go', ['test', '-c', '-o', file, './engine'], { cwd: root, env }));
+const options = { cwd: root, env };
+const tests = made('engine.wasm', (file) => execFileSync('go', ['test', '-c', '-o', file, './engine'], options));
 const goroot = execFileSync('go', ['env', 'GOROOT'], { encoding: 'utf8' }).trim();
 
 const WORKER = `

@@ -1,7 +1,7 @@
 // What the browser tests share: servers on three origins that can also misbehave, and a page in each browser.
 //
-// Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one). run.mjs runs them
-// all; what it gives them, each file makes or starts itself if it runs alone.
+// Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one). run.mjs runs
+// them all; what it gives them, each file makes or starts itself if it runs alone.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -28,7 +28,7 @@ export const browsers = (process.env.BROWSERS ?? 'chromium,firefox').split(',');
 
 let folder = process.env.RESNET_SHARED;
 
-/** The path of what make(path) makes, a file or a folder: once for all files that run.mjs runs, once for a file alone. */
+/** The path of what make(path) makes, a file or a folder: once for all that run.mjs runs, once for a file alone. */
 export function made(name, make) {
   if (!folder) {
     folder = mkdtempSync(path.join(tmpdir(), 'resnet-test-'));
@@ -46,11 +46,13 @@ export function made(name, make) {
   return file;
 }
 
+const go = (...args) => execFileSync('go', args, { cwd: root, stdio: 'inherit' });
+
 /** The path of the program web/serve. */
-export const serve = () => made('serve', (file) => execFileSync('go', ['build', '-o', file, './web/serve'], { cwd: root, stdio: 'inherit' }));
+export const serve = () => made('serve', (file) => go('build', '-o', file, './web/serve'));
 
 /** The path of a model of web/test/model. */
-export const makeModel = (name, ...flags) => made(name, (file) => execFileSync('go', ['run', './web/test/model', ...flags, file], { cwd: root, stdio: 'inherit' }));
+export const makeModel = (name, ...flags) => made(name, (file) => go('run', './web/test/model', ...flags, file));
 
 const modelFile = makeModel('small.msgpack');
 export const model = readFileSync(modelFile);
@@ -201,7 +203,8 @@ async function enter(name, own) {
   const address = process.env[`${name.toUpperCase()}_AT`];
   if (own || !address) return launch(name);
   const protocol = name === 'firefox' ? 'webDriverBiDi' : 'cdp';
-  const browser = await puppeteer.connect({ browserWSEndpoint: address, protocol, protocolTimeout }).catch((e) => console.log(`The shared ${name} has died: ${e.message}`));
+  const browser = await puppeteer.connect({ browserWSEndpoint: address, protocol, protocolTimeout })
+    .catch((e) => console.log(`The shared ${name} has died, this suite starts another: ${e.message}`));
   if (!browser) return launch(name);
   const context = await browser.createBrowserContext();
   const instead = {

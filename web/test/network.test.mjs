@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { before, test } from 'node:test';
 import { faults, inBrowsers, manifest, model } from './harness.mjs';
 
+const long = Boolean(process.env.RESNET_LONG);
 let bad = {}; // the file that suffers, and how
 let log = []; // its requests
 const tag = `"${createHash('sha256').update(model).digest('hex').slice(0, 16)}"`;
@@ -18,7 +19,10 @@ function sendHalf(response, headers, body, then) {
 function inPieces(response, headers, body, pieces, wait) {
   response.writeHead(200, { ...headers, 'Content-Length': body.length });
   const piece = Math.ceil(body.length / pieces);
-  const next = (at) => (at < body.length ? response.write(body.subarray(at, at + piece), () => setTimeout(next, wait, at + piece)) : response.end());
+  const next = (at) => {
+    if (at >= body.length) return response.end();
+    response.write(body.subarray(at, at + piece), () => setTimeout(next, wait, at + piece));
+  };
   next(0);
 }
 
@@ -65,14 +69,19 @@ const files = ['resnet.wasm', 'model.msgpack', 'manifest.json', 'wasm_exec.js', 
 // So that nobody waits for long, and only where waiting is what is tested: a slow machine takes long over the rest.
 const hurried = {
   // The patience with a connection on which nothing comes, and the pauses between tries.
-  'worker.js': () => (bad.way === 'stalls' ? [[30_000, 1000], [250, 10], [500, 10], [750, 10]] : bad.way === 'takes long' ? [[30_000, 3000]] : []),
+  'worker.js': () => ({
+    stalls: [[30_000, 1000], [250, 10], [500, 10], [750, 10]],
+    'takes long': [[30_000, 3000]],
+  })[bad.way],
   // The patience with a worker that does not start, for the one that cannot.
-  'resnet.js': () => (/^(wasm_exec|worker)\.js$/.test(bad.file) && bad.way === 'stalls' && !bad.patient ? [[60_000, 1000, 1]] : []),
+  'resnet.js': () => (/^(wasm_exec|worker)\.js$/.test(bad.file) && bad.way === 'stalls' && !bad.patient
+    ? [[60_000, 1000, 1]] : undefined),
 };
 
 faults.network = Object.fromEntries([...files, 'resnet.js'].map((file) => [file, (content) => {
   const scripts = (hurried[file]?.() ?? []).map((numbers) => `(${hurry})(${numbers});`);
-  const body = file === 'manifest.json' ? Buffer.from(manifest().body) : file === 'model.msgpack' ? model : Buffer.concat([Buffer.from(scripts.join('')), content]);
+  const body = file === 'manifest.json' ? Buffer.from(manifest().body) : file === 'model.msgpack' ? model
+    : Buffer.concat([Buffer.from(scripts.join('')), content]);
   if (![bad.file].flat().includes(file)) return { body };
   return { handle(response, request, headers) {
     log.push(request.headers);
@@ -136,7 +145,7 @@ inBrowsers('a bad network', (w) => {
   }
 
   for (const file of files) {
-    for (const way of process.env.RESNET_LONG ? ['breaks', 'stalls', 'crawls', 'short', 'long', 'wrong'] : usual[file]) {
+    for (const way of long ? ['breaks', 'stalls', 'crawls', 'short', 'long', 'wrong'] : usual[file]) {
       test(`${file} ${way}`, async (t) => {
         if (way === 'stalls' && /^(wasm_exec|worker)\.js$/.test(file) && w.name === 'firefox') return t.skip(waits);
         const r = await run(file, way);
@@ -145,9 +154,10 @@ inBrowsers('a bad network', (w) => {
         assert.ok(log.length <= 10, `${log.length} requests`);
       });
     }
-    if (!process.env.RESNET_LONG && /^(wasm_exec|kernel)/.test(file)) continue;
+    if (!long && /^(wasm_exec|kernel)/.test(file)) continue;
     test(`${file} stalls, and the caller gives up`, async (t) => {
-      if (w.name === 'firefox' && (file === 'wasm_exec.js' || file === 'worker.js' && !process.env.RESNET_LONG)) return t.skip(waits);
+      const late = file === 'wasm_exec.js' || file === 'worker.js' && !long;
+      if (w.name === 'firefox' && late) return t.skip(waits);
       const r = await run(file, 'stalls', { abort: 400 });
       if (file !== 'kernel.js') assert.equal(r.code, 'aborted', r.message);
     });

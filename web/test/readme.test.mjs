@@ -1,5 +1,5 @@
-// Runs every command and every snippet of README.md, with files of our own in place of the reader's, and what it builds in a
-// folder of its own.
+// Runs every command and every snippet of README.md, with files of our own in place of the reader's; what they build goes
+// into a folder of its own.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';

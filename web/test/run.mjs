@@ -1,5 +1,5 @@
-// Runs the test files: those of Chromium beside those of Firefox, each in turn in one browser that all of them share, and
-// the files of no browser in between. Then it says what each took.
+// Runs the test files in turn in one Chromium, and beside that in one Firefox; whoever is done first runs the files that
+// need neither. Then it says what each took.
 //
 //	node run.mjs [FILE ...]                 all files, or those named
 
@@ -16,7 +16,8 @@ const { browsers, launch } = await import('./harness.mjs');
 
 const given = process.argv.slice(2).map((file) => path.basename(file));
 const files = given.length > 0 ? given : readdirSync(here).filter((file) => file.endsWith('.test.mjs'));
-const inEach = files.filter((file) => /\binBrowsers\(|\bbrowsers\.includes\(/.test(readFileSync(path.join(here, file), 'utf8')));
+const text = (file) => readFileSync(path.join(here, file), 'utf8');
+const inEach = files.filter((file) => /\binBrowsers\(|\bbrowsers\.includes\(/.test(text(file)));
 const inNone = files.filter((file) => !inEach.includes(file));
 
 const done = [];
@@ -26,13 +27,15 @@ async function run(file, browser, address) {
   const start = performance.now();
   const env = { ...process.env };
   if (browser) Object.assign(env, { BROWSERS: browser, [`${browser.toUpperCase()}_AT`]: address });
-  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', file], { cwd: here, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece) => { text += piece; });
+  const options = { cwd: here, env, stdio: ['ignore', 'pipe', 'pipe'] };
+  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', file], options);
+  let said = '';
+  const hear = (piece) => { said += piece; };
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
   const code = await new Promise((resolve) => { child.on('close', resolve); });
   const seconds = Math.round((performance.now() - start) / 1000);
   done.push({ file, browser: browser ?? '', seconds, failed: code !== 0 });
-  process.stdout.write(`\n${file} ${browser ?? ''}\n${text}`);
+  process.stdout.write(`\n${file} ${browser ?? ''}\n${said}`);
 }
 
 const start = performance.now();
@@ -47,7 +50,9 @@ await Promise.all(browsers.map(async (name, i) => {
 }));
 
 console.log(`\nSeconds, of ${Math.round((performance.now() - start) / 1000)}:`);
-for (const { file, browser, seconds } of done.toSorted((a, b) => b.seconds - a.seconds)) console.log(`${String(seconds).padStart(4)} ${file} ${browser}`);
-const failed = done.filter((d) => d.failed);
-console.log(failed.length > 0 ? `\nFailed: ${failed.map((d) => `${d.file} ${d.browser}`.trim()).join(', ')}` : `\nAll ${done.length} passed.`);
+for (const { file, browser, seconds } of done.toSorted((a, b) => b.seconds - a.seconds)) {
+  console.log(`${String(seconds).padStart(4)} ${file} ${browser}`);
+}
+const failed = done.filter((d) => d.failed).map((d) => `${d.file} ${d.browser}`.trim());
+console.log(failed.length > 0 ? `\nFailed: ${failed.join(', ')}` : `\nAll ${done.length} passed.`);
 process.exitCode = failed.length > 0 ? 1 : 0;

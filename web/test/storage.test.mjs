@@ -16,7 +16,8 @@ async function twice(expected) {
     const c = await make();
     counts.push((await c.classify(await picture('scene.png'))).predictions.length);
     // It is put away after the classifier is ready.
-    for (const end = performance.now() + (expected ? 30_000 : 500); performance.now() < end && !await isKept();) await new Promise((r) => { setTimeout(r, 50); });
+    const end = performance.now() + (expected ? 30_000 : 500);
+    while (performance.now() < end && !await isKept()) await new Promise((r) => { setTimeout(r, 50); });
     c.close();
   }
   return { counts, kept: await isKept() };
