@@ -21,6 +21,9 @@ const inEach = files.filter((file) => /\binBrowsers\(|\bbrowsers\.includes\(/.te
 const inNone = files.filter((file) => !inEach.includes(file));
 
 const done = [];
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill()));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 // One file in a process of its own; what it says is shown when it ends, so that two do not mix.
 async function run(file, browser, address) {
@@ -29,10 +32,12 @@ async function run(file, browser, address) {
   if (browser) Object.assign(env, { BROWSERS: browser, [`${browser.toUpperCase()}_AT`]: address });
   const options = { cwd: here, env, stdio: ['ignore', 'pipe', 'pipe'] };
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', file], options);
+  running.add(child);
   let said = '';
   const hear = (piece) => { said += piece; };
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
   const code = await new Promise((resolve) => { child.on('close', resolve); });
+  running.delete(child);
   const seconds = Math.round((performance.now() - start) / 1000);
   done.push({ file, browser: browser ?? '', seconds, failed: code !== 0 });
   process.stdout.write(`\n${file} ${browser ?? ''}\n${said}`);
