@@ -431,7 +431,10 @@ inBrowsers('api', (w) => {
   });
 
   test('a verified model is fetched once', async () => {
-    await run(() => new Promise((done) => { setTimeout(done, 2000); })); // it is stored when nothing else is to do
+    await run(async () => { // it is stored when nothing else is to do
+      const cache = await caches.open('resnet-web');
+      while (!await cache.match('/f/small/model.msgpack')) await new Promise((done) => { setTimeout(done, 50); });
+    });
     const before = w.requests.filter((p) => p.endsWith('/model.msgpack')).length;
     await run(async () => (await make()).close());
     assert.equal(w.requests.filter((p) => p.endsWith('/model.msgpack')).length, before);

@@ -117,7 +117,7 @@ inBrowsers('embed', (w) => {
         return [Math.abs(outer - inner) <= 1 && outer > 200, outer, inner];
       };
       let fit;
-      for (let i = 0; i < 50 && !(fit = await fits())[0]; i++) await new Promise((r) => { setTimeout(r, 100); });
+      for (let i = 0; i < 300 && !(fit = await fits())[0]; i++) await new Promise((r) => { setTimeout(r, 100); });
       assert.ok(fit[0], `at ${width} pixels the element is ${fit[1]} high, its content ${fit[2]}`);
     }
     const wanted = ['/embed.js', '/embed.html', '/embed.css', '/frame.js', '/chunk', '/embed.json', '/resnet.js', '/worker.js', '/wasm_exec.js', '/resnet.wasm', '/manifest.json', `/${modelName}`];
@@ -274,14 +274,16 @@ inBrowsers('embed', (w) => {
       f.site.asked.length = 0;
       const page = await f.open(['a', 'b', 'c'].map((id) => f.html(`id="${id}"`)).join(''));
       await defined(page);
-      await page.evaluate(async (both) => {
-        if (both) await Promise.all([element('a').load(), element('b').load()]);
-        else {
-          await element('a').load();
-          await new Promise((r) => { setTimeout(r, 1000); }); // it is kept after it is used
-          await element('b').load();
-        }
-      }, together);
+      const load = (...ids) => page.evaluate(async (list) => {
+        await Promise.all(list.map((id) => element(id).load()));
+      }, ids);
+      if (together) await load('a', 'b');
+      else {
+        await load('a');
+        // It is kept after it is used.
+        await f.frame(page).waitForFunction(async () => (await (await caches.open('resnet-web')).keys()).length > 0);
+        await load('b');
+      }
       const results = await page.evaluate(() => Promise.all(['a', 'b'].map(async (id) => (await element(id).classify(scene())).predictions[0].index)));
       assert.equal(results[0], results[1]);
       assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('resnet-classifier')].map((e) => Boolean(e.shadowRoot.querySelector('iframe')))), [true, true, false]);
@@ -342,19 +344,21 @@ inBrowsers('embed', (w) => {
           return streams.at(-1);
         };
         const button = (id) => document.getElementById(id).click();
-        const after = async () => {
-          await new Promise((r) => { setTimeout(r, 100); });
-          return streams.map((s) => s.getTracks().some((track) => track.readyState === 'live'));
+        // Which of so many streams are on; some time is given for that to become no more than so many.
+        const live = async (count, on) => {
+          for (let i = 0; ; i++) {
+            await new Promise((r) => { setTimeout(r, 100); });
+            const lives = streams.map((s) => s.getTracks().some((track) => track.readyState === 'live'));
+            if (streams.length === count && lives.filter(Boolean).length <= on || i === 300) return lives;
+          }
         };
         button('photo');
         button('photo');
-        while (streams.length < 2) await after();
-        const twice = await after();
+        const twice = await live(2, 1);
         button('back');
         button('photo');
         button('back');
-        while (streams.length < 3) await after();
-        return [twice, await after()];
+        return [twice, await live(3, 0)];
       });
       assert.deepEqual(live, [[false, true], [false, false, false]], 'a camera stays on that nobody sees');
       await page.leave();

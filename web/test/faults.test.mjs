@@ -298,7 +298,7 @@ inBrowsers('faults', (w) => {
       const c = await make({}, 'wild');
       const control = new AbortController();
       const call = failure(c.classify(scene, { topK: 100, signal: control.signal }));
-      await new Promise((done) => { setTimeout(done, 200); });
+      await new Promise((done) => { new BroadcastChannel('hangs').onmessage = done; });
       const start = performance.now();
       control.abort();
       const e = await call;
@@ -309,8 +309,8 @@ inBrowsers('faults', (w) => {
       return { e, rejected, waited, next: next.predictions.length, started: workers.length - before };
     });
     assert.equal(r.e.code, 'aborted');
-    assert.ok(r.rejected < 100, `rejected after ${r.rejected} ms`);
     assert.ok(r.waited > 1900, `${r.waited} ms`);
+    assert.ok(r.rejected < r.waited / 2, `rejected after ${r.rejected} ms of ${r.waited}`);
     assert.deepEqual([r.next, r.started], [5, 2]);
   });
 

@@ -1,11 +1,11 @@
 // What the browser tests share: servers on three origins that can also misbehave, and a page in each browser.
 //
-// Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one).
-// SMALL_MODEL=file saves making the small model anew.
+// Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one). run.mjs runs
+// them all; what it gives them, each file makes or starts itself if it runs alone.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,13 +23,38 @@ const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript'
 
 export const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
 
-// The model of web/test/model.
-const made = process.env.SMALL_MODEL ? undefined : mkdtempSync(path.join(tmpdir(), 'resnet-model-'));
-const modelFile = process.env.SMALL_MODEL ?? path.join(made, 'small.msgpack');
-if (made) {
-  process.on('exit', () => rmSync(made, { recursive: true }));
-  execFileSync('go', ['run', './web/test/model', modelFile], { cwd: root, stdio: 'inherit' });
+/** The browsers to test. */
+export const browsers = (process.env.BROWSERS ?? 'chromium,firefox').split(',');
+
+let folder = process.env.RESNET_SHARED;
+
+/** The path of what make(path) makes, a file or a folder: once for all that run.mjs runs, once for a file alone. */
+export function made(name, make) {
+  if (!folder) {
+    folder = mkdtempSync(path.join(tmpdir(), 'resnet-test-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  }
+  const file = path.join(folder, name);
+  if (existsSync(file)) return file;
+  const next = path.join(folder, `${process.pid}-${name}`);
+  make(next);
+  try {
+    renameSync(next, file);
+  } catch (error) {
+    if (!existsSync(file)) throw error; // or another process was first with a folder
+  }
+  return file;
 }
+
+const go = (...args) => execFileSync('go', args, { cwd: root, stdio: 'inherit' });
+
+/** The path of the program web/serve. */
+export const serve = () => made('serve', (file) => go('build', '-o', file, './web/serve'));
+
+/** The path of a model of web/test/model. */
+export const makeModel = (name, ...flags) => made(name, (file) => go('run', './web/test/model', ...flags, file));
+
+const modelFile = makeModel('small.msgpack');
 export const model = readFileSync(modelFile);
 
 /** What the command line says about pictures of this folder with the same model, by name. */
@@ -82,7 +107,10 @@ export const faults = {
         return reply;
       }, run(picture) {
         const topK = asked.get(picture);
-        if (topK === 100) for (;;);                                        // never comes back
+        if (topK === 100) {                                                // never comes back
+          new BroadcastChannel('hangs').postMessage('begun');
+          for (;;);
+        }
         if (topK === 101) return go.write(null);                           // a panic in Go
         if (topK === 102) throw new WebAssembly.RuntimeError('unreachable');
         if (topK === 103) throw new RangeError('Array buffer allocation failed');
@@ -170,12 +198,36 @@ export async function launch(browser, { prefs, profile } = {}) {
     args: [...chromium.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }
 
+// A context of its own in the browser that run.mjs has started, as a browser; or one that is started for this suite.
+async function enter(name, own) {
+  const address = process.env[`${name.toUpperCase()}_AT`];
+  if (own || !address) return launch(name);
+  const protocol = name === 'firefox' ? 'webDriverBiDi' : 'cdp';
+  const browser = await puppeteer.connect({ browserWSEndpoint: address, protocol, protocolTimeout })
+    .catch((e) => console.log(`The shared ${name} has died, this suite starts another: ${e.message}`));
+  if (!browser) return launch(name);
+  const context = await browser.createBrowserContext();
+  const instead = {
+    newPage: () => context.newPage(),
+    async close() {
+      const others = browser.browserContexts().filter((c) => c !== browser.defaultBrowserContext());
+      await Promise.all(others.map((c) => c.close()));
+      await browser.disconnect();
+    },
+  };
+  return new Proxy(browser, { get(target, key) {
+    const value = instead[key] ?? target[key];
+    return typeof value === 'function' ? value.bind(target) : value;
+  } });
+}
+
 /**
  * Declares the tests of body(w) once for each browser. In a test, w has name, browser, origin and other (two origins of
- * the same server code), plain (the first again, but not a secure context), requests, and open(path) for a page.
+ * the same server code), plain (the first again, but not a secure context), requests, and open(path) for a page. A suite
+ * that is about profiles or processes has the browser of its own(name).
  */
-export function inBrowsers(title, body, { timeout = 600_000 } = {}) {
-  for (const name of (process.env.BROWSERS ?? 'chromium,firefox').split(',')) {
+export function inBrowsers(title, body, { timeout = 600_000, own = () => false } = {}) {
+  for (const name of browsers) {
     describe(`${title} in ${name}`, { timeout }, () => {
       const w = { name };
       let servers = [];
@@ -186,7 +238,7 @@ export function inBrowsers(title, body, { timeout = 600_000 } = {}) {
         w.other = `http://localhost:${servers[1].port}`;
         w.plain = `http://plain.test:${servers[0].port}`;
         w.requests = servers[0].requests;
-        w.browser = await launch(name);
+        w.browser = await enter(name, own(name));
         w.open = async (address = '/blank/') => {
           const page = await w.browser.newPage();
           await page.goto(new URL(address, w.origin).href);

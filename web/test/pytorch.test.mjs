@@ -10,18 +10,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { faults, inBrowsers, root } from './harness.mjs';
+import { faults, inBrowsers, makeModel, root } from './harness.mjs';
 
 const here = path.join(root, 'web/test/pytorch');
 const temporary = mkdtempSync(path.join(tmpdir(), 'pytorch-'));
 after(() => rmSync(temporary, { recursive: true }));
 
 const scenes = readPictures(here);
-for (const [name, { resize, crop, filter }] of Object.entries(scenes.recipes)) {
-  const file = path.join(temporary, `${name}.msgpack`);
-  execFileSync('go', ['run', './web/test/model', '-resize', resize, '-crop', crop, '-filter', filter, file], { cwd: root, stdio: 'inherit' });
-}
-faults.recipes = Object.fromEntries(Object.keys(scenes.recipes).map((name) => [`${name}.msgpack`, () => ({ body: readFileSync(path.join(temporary, `${name}.msgpack`)) })]));
+faults.recipes = Object.fromEntries(Object.entries(scenes.recipes).map(([name, { resize, crop, filter }]) => {
+  const file = makeModel(`${name}.msgpack`, '-resize', resize, '-crop', crop, '-filter', filter);
+  return [`${name}.msgpack`, () => ({ body: readFileSync(file) })];
+}));
 
 function readPictures(folder) {
   const { recipes, pictures } = JSON.parse(readFileSync(path.join(folder, 'inputs.json')));

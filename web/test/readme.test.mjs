@@ -1,4 +1,5 @@
-// Runs every command and every snippet of README.md, with files of our own in place of the reader's.
+// Runs every command and every snippet of README.md, with files of our own in place of the reader's; what they build goes
+// into a folder of its own.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -20,7 +21,8 @@ const picture = path.join(root, 'web/test/pictures/baseline.jpg');
 const replaced = { 'photo.jpg': picture, 'photos/': dir, 'labels.txt': path.join(dir, 'labels.txt'), 'my.msgpack': path.join(dir, 'my.msgpack'),
   'checkpoint.pth': path.join(root, 'weights/checkpoint/testdata/basic.pth') };
 const ours = (line) => line.split(' ').map((w) => replaced[w] ?? w.replace('=my.msgpack', `=${replaced['my.msgpack']}`)).join(' ');
-const sh = (line) => execFileSync('bash', ['-c', ours(line)], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });
+const env = { ...process.env, DIST: path.join(dir, 'dist') };
+const sh = (line) => execFileSync('bash', ['-c', ours(line)], { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });
 
 test('README: your own model', { timeout: 600_000 }, () => {
   for (let i = 0; i < 3; i++) fs.copyFileSync(picture, path.join(dir, `${i}.jpg`));
@@ -30,13 +32,13 @@ test('README: your own model', { timeout: 600_000 }, () => {
   sh(load);
   assert.equal(sh(classify).match(/thing \d/g)?.length, 3);
   sh(build);
-  const { model } = JSON.parse(fs.readFileSync(path.join(root, 'dist/manifest.json')));
+  const { model } = JSON.parse(fs.readFileSync(path.join(env.DIST, 'manifest.json')));
   assert.match(model, /^my\./);
 });
 
 test('README: serve, and the snippet', { timeout: 600_000 }, async () => {
   assert.ok(commands.includes('./build.sh serve'));
-  const server = spawn('./build.sh', ['serve', 'localhost:0'], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const server = spawn('./build.sh', ['serve', 'localhost:0'], { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   let browser;
   try {
     const url = await new Promise((found, failed) => {

@@ -1,12 +1,12 @@
 // dist/ with the small model behind the real server, for tests that need its headers, and hosts that embed it.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { dist, model, root } from './harness.mjs';
+import { dist, model, serve } from './harness.mjs';
 
 export const hashOf = (bytes) => createHash('sha256').update(bytes).digest('hex');
 export const modelName = `small.${hashOf(model).slice(0, 8)}.msgpack`;
@@ -42,12 +42,7 @@ export async function site({ parents = ['*'], bare = false } = {}) {
   copy(folder);
   writeFileSync(path.join(folder, 'embed.json'), JSON.stringify({ parents }));
   rmSync(path.join(folder, 'embed.json.br'), { force: true });
-  const binary = path.join(tmpdir(), `resnet-serve-${process.pid}`);
-  if (!existsSync(binary)) {
-    execFileSync('go', ['build', '-o', binary, './web/serve'], { cwd: root, stdio: 'inherit' });
-    process.on('exit', () => rmSync(binary, { force: true }));
-  }
-  const server = spawn(binary, ['-dir', folder, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(serve(), ['-dir', folder, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const upstream = await new Promise((resolve, reject) => {
     server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));

@@ -2,18 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { dist, inBrowsers } from './harness.mjs';
+import { dist, inBrowsers, made } from './harness.mjs';
 
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
 // A project in a folder with the packed package in its node_modules, built.
 function build(dir) {
   const here = import.meta.dirname;
+  mkdirSync(dir);
   const options = { cwd: dir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] };
   cpSync(path.join(here, 'vite'), dir, { recursive: true });
   const [{ filename }] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir, dist], options));
@@ -28,11 +28,7 @@ let project;
 inBrowsers('vite', (w) => {
   let server;
   before(async () => {
-    if (!project) {
-      project = mkdtempSync(path.join(tmpdir(), 'resnet-vite-'));
-      process.on('exit', () => rmSync(project, { recursive: true, force: true }));
-      build(project);
-    }
+    project = made('vite', build);
     // Below a path, as pages often are; isolated under /isolated/.
     server = http.createServer((request, response) => {
       const [, root, file] = /^\/(some|isolated)\/(.*)$/.exec(request.url) ?? [];

@@ -61,7 +61,9 @@ describe('webkit', { skip: missing, timeout: 600_000 }, () => {
       const c = document.querySelector('resnet-classifier');
       const { simd, threads } = await c.load();
       const { predictions, heatmap } = await c.classify(new Blob([Uint8Array.from(atob(base64), (x) => x.charCodeAt(0))], { type: 'image/png' }));
-      await new Promise((resolve) => { setTimeout(resolve, 300); });
+      for (let i = 0; i < 100 && c.getBoundingClientRect().height <= 200; i++) {
+        await new Promise((resolve) => { setTimeout(resolve, 100); });
+      }
       return { simd, threads, ids: predictions.map((p) => p.id), heat: heatmap.width, height: c.getBoundingClientRect().height };
     }, scene);
     assert.deepEqual([r.simd, r.threads], ['fixed', 1]);
