@@ -148,8 +148,9 @@ async function download(url: string | URL, stop: AbortController) {
       alive();
     }
   } catch (cause) {
-    const advice = /^blob:/.test(String(url)) ? 'it may have been revoked, or be from another page: pass the Blob itself'
-      : /^data:/.test(String(url)) ? 'the address is malformed, or the policy of the page (CSP) forbids it: pass a Blob'
+    const scheme = String(url).replace(/:.*/s, '').toLowerCase();
+    const advice = scheme === 'blob' ? 'it may have been revoked, or be from another page: pass the Blob itself'
+      : scheme === 'data' ? 'the address is malformed, or the policy of the page (CSP) forbids it: pass a Blob'
       : 'check the address; a picture on another site must allow this one (CORS)';
     throw new ResnetError('image-fetch', `resnet: ${clip(url)}: ${messageOf(cause)}; ${advice}`, { cause });
   } finally {

@@ -1,6 +1,6 @@
-// Finds out from the file itself whether a picture was cut short. Some browsers show what is left of such a file, others
-// refuse it even if nothing but its end marker is missing. Here one rule holds in all of them: a file that lacks no more
-// than its end marker is read, as if it had it, and one that lacks more is refused.
+// Finds out from the file itself whether a picture was cut short. Some browsers show what is left of such a file,
+// others refuse it even if nothing but its end marker is missing. Here one rule holds in all of them: a file that lacks
+// no more than its end marker is read, as if it had it, and one that lacks more is refused.
 
 import { Failure } from '../lib/failure.ts';
 import { isOutOfMemory } from '../lib/thrown.ts';
@@ -9,7 +9,7 @@ import { EOI, isJpegComplete, jpegEnd } from './jpeg.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A file that lacks something: its first at bytes are good, and those of add make it whole, if there are any that do. */
+/** A file that lacks something: its first at bytes are good, and those of add would make it whole; null if none can. */
 interface Cut {
   kind: string;
   at: number;
@@ -26,8 +26,8 @@ export async function complete(file: Blob, head: Bytes): Promise<Blob> {
   const cut = await findCut(file, head);
   if (!cut) return file;
   if (!cut.add) {
-    throw new Failure('image-decode', `the ${cut.kind} file of ${file.size} bytes is cut short, and part of the picture `
-      + 'is missing; copy or download it again');
+    throw new Failure('image-decode', `the ${cut.kind} file of ${file.size} bytes is cut short, `
+      + 'and part of the picture is missing; copy or download it again');
   }
   return new Blob([file.slice(0, cut.at), new Uint8Array(cut.add)], { type: file.type });
 }
@@ -91,14 +91,14 @@ function pngSize(v: DataView) {
   }, 0);
 }
 
-/** Whether a zlib stream holds so many bytes. */
+/** Whether a zlib stream comes to its end, with so many bytes; no more are looked at. */
 async function inflates(pieces: Bytes[], size: number) {
   if (!globalThis.DecompressionStream) return false;
   const reader = new Blob(pieces).stream().pipeThrough(new DecompressionStream('deflate')).getReader();
   try {
-    for (let got = 0; got < size;) {
+    for (let got = 0; got <= size;) {
       const { done, value } = await reader.read();
-      if (done) return false;
+      if (done) return got === size;
       got += value.length;
     }
     return true;

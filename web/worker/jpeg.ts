@@ -88,7 +88,10 @@ export function isJpegComplete(b: Uint8Array): boolean {
 function readFrame(marker: number, s: Uint8Array): Frame | null {
   const [height, width] = [(s[1] << 8) | s[2], (s[3] << 8) | s[4]];
   if (marker > 0xc2 || !width || !height || width * height > MOST_PIXELS || s.length < 6 + 3 * s[5]) return null;
-  const components = Array.from({ length: s[5] }, (_, i) => ({ id: s[6 + 3 * i], h: s[7 + 3 * i] >> 4, v: s[7 + 3 * i] & 15 }));
+  const components = Array.from({ length: s[5] }, (_, i) => {
+    const [id, factors] = s.subarray(6 + 3 * i);
+    return { id, h: factors >> 4, v: factors & 15 };
+  });
   const h = Math.max(...components.map((c) => c.h));
   const v = Math.max(...components.map((c) => c.v));
   if (!components.every((c) => c.h && c.v)) return null;
@@ -125,118 +128,124 @@ function readTables(s: Uint8Array, tables: (Table | undefined)[]) {
   }
 }
 
-// Counts through a scan; false if its data end early or make no sense.
+// Counts through a scan; false if its data end early or make no sense. Local variables keep it fast.
 function readScan(
   b: Uint8Array, at: number, s: Uint8Array, frame: Frame, tables: (Table | undefined)[], interval: number,
 ): boolean {
-  const parts = Array.from({ length: s[0] }, (_, i) => ({
-    component: frame.components.find(({ id }) => id === s[1 + 2 * i]),
-    dc: tables[s[2 + 2 * i] >> 4],
-    ac: tables[16 + (s[2 + 2 * i] & 15)],
-  }));
-  const [first, last, approximation] = s.subarray(1 + 2 * s[0]);
-  const isFirst = approximation >> 4 === 0; // not a refinement
-  const low = approximation & 15;
-
-  let [buffer, bits, spare, run] = [0, 0, 0, 0]; // spare: bits after the end
-  const fill = () => {
-    for (; bits <= 24; bits += 8) {
-      const byte = b[at];
-      if (at >= b.length || (byte === 0xff && b[at + 1] !== 0)) {
-        buffer <<= 8;
-        spare += 8;
-      } else {
-        buffer = (buffer << 8) | byte;
-        at += byte === 0xff ? 2 : 1;
-      }
-    }
-  };
-  const take = (count: number) => {
-    if (bits < count) fill();
-    bits -= count;
-    return (buffer >>> bits) & ((1 << count) - 1);
-  };
-  const code = (table: Table) => {
-    if (bits < 16) fill();
-    const found = table[(buffer >>> (bits - 16)) & 0xffff];
-    if (!found) spare = Infinity;
-    bits -= found >> 8;
-    return found & 255;
-  };
-
-  const block = ({ component, dc, ac }: typeof parts[number], place: number): void => {
-    let k = first;
-    if (k === 0) {
-      if (!isFirst) take(1);
-      else if (dc) take(code(dc));
-      else spare = Infinity;
-      k = 1;
-    }
-    if (last === 0) return;
-    if (!ac || !component) {
-      spare = Infinity;
-      return;
-    }
-    const { known } = component;
-    // Goes over zeros, and reads a bit of refinement for each coefficient that is none.
-    const pass = (zeros: number) => {
-      for (; k <= last; k++) {
-        if (known?.[place * 64 + k]) take(1);
-        else if (--zeros < 0) break;
-      }
-    };
-    if (run === 0) {
-      while (k <= last && spare <= bits) {
-        const value = code(ac);
-        const [zeros, size] = [value >> 4, value & 15];
-        if (!size && zeros < 15) { // the end of this block, and of as many after it
-          run = (1 << zeros) + (zeros && take(zeros));
-          break;
-        }
-        if (isFirst) {
-          k += zeros;
-          take(size);
-        } else {
-          if (size) take(1);
-          pass(zeros);
-        }
-        if (size && known && k <= last) known[place * 64 + k] = 1;
-        k++;
-      }
-    }
-    if (run > 0) {
-      if (!isFirst) pass(64);
-      run--;
-    }
-  };
-
-  for (const { component } of parts) {
+  const parts: { component: Component; dc: Table; ac: Table }[] = [];
+  for (let i = 1; i < 2 * s[0]; i += 2) {
+    const component = frame.components.find(({ id }) => id === s[i]);
     if (!component) return false;
+    parts.push({ component, dc: tables[s[i + 1] >> 4] ?? NO_CODES, ac: tables[16 + (s[i + 1] & 15)] ?? NO_CODES });
+  }
+  const first = s[1 + 2 * s[0]];
+  const last = s[2 + 2 * s[0]];
+  const isFirst = s[3 + 2 * s[0]] >> 4 === 0; // not a refinement
+  for (const { component } of parts) {
+    component.lack.fill(s[3 + 2 * s[0]] & 15, first, last + 1);
     if (frame.isProgressive && first > 0) {
       component.known ??= new Uint8Array(component.stride * component.v * frame.down * 64);
     }
-    component.lack.fill(low, first, last + 1);
   }
-  const single = parts.length === 1 ? parts[0].component : undefined;
-  const across = single ? single.width : frame.across;
-  const count = across * (single ? single.height : frame.down);
+  const isSingle = parts.length === 1;
+  const across = isSingle ? parts[0].component.width : frame.across;
+  const count = across * (isSingle ? parts[0].component.height : frame.down);
+
+  let data = new Uint8Array(0);
+  let pos = 0; // in bits
+  let run = 0; // blocks that are known to have no more coefficients, this one included
   for (let mcu = 0; mcu < count; mcu++) {
-    if (interval && mcu && mcu % interval === 0) {
-      const marker = nextRestart(b, at);
-      if (marker < 0) return false;
-      at = marker;
-      [buffer, bits, spare, run] = [0, 0, 0, 0];
+    if (mcu === 0 || (interval && mcu % interval === 0)) {
+      if (mcu > 0 && (at = nextRestart(b, at)) < 0) return false;
+      const end = dataEnd(b, at);
+      data = unstuffed(b.subarray(at, end));
+      at = end;
+      pos = run = 0;
     }
-    const [x, y] = [mcu % across, Math.floor(mcu / across)];
-    for (const part of parts) {
-      const { component } = part;
-      if (!component) return false;
-      if (single) block(part, y * component.stride + x);
-      else for (let i = component.h * component.v; i > 0; i--) block(part, 0); // places matter in scans of one alone
-      if (spare > bits) return false;
+    for (const { component, dc, ac } of parts) {
+      const { known } = component;
+      // Places matter in scans of one component alone.
+      const place = isSingle ? 64 * (Math.floor(mcu / across) * component.stride + (mcu % across)) : 0;
+      for (let blocks = isSingle ? 1 : component.h * component.v; blocks > 0; blocks--) {
+        let k = first;
+        if (k === 0) {
+          const code = isFirst ? dc[peek(data, pos)] : 256;
+          if (!code) return false;
+          pos += (code >> 8) + (code & 15);
+          k = 1;
+        }
+        if (isFirst && run === 0) {
+          while (k <= last) {
+            const code = ac[peek(data, pos)];
+            if (!code) return false;
+            const zeros = (code >> 4) & 15;
+            const size = code & 15;
+            pos += (code >> 8) + size;
+            if (!size && zeros < 15) { // the end of this block, and of as many after it
+              run = (1 << zeros) | (peek(data, pos) >>> (16 - zeros));
+              pos += zeros;
+              break;
+            }
+            k += zeros;
+            if (size && known && k <= last) known[place + k] = 1;
+            k++;
+          }
+        } else if (!isFirst && known) {
+          for (; k <= last; k++) {
+            let zeros = 64;
+            let size = 0;
+            if (run === 0) {
+              const code = ac[peek(data, pos)];
+              if (!code) return false;
+              zeros = (code >> 4) & 15;
+              size = code & 15;
+              pos += (code >> 8) + (size && 1);
+              if (!size && zeros < 15) {
+                run = (1 << zeros) | (peek(data, pos) >>> (16 - zeros));
+                pos += zeros;
+                zeros = 64;
+              }
+            }
+            // Over so many zeros, with a bit that refines each coefficient between them.
+            for (; k <= last; k++) {
+              if (known[place + k]) pos++;
+              else if (--zeros < 0) break;
+            }
+            if (size && k <= last) known[place + k] = 1;
+          }
+        }
+        if (run > 0) run--;
+        if (pos > 8 * data.length) return false;
+      }
     }
   }
   return true;
+}
+
+// 16 bits of data, from a place in bits on.
+function peek(data: Uint8Array, at: number) {
+  const i = at >>> 3;
+  return (((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]) >>> (8 - (at & 7))) & 0xffff;
+}
+
+const NO_CODES: Table = new Uint16Array(1 << 16);
+
+// Where the data that begin at at end: at a marker, or with the file.
+function dataEnd(b: Uint8Array, at: number) {
+  while ((at = b.indexOf(0xff, at)) >= 0 && b[at + 1] === 0) at += 2;
+  return at < 0 ? b.length : at;
+}
+
+// Without the zeros that follow each 0xff.
+function unstuffed(b: Uint8Array) {
+  const out = new Uint8Array(b.length);
+  let length = 0;
+  for (let at = 0, next; at < b.length; at = next + 1) {
+    next = b.indexOf(0xff, at) + 1 || b.length;
+    out.set(b.subarray(at, next), length);
+    length += next - at;
+  }
+  return out.subarray(0, length);
 }
 
 // The place after a restart marker that follows at, perhaps after fill bytes; -1 if there is none.
