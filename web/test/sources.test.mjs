@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { inBrowsers, root } from './harness.mjs';
+import { csp, inBrowsers, root } from './harness.mjs';
 
 const cases = path.resolve(root, '../shared/cases/pictures');
 const missing = existsSync(cases) ? false : `${cases} is missing`;
@@ -211,6 +211,24 @@ inBrowsers('sources', (w) => {
     });
     assert.deepEqual(r.size, [192, 128]);
     assert.ok(r.difference < 8, `${r.difference}`); // on its side it differs by more than 20
+  });
+
+  test('a video of another site that does not allow it is named as such', async () => {
+    const open = await w.open(`/blank/?csp=${encodeURIComponent(csp.replace("media-src 'self'", `media-src 'self' ${w.other}`))}`);
+    const e = await open.evaluate(async (other) => {
+      await import('/t/page.js');
+      const c = await make();
+      const video = Object.assign(document.createElement('video'), { muted: true, src: `${other}/t/pictures/turned.mp4` });
+      await new Promise((resolve, reject) => {
+        video.onloadeddata = resolve;
+        video.onerror = () => reject(video.error);
+      });
+      const e = await failure(c.classify(video));
+      c.close();
+      return e;
+    }, w.other);
+    await open.close();
+    assert.equal(e.code, 'image-tainted', e.message);
   });
 
   test('an image element is waited for, at its present address', async () => {

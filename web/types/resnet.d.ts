@@ -43,9 +43,8 @@ export interface Progress {
  *
  * Elements must be readable (CORS). An image element is waited for, at the address it has at the time of the call; one
  * that loads lazily is set to load now. A video must have a frame. Canvases, frames and pixels in another colour space,
- * such as display-p3, are converted to sRGB. The picture of a WebGL or WebGPU canvas is gone once it has been shown: call
- * in the function that draws, or create the context with `preserveDrawingBuffer: true`; else it is empty, and classified
- * as such.
+ * such as display-p3, are converted to sRGB. A WebGL or WebGPU canvas loses its picture once it has been shown, and is
+ * then classified as empty: call in the function that draws, or create the context with `preserveDrawingBuffer: true`.
  */
 export type Source =
   | Blob

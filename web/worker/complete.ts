@@ -34,18 +34,19 @@ export async function complete(file: Blob, head: Bytes): Promise<Blob> {
 
 // Nearly all files are whole, and their last bytes or their size say so. Others are looked at from the beginning.
 async function findCut(file: Blob, head: Bytes): Promise<Cut | null> {
-  const all = async () => (file.size <= HEAD ? head : new Uint8Array(await read(file, 0, file.size)));
+  const isAll = file.size <= HEAD;
+  const all = async () => (isAll ? head : new Uint8Array(await read(file, 0, file.size)));
   const endsWith = async (end: readonly number[]) => {
     const from = Math.max(file.size - end.length, 0);
-    const tail = file.size <= HEAD ? head.subarray(from) : new Uint8Array(await read(file, from, file.size));
+    const tail = isAll ? head.subarray(from) : new Uint8Array(await read(file, from, file.size));
     return end.every((byte, i) => tail[i] === byte);
   };
   try {
     if (head[0] === 0xff && head[1] === 0xd8) return await endsWith(END) ? null : jpeg(await all());
     if (is(head, 1, 'PNG')) return await endsWith(IEND) ? null : await png(await all());
     if (is(head, 0, 'GIF8')) {
-      const found = gif(head, file.size <= HEAD);
-      return found === undefined ? gif(await all(), true) ?? null : found;
+      const found = gif(head, isAll);
+      return found === undefined && !await endsWith([0, 0x3b]) ? gif(await all(), true) ?? null : found ?? null;
     }
     if (is(head, 0, 'BM')) return await bmp(file.size, head, all);
     if (is(head, 0, 'RIFF') && is(head, 8, 'WEBP')) return await webp(file.size, head, all);

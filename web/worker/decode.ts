@@ -42,6 +42,7 @@ export async function decode(
   const size = await imageSize(picture, head);
   if (size) check(size.width, size.height);
   if (!size || size.width * size.height > LARGE) await turn;
+  need('createImageBitmap');
   let bitmap;
   try {
     // A JPEG without a colour profile looks the same without the last two options, which take Chromium twice as long.
@@ -63,16 +64,17 @@ export async function decode(
   }
 }
 
-// Decodes a file that is not cut short. The end of a large one is looked at while the browser decodes.
+// Decodes a file that is not cut short. Chromium refuses those that are, so there the end of a large file, which takes a
+// millisecond to read, is looked at only after that.
 async function bitmapOf(file: Blob, head: Uint8Array<ArrayBuffer>, options: ImageBitmapOptions) {
-  need('createImageBitmap');
-  const bitmap = createImageBitmap(file, options);
-  let whole: Blob | undefined;
+  if (!isChromium || file.size <= HEAD) return createImageBitmap(await complete(file, head), options);
   try {
-    whole = await complete(file, head);
-    return await (whole === file ? bitmap : createImageBitmap(whole, options));
-  } finally {
-    if (whole !== file) bitmap.then((b) => b.close(), () => {});
+    return await createImageBitmap(file, options);
+  } catch (e) {
+    if (isOutOfMemory(e)) throw e;
+    const whole = await complete(file, head);
+    if (whole === file) throw e;
+    return createImageBitmap(whole, options);
   }
 }
 
