@@ -31,6 +31,10 @@ export type Strip = Uint8Array<ArrayBufferLike>;
 /** What the worker takes as a picture. It closes bitmaps. */
 export type Picture = Blob | ImageBitmap | Pixels;
 
+// Limits of a picture, see resnet/prep.go.
+export const MAX_SIDE = 32767;
+export const MAX_PIXELS = 100_000_000;
+
 /** A file as manifest.json describes it. */
 export interface FileEntry {
   bytes: number;

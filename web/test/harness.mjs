@@ -19,7 +19,7 @@ export const root = path.resolve(here, '../..');
 export const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
 
 const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript', json: 'application/json', wasm: 'application/wasm',
-  css: 'text/css', png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp', bmp: 'image/bmp', svg: 'image/svg+xml' };
+  css: 'text/css', png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp', bmp: 'image/bmp', svg: 'image/svg+xml', mp4: 'video/mp4' };
 
 export const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
 
@@ -122,6 +122,9 @@ export const faults = {
   noisy: { ...small, 'worker.js+': () => ({ body: `
     const getImageData = OffscreenCanvasRenderingContext2D.prototype.getImageData;
     OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...a) { const d = getImageData.apply(this, a); d.data[0] ^= 1; return d; };` }) },
+  // Workers of browsers that lack something.
+  ...Object.fromEntries(['createImageBitmap', 'OffscreenCanvas', 'ImageData', 'VideoFrame', 'ImageBitmap', 'DecompressionStream'].map((name) => [
+    `without-${name}`, { ...small, 'worker.js': (file) => ({ body: `self.${name} = undefined;${file}` }) }])),
   strict: { ...small, 'worker.js': (body) => ({ body, policy: csp.replace("'wasm-unsafe-eval'", '') }) },
   bare: { ...small, 'worker.js+': () => ({ body: 'delete self.WebAssembly;' }) },
 };

@@ -34,9 +34,17 @@ export interface Progress {
 }
 
 /**
- * What can be classified. A string is a URL, relative to the page; elements must be loaded, and readable (CORS); an
- * ArrayBuffer has the bytes of a picture file. It stays the caller's: frames and bitmaps are not closed, buffers not
- * detached.
+ * What can be classified. A string is a URL, relative to the page; an ArrayBuffer has the bytes of a picture file. It
+ * stays the caller's: frames and bitmaps are not closed, buffers not detached.
+ *
+ * Files are what the browser decodes; of an animation the first picture counts. A file that is cut short is refused,
+ * unless nothing but its end marker is missing. Colour profiles are ignored, and so is the orientation that a WebP file
+ * may have (Exif), as browsers ignore it; that of JPEG and PNG is followed.
+ *
+ * Elements must be readable (CORS). An image element is waited for, at the address it has at the time of the call; one
+ * that loads lazily is set to load now. A video must have a frame. Canvases, frames and pixels in another colour space,
+ * such as display-p3, are converted to sRGB. A WebGL or WebGPU canvas loses its picture once it has been shown, and is
+ * then classified as empty: call in the function that draws, or create the context with `preserveDrawingBuffer: true`.
  */
 export type Source =
   | Blob

@@ -2,8 +2,10 @@
 
 import type { Picture, PixelFormat, Pixels, Strip } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
+import { need } from '../lib/need.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
-import { describe } from './describe.ts';
+import { complete } from './complete.ts';
+import { advice, describe } from './describe.ts';
 import { HEAD, imageSize, read } from './imagesize.ts';
 
 /** A decoded, upright picture. */
@@ -40,15 +42,16 @@ export async function decode(
   const size = await imageSize(picture, head);
   if (size) check(size.width, size.height);
   if (!size || size.width * size.height > LARGE) await turn;
+  need('createImageBitmap');
   let bitmap;
   try {
     // A JPEG without a colour profile looks the same without the last two options, which take Chromium twice as long.
-    bitmap = await createImageBitmap(picture, {
+    bitmap = await bitmapOf(picture, head, {
       imageOrientation: 'from-image',
       ...(!size?.plain && { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }),
     });
   } catch (e) {
-    if (isOutOfMemory(e)) throw e;
+    if (isOutOfMemory(e) || e instanceof Failure) throw e;
     const found = describe(head, picture.size);
     throw new Failure('image-decode', `want a picture, got ${picture.type || 'a file'} of ${found}; ${advice(head)}`);
   }
@@ -61,13 +64,18 @@ export async function decode(
   }
 }
 
-function advice(head: Uint8Array) {
-  const text = String.fromCharCode(...head.subarray(0, 64));
-  if (/^....ftyp(hei|hev|mif1|msf1)/s.test(text)) return 'this browser cannot read HEIC photographs: save it as JPEG';
-  if (/^....ftypavi/s.test(text)) return 'this browser cannot read this AVIF file: save it as JPEG or PNG';
-  if (/<svg/i.test(text)) return 'an SVG drawing has no pixels: draw it on a canvas and pass that';
-  if (/^\s*<(!doctype|html)/i.test(text)) return 'this is a web page: pass the address of the picture itself';
-  return 'it is damaged or of a kind this browser does not read: use JPEG, PNG, WebP, GIF or BMP';
+// Decodes a file that is not cut short. Chromium refuses those that are, so there the end of a large file, which takes a
+// millisecond to read, is looked at only after that.
+async function bitmapOf(file: Blob, head: Uint8Array<ArrayBuffer>, options: ImageBitmapOptions) {
+  if (!isChromium || file.size <= HEAD) return createImageBitmap(await complete(file, head), options);
+  try {
+    return await createImageBitmap(file, options);
+  } catch (e) {
+    if (isOutOfMemory(e)) throw e;
+    const whole = await complete(file, head);
+    if (whole === file) throw e;
+    return createImageBitmap(whole, options);
+  }
 }
 
 // Chromium alone has userAgentData, though not on plain http, where pictures are read as in other browsers.
@@ -186,11 +194,9 @@ function fromCanvas(bitmap: ImageBitmap): Decoded {
     height: bitmap.height,
     format: 'RGBA',
     async rows(x, y, width, height) {
-      if (!canvas || !context) {
-        throw new Failure('wasm-unsupported',
-          'this browser has no OffscreenCanvas to read pixels with; pass ImageData, or use a current browser');
-      }
+      need('OffscreenCanvas');
       try {
+        if (!canvas || !context) throw new Error('there is no 2D context');
         if (canvas.width !== width || canvas.height < height) {
           canvas.width = width;
           canvas.height = height;
@@ -232,7 +238,7 @@ function fromPixels({ data, width: stride, height: all }: Pixels, format: PixelF
 /** Whether the browser changes pixels that are read back, as some do against fingerprinting. */
 export function isNoisy() {
   if (!canvas || !context) return false;
-  const drawn = new ImageData(32, 32);
+  const drawn = context.createImageData(32, 32);
   for (let i = 0; i < drawn.data.length; i++) drawn.data[i] = i % 4 === 3 ? 255 : (i * 2654435761) >>> 24;
   canvas.width = canvas.height = 32;
   context.putImageData(drawn, 0, 0);

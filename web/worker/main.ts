@@ -52,7 +52,7 @@ async function serve(request: Request) {
     if (code) send({ op: 'error', id: job.id, error: { code, message } });
     else crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
   } finally {
-    if ('picture' in request && request.picture instanceof ImageBitmap) request.picture.close();
+    if ('picture' in request && 'close' in request.picture) request.picture.close();
     jobs.delete(job.id);
     done();
   }

@@ -2,6 +2,10 @@
 
 All show the same scene of 48×32 pixels, upright, unless their name says otherwise.
 """
+import os
+import struct
+import subprocess
+
 from PIL import Image, ImageDraw
 
 W, H = 48, 32
@@ -39,3 +43,13 @@ Image.new("RGB", (1, 1), (200, 100, 50)).save("dot.png")
 gray = Image.new("I;16", (W, H))
 gray.putdata([x * 1000 + y * 300 for y in range(H) for x in range(W)])
 gray.save("gray16.png")
+
+# A video whose frames lie on their side, as phones store them, and are to be turned clockwise by a quarter: "matrix" in
+# the track header (tkhd, ISO/IEC 14496-12, 8.3.2) says so. Needs ffmpeg with libvpx.
+scene.resize((4 * W, 4 * H), Image.BICUBIC).transpose(Image.Transpose.ROTATE_90).save("turned.png")
+subprocess.run("ffmpeg -v error -y -loop 1 -i turned.png -t 0.4 -r 10 -c:v libvpx-vp9 -b:v 0 -crf 30 -pix_fmt yuv420p "
+               "-map_metadata -1 -fflags +bitexact -flags:v +bitexact turned.mp4", shell=True, check=True)
+os.remove("turned.png")
+with open("turned.mp4", "r+b") as video:
+    video.seek(video.read().index(b"tkhd") + 44)  # version 0
+    video.write(struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 4 * H << 16, 0, 1 << 30))
