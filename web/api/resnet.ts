@@ -53,8 +53,8 @@ export async function createClassifierFrom(parts: Parts, options: CreateOptions 
   return WorkerClassifier.open({ ...parts, ...modelPart(model) }, { threads, simd, lang }, onProgress, signal);
 }
 
-// What is needed here and is in every current browser, but not in Node or jsdom.
-const NEEDED = ['AbortController', 'Blob', 'Worker', 'createImageBitmap', 'fetch'] as const;
+// What every browser has, but not Node or jsdom. What pictures need is told by the call that needs it: see need.ts.
+const NEEDED = ['AbortController', 'Blob', 'Worker', 'fetch'] as const;
 
 function checkEnvironment() {
   const missing = NEEDED.filter((name) => typeof globalThis[name] !== 'function');

@@ -84,7 +84,9 @@ async function perform(m: Request, job: Job, before: Promise<void>): Promise<Ans
 const viewOf = ({ region, squash }: View): View => ({ region, squash });
 
 async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> {
-  checkEnvironment();
+  if (typeof WebAssembly !== 'object') {
+    throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
+  }
   const simd = simdFor(m.simd);
   const manifest = readManifest(m.manifest);
   const loading = loadModel(m, manifest, reporter(id, 'model'));
@@ -125,19 +127,6 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
     module,
     address: name ? { model: name, entry } : null,
   };
-}
-
-// What is needed here and is in every current browser.
-const NEEDED = ['createImageBitmap', 'ImageData', 'OffscreenCanvas', 'TextDecoder'] as const;
-
-function checkEnvironment() {
-  if (typeof WebAssembly !== 'object') {
-    throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
-  }
-  const missing = NEEDED.filter((name) => !(name in globalThis) || !globalThis[name]);
-  if (missing.length > 0) {
-    throw new Failure('environment', `this browser has no ${missing.join(', ')} in its workers; use a current one`);
-  }
 }
 
 // Takes a lock that nobody gives back, so that the page hears of this worker's end, which no event tells. Some contexts
