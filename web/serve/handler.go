@@ -259,6 +259,28 @@ func (h *Handler) isOf(name string, packed *os.File, info fs.FileInfo, unpack fu
 	return same
 }
 
+// warm looks at the files of the manifest, so that no visitor waits for it.
+func (h *Handler) warm() {
+	for name := range h.manifest() {
+		file, info, err := h.open(name)
+		if err != nil {
+			continue
+		}
+		sum, err := h.hash(name, file, info)
+		file.Close()
+		for _, e := range encodings {
+			packed, packedInfo, missing := h.open(name + e.ext)
+			if missing != nil {
+				continue
+			}
+			if err == nil {
+				h.isOf(name+e.ext, packed, packedInfo, e.unpack, sum, info.Size())
+			}
+			packed.Close()
+		}
+	}
+}
+
 // quality is the weight that the lines of an Accept-Encoding header give to an encoding, 0 for not wanted (RFC 9110,
 // 12.5.3).
 func quality(lines []string, encoding string) float64 {

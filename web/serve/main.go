@@ -82,6 +82,7 @@ func run(ctx context.Context, dir, addr string, ready func(url string)) error {
 		}
 		done <- err
 	}()
+	go handler.warm()
 	ready(url(listener.Addr()))
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
