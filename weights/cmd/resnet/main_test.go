@@ -476,6 +476,8 @@ func TestMistakes(t *testing.T) {
 		{"want three numbers", 1, []string{"import", "-mean", "1,2", fixture}},
 		{"-crop: want 32 or more", 1, []string{"import", "-crop", "20", fixture}},
 		{"-crop: want 32 or more", 1, []string{"import", "-crop", "-5", fixture}},
+		{"use a smaller crop", 1, []string{"import", "-crop", "4096", "-o", filepath.Join(dir, "x"), builtin}},
+		{"use a smaller crop", 1, []string{"classify", "-checkpoint", builtin, "-crop", "4096", odd}},
 		{"crop ≤ resize", 1, []string{"import", "-resize", "-5", fixture}},
 		{"positive deviations", 1, []string{"import", "-std", "0,0,0", fixture}},
 		{"divide those of bytes by 255", 1, []string{"import", "-mean", "124,116,104", fixture}},
