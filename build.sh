@@ -7,7 +7,8 @@ usage() {
   cat <<'END'
 ./build.sh                  build dist/ and print its sizes; needs nothing but Go 1.26, which Go 1.21 or later fetches
 ./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
-./build.sh test [--long]    install what the tests need, then run them all; --long adds the race detector, fuzzing (FUZZTIME=60s a target) and soaks
+./build.sh test [--long]    install what the tests need, then run them all; --long adds the race detector,
+                            fuzzing (FUZZTIME=60s a target) and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
 DEV=1 ./build.sh ...        readable scripts with source maps

@@ -106,16 +106,16 @@ func checkPrep(p resnet.Prep) error {
 	return nil
 }
 
-// Limits of what one picture may cost. The largest networks that people publish stay far below: a ResNeXt-101 64×4d takes 62
-// thousand million multiply-adds at 448 pixels, a Wide ResNet-101-2 91. Without limits a file of some kilobytes could keep
-// a machine busy for minutes, with a gigabyte of activations.
+// Limits of what one picture may cost. The largest networks that people publish stay far below: a ResNeXt-101 64×4d
+// takes 62 thousand million multiply-adds at 448 pixels, a Wide ResNet-101-2 91. Without limits a file of some
+// kilobytes could keep a machine busy for minutes, with a gigabyte of activations.
 const (
 	maxMACs        = 400e9
 	maxActivations = 256 << 20 // bytes
 )
 
-// CheckWork refuses a network that would take too long for a picture of crop × crop pixels, or too much memory. Readers and
-// writers of model files ask it; it is for those who want to know before they have made a model.
+// CheckWork refuses a network that would take too long for a picture of crop × crop pixels, or too much memory. Readers
+// and writers of model files ask it; it is for those who want to know before they have made a model.
 //
 // # Errors
 //
@@ -129,9 +129,9 @@ func CheckWork(net *resnet.Network, crop int) error {
 	return nil
 }
 
-// work counts multiply-adds as the engine runs them, with channels rounded up, and the bytes of the activations that a step
-// needs at once, of the step that needs most: 7 bits of what it reads and writes, 16 of what the block's sum takes. As
-// floats, because no network overflows them.
+// work counts multiply-adds as the engine runs them, with channels rounded up, and the bytes of the activations that a
+// step needs at once, of the step that needs most: 7 bits of what it reads and writes, 16 of what the block's sum
+// takes. As floats, because no network overflows them.
 func work(net *resnet.Network, crop int) (macs, activations float64) {
 	const wide = 2 // bytes of a value of the skip path
 	side, shortcut := crop, 0.0

@@ -44,8 +44,8 @@ func (r *reader) failed(want string, err error) bool {
 	return true
 }
 
-// next reports whether the next value is of a kind, which it must be: the decoder would take a missing value for 0, a float
-// for an integer, and text for bytes.
+// next reports whether the next value is of a kind, which it must be: the decoder would take a missing value for 0, a
+// float for an integer, and text for bytes.
 func (r *reader) next(want string, is func(code byte) bool) bool {
 	if r.err != nil {
 		return false
@@ -67,7 +67,7 @@ func isArray(c byte) bool {
 }
 func isFloat(c byte) bool { return c == msgpcode.Float }
 func isInt(c byte) bool {
-	return msgpcode.IsFixedNum(c) || c >= msgpcode.Uint8 && c <= msgpcode.Uint64 || c >= msgpcode.Int8 && c <= msgpcode.Int64
+	return msgpcode.IsFixedNum(c) || c >= msgpcode.Uint8 && c <= msgpcode.Int64 // the two ranges adjoin
 }
 
 func (r *reader) mapLen(want int) {

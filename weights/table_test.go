@@ -30,7 +30,8 @@ func tables(t *testing.T) (list [3][]row) {
 		t.Fatal(err)
 	}
 	at := -1
-	for _, line := range regexp.MustCompile(`(?m)^//\t(\S.*?)  +(\S.*?)  +\S.*$`).FindAllStringSubmatch(string(text), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^//\t(\S.*?)  +(\S.*?)  +\S.*$`).FindAllStringSubmatch(string(text),
+		-1) {
 		if line[2] == "type" {
 			at++
 			continue
@@ -126,8 +127,8 @@ func floatBin(v ...float32) []byte {
 	return b
 }
 
-// TestTable holds the reader against the table of the package comment: each value absent, nil, empty, of every other type,
-// and outside its range. Only what the table says is read.
+// TestTable holds the reader against the table of the package comment: each value absent, nil, empty, of every other
+// type, and outside its range. Only what the table says is read.
 func TestTable(t *testing.T) {
 	data := file(t, small())
 	whole := pairs(t, data[:len(data)-32])
@@ -151,32 +152,47 @@ func TestTable(t *testing.T) {
 	}
 	outside := [3]map[string][][]byte{
 		{
-			"magic": encode("resnet-web", "resnet-web model "), "format": encode(0, 2, -1, 257), "layout": encode(0, 2, -1),
-			"architecture": encode("resnet9cifar", "ResNet8cifar", " resnet8cifar", "resnet8cifar\x00", "resnet8cifar-\xff", "resnet18", "plain8cifar"),
-			"width":        encode(0, -1, 4097, 2, 9, uint64(1)<<63), "inner": encode(0, -1, 4097),
-			"pad":         encode("identity", "projection", "none", "pad-append ", "Pad-append"),
-			"ids":         {arrayOf(without(elements(t, value("ids")), 0)), arrayOf(append(elements(t, value("ids")), empties["str"])), arrayOf([][]byte{{0xc0}, {0xa0}, {0xa0}}), arrayOf([][]byte{{1}, {0xa0}, {0xa0}}), arrayOf([][]byte{{0xc4, 0}, {0xa0}, {0xa0}})},
-			"labels":      {{0x81, 0xa2, 'e', 'n', 0x90}, {0x81, 0xa2, 'e', 'n', 0xc0}, {0x81, 0xa2, 'e', 'n', 0x92, 0xa0, 0xa0}, {0x81, 0xa2, 'e', 'n', 0x93, 0xa0, 0xa0, 0xc0}, {0x81, 0xa0, 0x93, 0xa0, 0xa0, 0xa0}, {0x82, 0xa1, 'b', 0x93, 0xa0, 0xa0, 0xa0, 0xa1, 'a', 0x93, 0xa0, 0xa0, 0xa0}},
-			"resize":      encode(31, 4097, -1),
-			"crop":        encode(31, 0, -1, 41, 4096),
-			"filter":      encode("bilinear", "nearest", "Linear", "bicubic "),
-			"mean":        {floatBin(0.5, 0.5), floatBin(0.5, 0.5, 0.5, 0.5), floatBin(-0.1, 0, 0), floatBin(0, 1.1, 0), floatBin(0, 0, nan)},
-			"std":         {floatBin(0.5, 0.5), floatBin(0, 1, 1), floatBin(1, -1, 1), floatBin(1, 1, nan), floatBin(1, 1, inf), floatBin(1e-7, 1, 1), floatBin(2e6, 1, 1)},
-			"scales":      {withScale(0), withScale(-1), withScale(nan), withScale(inf), withScale(1e-13), withScale(1e13), floatBin(slices.Repeat([]float32{0.5}, scales-1)...)},
+			"magic": encode("resnet-web", "resnet-web model "), "format": encode(0, 2, -1, 257), "layout": encode(0, 2,
+				-1),
+			"architecture": encode("resnet9cifar", "ResNet8cifar", " resnet8cifar", "resnet8cifar\x00",
+				"resnet8cifar-\xff", "resnet18", "plain8cifar"),
+			"width": encode(0, -1, 4097, 2, 9, uint64(1)<<63), "inner": encode(0, -1, 4097),
+			"pad": encode("identity", "projection", "none", "pad-append ", "Pad-append"),
+			"ids": {arrayOf(without(elements(t, value("ids")), 0)), arrayOf(append(elements(t, value("ids")),
+				empties["str"])), arrayOf([][]byte{{0xc0}, {0xa0}, {0xa0}}), arrayOf([][]byte{{1}, {0xa0}, {0xa0}}),
+				arrayOf([][]byte{{0xc4, 0}, {0xa0}, {0xa0}})},
+			"labels": {{0x81, 0xa2, 'e', 'n', 0x90}, {0x81, 0xa2, 'e', 'n', 0xc0}, {0x81, 0xa2, 'e', 'n', 0x92,
+				0xa0, 0xa0}, {0x81, 0xa2, 'e', 'n', 0x93, 0xa0, 0xa0, 0xc0}, {0x81, 0xa0, 0x93, 0xa0, 0xa0, 0xa0},
+				{0x82, 0xa1, 'b', 0x93, 0xa0, 0xa0, 0xa0, 0xa1, 'a', 0x93, 0xa0, 0xa0, 0xa0}},
+			"resize": encode(31, 4097, -1),
+			"crop":   encode(31, 0, -1, 41, 4096),
+			"filter": encode("bilinear", "nearest", "Linear", "bicubic "),
+			"mean": {floatBin(0.5, 0.5), floatBin(0.5, 0.5, 0.5, 0.5), floatBin(-0.1, 0, 0), floatBin(0, 1.1,
+				0), floatBin(0, 0, nan)},
+			"std": {floatBin(0.5, 0.5), floatBin(0, 1, 1), floatBin(1, -1, 1), floatBin(1, 1, nan), floatBin(1,
+				1, inf), floatBin(1e-7, 1, 1), floatBin(2e6, 1, 1)},
+			"scales": {withScale(0), withScale(-1), withScale(nan), withScale(inf), withScale(1e-13),
+				withScale(1e13), floatBin(slices.Repeat([]float32{0.5}, scales-1)...)},
 			"temperature": encode(float32(0), float32(-1), float32(1001), nan, inf),
 			"unsure":      encode(float32(-0.1), float32(1), nan, -inf),
-			"source":      encode("\xff", "a\x00b", strings.Repeat("a", maxText+1)), "licence": encode("\xff", "a\x00b", strings.Repeat("a", maxText+1)),
-			"layers": {arrayOf(without(elements(t, value("layers")), 1)), arrayOf(append(elements(t, value("layers")), elements(t, value("layers"))[0])), arrayOf(append(without(elements(t, value("layers")), 0), kinds["nil"]))},
+			"source":      encode("\xff", "a\x00b", strings.Repeat("a", maxText+1)), "licence": encode("\xff",
+				"a\x00b", strings.Repeat("a", maxText+1)),
+			"layers": {arrayOf(without(elements(t, value("layers")), 1)), arrayOf(append(elements(t, value("layers")),
+				elements(t, value("layers"))[0])), arrayOf(append(without(elements(t, value("layers")), 0),
+				kinds["nil"]))},
 		},
 		{
-			"name": encode("conv2", "Conv1"), "m": {floatBin(-1, 0, 0, 0, 0, 0, 0, 0), floatBin(nan, 0, 0, 0, 0, 0, 0, 0), floatBin(1, 1, 1, 1, 0, 0, 0, 0), floatBin(1, 1, 1)},
+			"name": encode("conv2", "Conv1"), "m": {floatBin(-1, 0, 0, 0, 0, 0, 0, 0), floatBin(nan, 0, 0, 0, 0, 0, 0,
+				0), floatBin(1, 1, 1, 1, 0, 0, 0, 0), floatBin(1, 1, 1)},
 			"b": {floatBin(inf, 0, 0, 0, 0, 0, 0, 0), floatBin(0, 0, 0, 1, 0, 0, 0, 0), floatBin(1, 1, 1)},
 			// −128
-			"weights": {append([]byte{0xc5, 1, 0x20}, bytes.Repeat([]byte{0x80}, 288)...), append([]byte{0xc5, 1, 0x1f}, make([]byte, 287)...)},
+			"weights": {append([]byte{0xc5, 1, 0x20}, bytes.Repeat([]byte{0x80}, 288)...), append([]byte{0xc5, 1,
+				0x1f}, make([]byte, 287)...)},
 		},
 		{
-			"weights": {append([]byte{0xc4, 36}, bytes.Repeat([]byte{0x80}, 36)...), append([]byte{0xc4, 35}, make([]byte, 35)...)},
-			"scale":   {floatBin(nan, 0, 0), floatBin(1, 1)}, "b": {floatBin(inf, 0, 0), floatBin(1, 1)},
+			"weights": {append([]byte{0xc4, 36}, bytes.Repeat([]byte{0x80}, 36)...), append([]byte{0xc4, 35},
+				make([]byte, 35)...)},
+			"scale": {floatBin(nan, 0, 0), floatBin(1, 1)}, "b": {floatBin(inf, 0, 0), floatBin(1, 1)},
 		},
 	}
 	mayBeEmpty := [3][]string{{"labels", "source", "licence"}}
@@ -212,7 +228,8 @@ func TestTable(t *testing.T) {
 			switch {
 			case read && err != nil:
 				t.Errorf("%s of %s: want it to be read, got %v", name, what, err)
-			case !read && strings.Contains(what, "weights outside 0") && name == "ReadAt": // which does not look at weights
+			case !read && strings.Contains(what, "weights outside 0") &&
+				name == "ReadAt": // which does not look at weights
 			case !read && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrIntegrity):
 				t.Errorf("%s of %s: want ErrFormat or ErrIntegrity, got %v", name, what, err)
 			}
@@ -252,7 +269,8 @@ func TestTable(t *testing.T) {
 				}
 			}
 			for other, v := range empties {
-				want(of, what+"as empty "+other, set(fields, r.key, v), other == kind && slices.Contains(mayBeEmpty[of], r.key))
+				want(of, what+"as empty "+other, set(fields, r.key, v), other == kind &&
+					slices.Contains(mayBeEmpty[of], r.key))
 			}
 			// The bytes of a text or bin under the head of the other.
 			if v := fields[i].value; kind == "bin" && v[0] == 0xc4 {
@@ -278,9 +296,12 @@ func TestWork(t *testing.T) {
 		size int
 		read bool
 	}{
-		{"resnet152", 448, true}, {"resnet152", 1024, true}, {"wide_resnet101_2", 448, true}, {"wide_resnet101_2", 800, true},
-		{"resnet152x4", 224, true}, {"resnet1202cifar", 32, true}, {"resnet1202cifar", 224, true}, {"resnet18", 2048, true},
-		{"resnet18", 4096, false}, {"resnet8cifar", 4096, false}, {"wide_resnet101_2", 1024, false}, {"resnet152x4", 448, false},
+		{"resnet152", 448, true}, {"resnet152", 1024, true}, {"wide_resnet101_2", 448, true}, {"wide_resnet101_2", 800,
+			true},
+		{"resnet152x4", 224, true}, {"resnet1202cifar", 32, true}, {"resnet1202cifar", 224, true}, {"resnet18", 2048,
+			true},
+		{"resnet18", 4096, false}, {"resnet8cifar", 4096, false}, {"wide_resnet101_2", 1024, false}, {"resnet152x4",
+			448, false},
 	} {
 		config, err := resnet.Lookup(c.name)
 		if err != nil {
@@ -288,7 +309,8 @@ func TestWork(t *testing.T) {
 		}
 		net := config.Network(10)
 		err = CheckWork(&net, c.size)
-		if c.read != (err == nil) || err != nil && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "use a smaller crop")) {
+		if c.read != (err == nil) || err != nil && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(),
+			"use a smaller crop")) {
 			t.Errorf("%s at %d: %v", c.name, c.size, err)
 		}
 		// What is counted is what is run, and needed.
@@ -298,12 +320,15 @@ func TestWork(t *testing.T) {
 		m := &resnet.Model{Config: config, Classes: make([]resnet.Class, 10), Prep: resnet.Prep{Crop: c.size}}
 		for _, conv := range net.Convs() {
 			out8 := engine.PadChannels(conv.Out)
-			m.Convs = append(m.Convs, resnet.QuantConv{Name: conv.Name, At: 1, M: make([]float32, out8), B: make([]float32, out8), Scale: 1})
+			m.Convs = append(m.Convs, resnet.QuantConv{Name: conv.Name, At: 1, M: make([]float32, out8),
+				B: make([]float32, out8), Scale: 1})
 		}
 		m.FC = resnet.QuantLinear{W: make([]int8, 10*net.Features), Scale: make([]float32, 10), B: make([]float32, 10)}
 		macs, activations := work(&net, c.size)
-		if p, err := resnet.Compile(m); err != nil || activations < 0.9*float64(p.Arena) || activations > 1.6*float64(p.Arena) {
-			t.Errorf("%s at %d: counted %.0f bytes of activations, the program has %d, %v", c.name, c.size, activations, p.Arena, err)
+		if p, err := resnet.Compile(m); err != nil || activations < 0.9*float64(p.Arena) ||
+			activations > 1.6*float64(p.Arena) {
+			t.Errorf("%s at %d: counted %.0f bytes of activations, the program has %d, %v", c.name, c.size,
+				activations, p.Arena, err)
 		}
 		if paper := float64(config.Summary(10, c.size).MACs); macs < paper*0.99 || macs > paper*1.1 {
 			t.Errorf("%s at %d: counted %.0f multiply-adds, the paper counts %.0f", c.name, c.size, macs, paper)
@@ -311,7 +336,8 @@ func TestWork(t *testing.T) {
 	}
 	m := small()
 	m.Prep.Resize, m.Prep.Crop = 4096, 4096
-	if err := Write(new(bytes.Buffer), m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "MiB of activations") {
+	if err := Write(new(bytes.Buffer), m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(),
+		"MiB of activations") {
 		t.Errorf("writing: %v", err)
 	}
 }

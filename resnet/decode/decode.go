@@ -2,8 +2,8 @@
 //
 // It reads what browsers read, and sees in it what they see. Where files are damaged there is one rule, here and in the
 // page: a picture that lacks only its end marker is read, one that lacks more is refused. Go's decoders are stricter in
-// some places and trusting in others, so each format has a file here that looks at a picture's structure first and hands
-// its decoder what that reads rightly, or refuses it with the reason.
+// some places and trusting in others, so each format has a file here that looks at a picture's structure first and
+// hands its decoder what that reads rightly, or refuses it with the reason.
 package decode
 
 import (
@@ -25,15 +25,15 @@ import (
 // MaxBytes is the longest file that Decode reads.
 const MaxBytes = 256 << 20
 
-// Decode reads a PNG, JPEG, GIF, WebP, BMP or TIFF and returns it upright: the EXIF orientation of a JPEG or PNG and the
-// orientation of a TIFF are applied. That of a WebP is not, because browsers do not apply it either. Of animations it reads
-// the first frame, of an animated PNG the picture that stands for it where nothing moves. The size in the header is
-// checked before anything is decoded.
+// Decode reads a PNG, JPEG, GIF, WebP, BMP or TIFF and returns it upright: the EXIF orientation of a JPEG or PNG and
+// the orientation of a TIFF are applied. That of a WebP is not, because browsers do not apply it either. Of animations
+// it reads the first frame, of an animated PNG the picture that stands for it where nothing moves. The size in the
+// header is checked before anything is decoded.
 //
 // # Errors
 //
-// resnet.ErrTooLarge beyond resnet.CheckSize or MaxBytes; resnet.ErrDecode for a file that is unknown, broken, cut off or
-// of a kind that is not read here, with what it is and what to do; those of r.
+// resnet.ErrTooLarge beyond resnet.CheckSize or MaxBytes; resnet.ErrDecode for a file that is unknown, broken, cut off
+// or of a kind that is not read here, with what it is and what to do; those of r.
 func Decode(r io.Reader) (image.Image, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
 	if err != nil {
@@ -52,7 +52,8 @@ func Decode(r io.Reader) (image.Image, error) {
 		}
 		return img, nil
 	}
-	return nil, fmt.Errorf("decode: %w: want PNG, JPEG, GIF, WebP, BMP or TIFF, got %s; convert it first", resnet.ErrDecode, sniff(data))
+	return nil, fmt.Errorf("decode: %w: want PNG, JPEG, GIF, WebP, BMP or TIFF, got %s; convert it first",
+		resnet.ErrDecode, sniff(data))
 }
 
 var formats = []struct {
@@ -69,8 +70,8 @@ var formats = []struct {
 	{"TIFF", "MM\x00*", readTIFF},
 }
 
-// errCut is returned by the readers for files that lack more than their end marker. Their unsupported is for files that are
-// whole, but of a kind that no decoder here reads.
+// errCut is returned by the readers for files that lack more than their end marker. Their unsupported is for files that
+// are whole, but of a kind that no decoder here reads.
 var errCut = errors.New("cut off")
 
 type unsupported string
@@ -105,11 +106,13 @@ func explain(format string, err error) error {
 	default:
 		return fmt.Errorf("decode: %w: the %s is broken: %w; get the file again, or save the picture anew in another program", resnet.ErrDecode, format, err)
 	}
-	return fmt.Errorf("decode: %w: this kind of %s is not read here (%s); convert it to PNG or JPEG", resnet.ErrDecode, format, because)
+	return fmt.Errorf("decode: %w: this kind of %s is not read here (%s); convert it to PNG or JPEG", resnet.ErrDecode,
+		format, because)
 }
 
 // sized decodes data after a look at the size in its header.
-func sized(data []byte, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) (image.Image, error) {
+func sized(data []byte, config func(io.Reader) (image.Config, error),
+	decode func(io.Reader) (image.Image, error)) (image.Image, error) {
 	c, err := config(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
@@ -120,8 +123,8 @@ func sized(data []byte, config func(io.Reader) (image.Config, error), decode fun
 	return decode(bytes.NewReader(data))
 }
 
-// readGIF reads the first frame. The screen grows to hold it, as in Pillow and in Chromium; what of the screen the frame
-// does not cover is transparent.
+// readGIF reads the first frame. The screen grows to hold it, as in Pillow and in Chromium; what of the screen the
+// frame does not cover is transparent.
 func readGIF(data []byte) (image.Image, error) {
 	screen, err := checkGIF(data)
 	if err != nil {
@@ -139,8 +142,8 @@ func readGIF(data []byte) (image.Image, error) {
 	return onCanvas(img, image.Rectangle{Max: screen}), nil
 }
 
-// checkGIF walks over the blocks of a GIF (GIF89a, appendix A), all of which but the trailer must be there, and returns the
-// size of a screen that holds the first frame.
+// checkGIF walks over the blocks of a GIF (GIF89a, appendix A), all of which but the trailer must be there, and returns
+// the size of a screen that holds the first frame.
 func checkGIF(data []byte) (screen image.Point, err error) {
 	at := 13
 	table := func(flags byte) { // a colour table, if the flags say so
@@ -218,8 +221,8 @@ func (h *hungry) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// opaque makes a picture opaque that is transparent everywhere: many programs leave the fourth byte of a BMP's pixels 0,
-// and browsers know it.
+// opaque makes a picture opaque that is transparent everywhere: many programs leave the fourth byte of a BMP's pixels
+// 0, and browsers know it.
 func opaque(p *image.NRGBA) {
 	for i := 3; i < len(p.Pix); i += 4 {
 		if p.Pix[i] != 0 {
@@ -246,8 +249,10 @@ func sniff(data []byte) string {
 		return "a video"
 	}
 	for _, k := range []struct{ begins, name string }{
-		{"%PDF", "PDF"}, {"8BPS", "a Photoshop file"}, {"PK\x03\x04", "a zip archive"}, {"\x00\x00\x01\x00", "an icon (ICO)"},
-		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"}, {"\x00\x00\x00\x0cjP  ", "JPEG 2000"}, {"\xff\x4f\xff\x51", "JPEG 2000"},
+		{"%PDF", "PDF"}, {"8BPS", "a Photoshop file"}, {"PK\x03\x04", "a zip archive"},
+		{"\x00\x00\x01\x00", "an icon (ICO)"},
+		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"}, {"\x00\x00\x00\x0cjP  ", "JPEG 2000"},
+		{"\xff\x4f\xff\x51", "JPEG 2000"},
 		{"II+\x00", "BigTIFF"}, {"MM\x00+", "BigTIFF"}, {"\x1a\x45\xdf\xa3", "a video"},
 	} {
 		if bytes.HasPrefix(data, []byte(k.begins)) {

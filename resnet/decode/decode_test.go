@@ -131,7 +131,8 @@ func TestGIFOffset(t *testing.T) {
 	}
 }
 
-// Every prefix of every file is refused with a sentinel and allocates little, unless it lacks no more than the end marker.
+// Every prefix of every file is refused with a sentinel and allocates little, unless it lacks no more than the end
+// marker.
 func TestTruncated(t *testing.T) {
 	marker := map[string]int{".png": 12, ".jpg": 2, ".gif": 1}
 	files, _ := filepath.Glob("testdata/*.*")
@@ -149,12 +150,13 @@ func TestTruncated(t *testing.T) {
 				t.Errorf("%s cut to %d bytes: allocates %d", name, n, got)
 			}
 			switch base := filepath.Base(name); {
-			case base == "animated.gif" && (n == 132 || n == 140): // between its two frames: nothing tells that there is a second one
-				continue
+			case base == "animated.gif" && (n == 132 || n == 140):
+				continue // between its two frames: nothing tells that there is a second one
 			case base == "group4.tif" && n >= len(data)-4: // in the address of a second picture, which is not read
 				continue
 			}
-			if whole := n >= len(data)-marker[filepath.Ext(name)]; whole && err != nil || !whole && !errors.Is(err, resnet.ErrDecode) {
+			if whole := n >= len(data)-marker[filepath.Ext(name)]; whole && err != nil || !whole && !errors.Is(err,
+				resnet.ErrDecode) {
 				t.Errorf("%s cut to %d of %d bytes: got %v", name, n, len(data), err)
 			}
 		}

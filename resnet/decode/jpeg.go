@@ -87,8 +87,8 @@ func scanJPEG(data []byte) *jpegScan {
 		body := data[p+3 : p+1+size]
 		p += 1 + size
 		switch {
-		case marker == 0xe1 && !exif && bytes.HasPrefix(body, []byte("Exif\x00\x00")): // the first counts, as in browsers
-			exif = true
+		case marker == 0xe1 && !exif && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
+			exif = true // the first one counts, as in browsers
 			s.orientation = tiffOrientation(body[6:])
 		case marker == 0xc4:
 			s.tables = true

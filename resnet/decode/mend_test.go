@@ -58,7 +58,8 @@ func differ(t *testing.T, name string, got, want image.Image) (most int) {
 		for x := range want.Bounds().Dx() {
 			a := color.NRGBAModel.Convert(got.At(got.Bounds().Min.X+x, got.Bounds().Min.Y+y)).(color.NRGBA)
 			b := color.NRGBAModel.Convert(want.At(want.Bounds().Min.X+x, want.Bounds().Min.Y+y)).(color.NRGBA)
-			for _, d := range []int{int(a.R) - int(b.R), int(a.G) - int(b.G), int(a.B) - int(b.B), int(a.A) - int(b.A)} {
+			for _, d := range []int{int(a.R) - int(b.R), int(a.G) - int(b.G), int(a.B) - int(b.B),
+				int(a.A) - int(b.A)} {
 				most = max(most, d, -d)
 			}
 		}
@@ -91,12 +92,15 @@ func TestPNG(t *testing.T) {
 	data := read(t, "rgb.png")
 	plain := must(t, "rgb.png", data)
 	const head = 33 // bytes of the signature and IHDR
-	same(t, "a text whose checksum is wrong", must(t, "text", insert(data, head, pngChunk("tEXt", "Comment\x00hello", 1)...)), plain)
+	same(t, "a text whose checksum is wrong", must(t, "text", insert(data, head, pngChunk("tEXt", "Comment\x00hello",
+		1)...)), plain)
 	same(t, "no end marker", must(t, "end", data[:len(data)-12]), plain)
 	same(t, "bytes behind the end", must(t, "behind", append(bytes.Clone(data), "more"...)), plain)
 	same(t, "an orientation", must(t, "eXIf", insert(data, head, pngChunk("eXIf", turned, 0)...)), Orient(plain, 6))
-	same(t, "an orientation whose checksum is wrong", must(t, "eXIf", insert(data, head, pngChunk("eXIf", turned, 1)...)), plain)
-	refused(t, "another critical chunk", insert(data, head, pngChunk("CgBI", "\x50\x00\x20\x02", 0)...), "CgBI", "not read here", "convert it")
+	same(t, "an orientation whose checksum is wrong", must(t, "eXIf", insert(data, head, pngChunk("eXIf", turned,
+		1)...)), plain)
+	refused(t, "another critical chunk", insert(data, head, pngChunk("CgBI", "\x50\x00\x20\x02", 0)...), "CgBI",
+		"not read here", "convert it")
 	refused(t, "cut", data[:len(data)/2], "cut off", "get the whole file")
 	wrong := bytes.Clone(data)
 	wrong[len(wrong)-13] ^= 1 // the checksum of the pixels
@@ -117,8 +121,8 @@ func TestJPEG(t *testing.T) {
 	data := read(t, "baseline.jpg")
 	plain := must(t, "baseline.jpg", data)
 
-	// Without Huffman tables, as cameras leave them out that make films of such pictures. Those of this file are not the
-	// standard ones, so it comes from Go's encoder.
+	// Without Huffman tables, as cameras leave them out that make films of such pictures. Those of this file are not
+	// the standard ones, so it comes from Go's encoder.
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, plain, nil); err != nil {
 		t.Fatal(err)
@@ -215,7 +219,8 @@ func TestWebP(t *testing.T) {
 	body := data[12:]
 	// As an extended file: the picture turns with no orientation, and must have the size that its header says.
 	extended := func(w, h byte) []byte {
-		return container(chunk("VP8X", []byte{8, 0, 0, 0, w - 1, 0, 0, h - 1, 0, 0}), body, chunk("EXIF", []byte(turned)))
+		return container(chunk("VP8X", []byte{8, 0, 0, 0, w - 1, 0, 0, h - 1, 0, 0}), body, chunk("EXIF",
+			[]byte(turned)))
 	}
 	same(t, "an orientation", must(t, "extended", extended(24, 16)), plain)
 	refused(t, "another size in the header", extended(1, 1), "broken", "size")
@@ -227,7 +232,8 @@ func TestWebP(t *testing.T) {
 
 	// An animation whose first frame covers a part of the canvas.
 	frame := append([]byte{3, 0, 0, 2, 0, 0, 23, 0, 0, 15, 0, 0, 100, 0, 0, 0}, body...)
-	animated := container(chunk("VP8X", []byte{2, 0, 0, 0, 39, 0, 0, 29, 0, 0}), chunk("ANIM", make([]byte, 6)), chunk("ANMF", frame), chunk("ANMF", frame[:16]))
+	animated := container(chunk("VP8X", []byte{2, 0, 0, 0, 39, 0, 0, 29, 0, 0}), chunk("ANIM", make([]byte, 6)),
+		chunk("ANMF", frame), chunk("ANMF", frame[:16]))
 	got := must(t, "animated", animated)
 	if got.Bounds() != image.Rect(0, 0, 40, 30) {
 		t.Fatalf("want the canvas, got %v", got.Bounds())
@@ -346,7 +352,8 @@ func TestTIFF(t *testing.T) {
 	same(t, "one plane", must(t, "group4", set(read(t, "group4.tif"), tagPlanar, 2)), want)
 	refused(t, "reversed bits", set(data, tagFillOrder, 2), "fill order", "convert it")
 	refused(t, "a predictor without compression", set(data, tagPredictor, 2), "predictor", "convert it")
-	refused(t, "two-dimensional Group 3", set(set(read(t, "group4.tif"), tagCompression, 3), tagT4, 1), "Group 3", "convert it")
+	refused(t, "two-dimensional Group 3", set(set(read(t, "group4.tif"), tagCompression, 3), tagT4, 1), "Group 3",
+		"convert it")
 	refused(t, "JPEG in it", set(data, tagCompression, 7), "compression value 7", "convert it")
 	refused(t, "CMYK", set(data, tagPhotometric, 5), "not read here", "convert it")
 	refused(t, "cut", data[:len(data)/3], "cut off")
@@ -367,15 +374,19 @@ func TestFound(t *testing.T) {
 		"png-bad-crc-text.png": "base.png", "png-no-iend.png": "base.png", "png-trailing.png": "base.png",
 		"png-bad-crc-idat.png": "the PNG is broken", "png-cut-60.png": cut,
 		"jpeg-cut-50.jpg": cut, "jpeg-cut-90.jpg": cut, "jpeg-progressive-cut-50.jpg": cut, "jpeg-header-only.jpg": cut,
-		"jpeg-cut-last-2-bytes.jpg": "jpeg-plain.jpg", "jpeg-junk-between-segments.jpg": "jpeg-plain.jpg", "jpeg-trailing-data.jpg": "jpeg-plain.jpg",
-		"jpeg-without-dht-as-mjpeg.jpg": "jpeg-plain.jpg", "jpeg-one-bad-byte.jpg": "the JPEG is broken", "jpeg-dnl.jpg": kind,
+		"jpeg-cut-last-2-bytes.jpg": "jpeg-plain.jpg", "jpeg-junk-between-segments.jpg": "jpeg-plain.jpg",
+		"jpeg-trailing-data.jpg":        "jpeg-plain.jpg",
+		"jpeg-without-dht-as-mjpeg.jpg": "jpeg-plain.jpg", "jpeg-one-bad-byte.jpg": "the JPEG is broken",
+		"jpeg-dnl.jpg":    kind,
 		"webp-lossy.webp": "webp-lossy-as-libwebp.png", "webp-lossy-checks.webp": "webp-lossy-checks-as-libwebp.png",
 		"webp-lossy-as-libwebp.png": "", "webp-lossy-checks-as-libwebp.png": "",
 		"webp-animated.webp": "base.png", "webp-cut-60.webp": cut, "webp-cut-95.webp": cut,
 		"gif-frame-larger.gif": "", "gif-frame-outside.gif": "", "gif-cut-60.gif": cut,
-		"bmp-4bit.bmp": "bmp-4bit-ref.png", "bmp-4bit-ref.png": "", "bmp-rle8.bmp": "bmp-4bit-ref.png", "bmp-os2.bmp": "base.png", "bmp-565.bmp": "", "bmp-cut-60.bmp": cut,
-		"tiff-g4-blackiszero.tif": "tiff-g4-ref.png", "tiff-g4-ref.png": "", "tiff-planar-8bit.tif": kind, "tiff-planar-8bit-deflate.tif": kind,
-		"avif-16000.avif": "got AVIF; convert it first",
+		"bmp-4bit.bmp": "bmp-4bit-ref.png", "bmp-4bit-ref.png": "", "bmp-rle8.bmp": "bmp-4bit-ref.png",
+		"bmp-os2.bmp": "base.png", "bmp-565.bmp": "", "bmp-cut-60.bmp": cut,
+		"tiff-g4-blackiszero.tif": "tiff-g4-ref.png", "tiff-g4-ref.png": "", "tiff-planar-8bit.tif": kind,
+		"tiff-planar-8bit-deflate.tif": kind,
+		"avif-16000.avif":              "got AVIF; convert it first",
 	} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

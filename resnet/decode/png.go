@@ -12,8 +12,8 @@ import (
 
 const iend = "\x00\x00\x00\x00IEND\xae\x42\x60\x82"
 
-// readPNG reads a PNG without what a picture can do without: chunks that are not needed, whatever their checksums, and the
-// end marker.
+// readPNG reads a PNG without what a picture can do without: chunks that are not needed, whatever their checksums, and
+// the end marker.
 func readPNG(data []byte) (image.Image, error) {
 	whole, orientation, err := checkPNG(data)
 	if err != nil {
@@ -52,7 +52,7 @@ func checkPNG(data []byte) (whole []byte, orientation int, err error) {
 		case kind == "eXIf" && right:
 			orientation = tiffOrientation(body)
 		case kind[0]&0x20 == 0:
-			return nil, 0, unsupported("it has a chunk " + strings.ToValidUTF8(kind, "?") + " that only its own programs know")
+			return nil, 0, unsupported("its chunk " + strings.ToValidUTF8(kind, "?") + " is none of the standard's")
 		}
 	}
 }

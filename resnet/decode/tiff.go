@@ -39,8 +39,8 @@ func readTIFF(data []byte) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Fax codes name runs of white and black, and white is the bit 0. The decoder reads them as the colours that they are
-	// called after, which is right only where 0 is white.
+	// Fax codes name runs of white and black, and white is the bit 0. The decoder reads them as the colours that they
+	// are called after, which is right only where 0 is white.
 	if g, ok := img.(*image.Gray); ok && fax && t.value(tagPhotometric, 0) == 1 {
 		for i := range g.Pix {
 			g.Pix[i] ^= 0xff

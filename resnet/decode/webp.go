@@ -125,9 +125,9 @@ func container(list ...[]byte) []byte {
 
 // studio converts a lossy WebP's pixels as libwebp does, and with it every browser and Pillow: byte for byte.
 //
-// They are BT.601 (RFC 9649, section 2.5) in studio range, 16…235 and 16…240, where package image takes them for JPEG's full
-// range. Chroma is stored at half the width and height, and each pixel's is interpolated from the four samples around it, by
-// 9, 3, 3 and 1 sixteenths.
+// They are BT.601 (RFC 9649, section 2.5) in studio range, 16…235 and 16…240, where package image takes them for JPEG's
+// full range. Chroma is stored at half the width and height, and each pixel's is interpolated from the four samples
+// around it, by 9, 3, 3 and 1 sixteenths.
 func studio(p *image.YCbCr, alpha []byte, stride int) *image.NRGBA {
 	b := p.Bounds()
 	w, h := b.Dx(), b.Dy()

@@ -113,7 +113,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		compressed = true
 		q := quality(r.Header.Values("Accept-Encoding"), e.name)
-		if q <= best || r.Header.Get("Range") != "" || !h.isOf(name+e.ext, packed, packedInfo, e.unpack, sum, info.Size()) {
+		if q <= best || r.Header.Get("Range") != "" || !h.isOf(name+e.ext, packed, packedInfo, e.unpack, sum,
+			info.Size()) {
 			packed.Close()
 			continue
 		}
@@ -235,9 +236,10 @@ func (h *Handler) manifest() map[string]struct{ SHA256 string } {
 	return m.Files
 }
 
-// isOf reports whether the compressed file has inside what the file with a hash and size is. It is compared once for each
-// state of either: times say little, because a folder may be copied in any order or be made with equal times.
-func (h *Handler) isOf(name string, packed *os.File, info fs.FileInfo, unpack func(io.Reader) (io.Reader, error), sum string, size int64) bool {
+// isOf reports whether the compressed file has inside what the file with a hash and size is. It is compared once for
+// each state of either: times say little, because a folder may be copied in any order or be made with equal times.
+func (h *Handler) isOf(name string, packed *os.File, info fs.FileInfo, unpack func(io.Reader) (io.Reader, error),
+	sum string, size int64) bool {
 	h.mu.Lock()
 	known, ok := h.variants[name]
 	h.mu.Unlock()

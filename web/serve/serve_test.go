@@ -286,7 +286,8 @@ func TestETag(t *testing.T) {
 	}
 	next := strings.ToUpper(wasm)
 	rewrite(t, filepath.Join(h.dir, "resnet.wasm"), next) // of the same size, with the same time
-	if r := get(h, "GET", "/resnet.wasm", map[string]string{"If-None-Match": plain}); r.StatusCode != 200 || body(r) != next {
+	if r := get(h, "GET", "/resnet.wasm", map[string]string{"If-None-Match": plain}); r.StatusCode != 200 ||
+		body(r) != next {
 		t.Errorf("changed file: %d, want 200", r.StatusCode)
 	}
 }
@@ -298,7 +299,8 @@ func TestETagFollowsTheManifest(t *testing.T) {
 	path := filepath.Join(h.dir, "resnet.wasm")
 	manifest := func(text string) string {
 		sum := fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
-		if err := os.WriteFile(filepath.Join(h.dir, "manifest.json"), []byte(`{"files": {"resnet.wasm": {"bytes": 1, "sha256": "`+sum+`"}}}`), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(h.dir, "manifest.json"),
+			[]byte(`{"files": {"resnet.wasm": {"bytes": 1, "sha256": "`+sum+`"}}}`), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return `"` + sum[:32] + `"`
@@ -347,7 +349,8 @@ func TestSecondInterrupt(t *testing.T) {
 		return
 	}
 	dir := site(t)
-	if err := os.WriteFile(filepath.Join(dir, "large.bin"), make([]byte, 64<<20), 0o644); err != nil { // more than sockets hold
+	large := make([]byte, 64<<20) // more than sockets hold
+	if err := os.WriteFile(filepath.Join(dir, "large.bin"), large, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	server := exec.Command(os.Args[0], "-test.run=^TestSecondInterrupt$")

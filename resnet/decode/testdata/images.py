@@ -60,7 +60,8 @@ for name, part in {"odd": waves, "even": waves[:36, :44], "narrow": waves[:5, :2
     Image.fromarray(part).save(f"webp-{name}.webp", quality=90)
     Image.open(f"webp-{name}.webp").convert("RGB").save(f"webp-{name}.png")
 # An animation, of which the first frame is the picture.
-img.save('animated.webp', save_all=True, append_images=[Image.new('RGB', (24, 16), 'white')], duration=100, lossless=True)
+white = Image.new('RGB', (24, 16), 'white')
+img.save('animated.webp', save_all=True, append_images=[white], duration=100, lossless=True)
 # Fax compression; 0 is black, as Pillow writes it, where faxes have white.
 img.convert('L').point(lambda v: 255 * (v > 76)).convert('1').save('group4.tif', compression='group4')
 img.convert('L').point(lambda v: 255 * (v > 76)).save('group4.png')

@@ -50,9 +50,12 @@ func classify(c *call) error {
 	k := c.Int("k", 5, "number of classes to print")
 	simd := simd(c)
 	lang := c.String("lang", "en", "language of the labels")
-	heat := c.String("heatmap", "", "draw where the best class is seen over each image's crop: `PNG` file to write, with several images, or a folder of them, a folder")
-	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"sure","ms"} for each image, one a line; ms is the time from file to answer; {"file","error"} for one that fails`)
-	asCSV := c.Bool("csv", false, "print lines file,rank,index,id,label,probability,sure (RFC 4180), after one with these names")
+	heat := c.String("heatmap", "",
+		"draw where the best class is seen over each image's crop: `PNG` file to write, with several images, or a folder of them, a folder")
+	asJSON := c.Bool("json", false,
+		`print {"file","predictions":[{"index","id","label","probability"}],"sure","ms"} for each image, one a line; ms is the time from file to answer; {"file","error"} for one that fails`)
+	asCSV := c.Bool("csv", false,
+		"print lines file,rank,index,id,label,probability,sure (RFC 4180), after one with these names")
 	if err := c.parse(1, math.MaxInt); err != nil {
 		return err
 	}
@@ -147,7 +150,8 @@ func classify(c *call) error {
 			}
 			continue
 		}
-		out := classified{File: p.name, Predictions: []prediction{}, Sure: answer.Sure, MS: float64(took.Microseconds()) / 1000}
+		out := classified{File: p.name, Predictions: []prediction{}, Sure: answer.Sure,
+			MS: float64(took.Microseconds()) / 1000}
 		for _, p := range answer.Predictions {
 			out.Predictions = append(out.Predictions, prediction(p))
 		}
@@ -177,7 +181,8 @@ func asCSVLines(w io.Writer, r classified) error {
 	lines := csv.NewWriter(w)
 	lines.UseCRLF = true
 	for i, p := range r.Predictions {
-		lines.Write([]string{r.File, strconv.Itoa(i + 1), strconv.Itoa(p.Index), p.ID, p.Label, strconv.FormatFloat(p.Probability, 'g', -1, 64), strconv.FormatBool(r.Sure)})
+		lines.Write([]string{r.File, strconv.Itoa(i + 1), strconv.Itoa(p.Index), p.ID, p.Label,
+			strconv.FormatFloat(p.Probability, 'g', -1, 64), strconv.FormatBool(r.Sure)})
 	}
 	lines.Flush()
 	return lines.Error()
@@ -209,8 +214,8 @@ type picture struct {
 	heatmap string // file for its heat map, "" for none
 }
 
-// list is what the arguments name: pictures, folders with the pictures in them and below, in order, and "-". A folder that
-// cannot be read, or has no pictures, is reported and counted as lost.
+// list is what the arguments name: pictures, folders with the pictures in them and below, in order, and "-". A folder
+// that cannot be read, or has no pictures, is reported and counted as lost.
 func list(c *call) (pictures []picture, lost int, err error) {
 	for i, arg := range c.args {
 		if arg == stdin {

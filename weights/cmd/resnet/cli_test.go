@@ -85,7 +85,8 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 			var errs bytes.Buffer
 			code := run(args, strings.NewReader(""), &full{room}, &errs)
 			if code != 1 || !strings.Contains(errs.String(), "no space left") {
-				t.Errorf("%v with room for %d bytes: want exit code 1 and the reason, got %d, %q", args, room, code, errs.String())
+				t.Errorf("%v with room for %d bytes: want exit code 1 and the reason, got %d, %q", args, room, code,
+					errs.String())
 			}
 		}
 	}
@@ -174,7 +175,8 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		if slices.Contains(args, "-json") {
 			var got classified
 			line, _, _ := strings.Cut(out, "\n")
-			if err := json.Unmarshal([]byte(line), &got); err != nil || got.File != picture || got.Predictions[0].Label != bad+fmt.Sprint(got.Predictions[0].Index) {
+			if err := json.Unmarshal([]byte(line), &got); err != nil || got.File != picture ||
+				got.Predictions[0].Label != bad+fmt.Sprint(got.Predictions[0].Index) {
 				t.Errorf("JSON: %+v, %v", got, err)
 			}
 		}
@@ -191,7 +193,8 @@ func TestStandardInput(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	maps := filepath.Join(dir, "maps")
-	if code := run([]string{"classify", "-json", "-heatmap", maps, "-", picture}, bytes.NewReader(data), &out, &errs); code != 0 {
+	if code := run([]string{"classify", "-json", "-heatmap", maps, "-", picture}, bytes.NewReader(data), &out,
+		&errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	var got [2]classified
@@ -213,7 +216,8 @@ func TestStandardInput(t *testing.T) {
 			t.Errorf("heat map: %v", err)
 		}
 	}
-	if code, _, errs := try("classify", "-"); code != 1 || !strings.Contains(errs, "-: ") || !strings.Contains(errs, "an empty file") {
+	if code, _, errs := try("classify", "-"); code != 1 || !strings.Contains(errs, "-: ") || !strings.Contains(errs,
+		"an empty file") {
 		t.Errorf("empty standard input: %d, %s", code, errs)
 	}
 	if code, _, errs := try("classify", "-", "-"); code != 1 || !strings.Contains(errs, "once") {
@@ -239,10 +243,12 @@ func TestFolders(t *testing.T) {
 	}
 	maps := filepath.Join(dir, "maps")
 	code, out, errs := try("classify", "-csv", "-k", "2", "-heatmap", maps, set)
-	if code != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "passed over 2 files whose names do not end in .jpg, .png, .gif, .webp, .bmp or .tif: notes.txt, sub/list.csv") {
+	if code != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs,
+		"passed over 2 files whose names do not end in .jpg, .png, .gif, .webp, .bmp or .tif: notes.txt, sub/list.csv") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	if !strings.HasPrefix(out, "file,rank,index,id,label,probability,sure\r\n") || strings.Count(out, "\r\n") != strings.Count(out, "\n") {
+	if !strings.HasPrefix(out, "file,rank,index,id,label,probability,sure\r\n") || strings.Count(out,
+		"\r\n") != strings.Count(out, "\n") {
 		t.Errorf("want the names of the columns and CRLF, got %q", out)
 	}
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
@@ -256,7 +262,8 @@ func TestFolders(t *testing.T) {
 	for i, row := range rows[1:] {
 		index, _ := strconv.Atoi(row[2])
 		p, err := strconv.ParseFloat(row[5], 64)
-		if row[0] != want[i/2] || row[1] != strconv.Itoa(i%2+1) || row[3] != m.Classes[index].ID || row[4] != m.Classes[index].Label("en") || err != nil ||
+		if row[0] != want[i/2] || row[1] != strconv.Itoa(i%2+1) || row[3] != m.Classes[index].ID ||
+			row[4] != m.Classes[index].Label("en") || err != nil ||
 			i%2 == 0 && row[6] != strconv.FormatBool(p >= float64(m.Unsure)) {
 			t.Errorf("row %d: %q", i, row)
 		}
@@ -270,7 +277,8 @@ func TestFolders(t *testing.T) {
 	// A folder without pictures, and one that is not there, do not end it.
 	empty := t.TempDir()
 	code, out, errs = try("classify", "-json", empty, filepath.Join(dir, "none"), set)
-	if code != 1 || strings.Count(out, `"predictions"`) != len(want) || !strings.Contains(errs, "found none") || !strings.Contains(errs, "no such file") {
+	if code != 1 || strings.Count(out, `"predictions"`) != len(want) || !strings.Contains(errs, "found none") ||
+		!strings.Contains(errs, "no such file") {
 		t.Errorf("exit code %d, %s%s", code, out, errs)
 	}
 	if code, _, errs := try("classify", "-csv", "-json", set); code != 1 || !strings.Contains(errs, "got both") {
@@ -291,7 +299,9 @@ func TestLanguages(t *testing.T) {
 		if en == zh || !strings.ContainsFunc(zh, func(r rune) bool { return r >= 0x4e00 && r <= 0x9fff }) {
 			t.Errorf("%s -lang zh-Hans printed %s", command, zh)
 		}
-		if _, out, errs := try(command, "-lang", "tlh", dir); !strings.Contains(errs, `no labels in "tlh", only in en, zh`) || !strings.Contains(out, m.Classes[1].Label("en")) && command == "eval" {
+		if _, out, errs := try(command, "-lang", "tlh", dir); !strings.Contains(errs,
+			`no labels in "tlh", only in en, zh`) || !strings.Contains(out, m.Classes[1].Label("en")) &&
+			command == "eval" {
 			t.Errorf("%s -lang tlh: %s%s", command, out, errs)
 		}
 	}
@@ -312,13 +322,16 @@ func TestEvalGoesOn(t *testing.T) {
 	}
 	var want, got evaluation
 	code, out, errs := try("eval", "-json", "-model", model, "-checkpoint", fixture, set)
-	if err := errors.Join(json.Unmarshal([]byte(good), &want), json.Unmarshal([]byte(out), &got)); err != nil || code != 0 {
+	if err := errors.Join(json.Unmarshal([]byte(good), &want), json.Unmarshal([]byte(out), &got)); err != nil ||
+		code != 0 {
 		t.Fatalf("exit code %d, %v: %s%s", code, err, out, errs)
 	}
-	if strings.Contains(good, "failed") || got.Images != 4 || got.Int8 != want.Int8 || *got.Float != *want.Float || *got.Agreement != *want.Agreement {
+	if strings.Contains(good, "failed") || got.Images != 4 || got.Int8 != want.Int8 || *got.Float != *want.Float ||
+		*got.Agreement != *want.Agreement {
 		t.Errorf("want %s, got %s", good, out)
 	}
-	if len(got.Failed) != 2 || got.Failed[0].File != "0/broken.png" || got.Failed[1].File != "1/cut.jpg" || !strings.Contains(got.Failed[1].Error, "cut off") {
+	if len(got.Failed) != 2 || got.Failed[0].File != "0/broken.png" || got.Failed[1].File != "1/cut.jpg" ||
+		!strings.Contains(got.Failed[1].Error, "cut off") {
 		t.Errorf("failed: %+v", got.Failed)
 	}
 	if strings.Count(errs, "left out\n") != 2 {
@@ -331,7 +344,8 @@ func TestEvalGoesOn(t *testing.T) {
 	for i := range 4 {
 		os.Remove(filepath.Join(set, fmt.Sprint(i%2), fmt.Sprintf("%d.png", i)))
 	}
-	if code, out, errs := try("eval", "-model", model, set); code != 1 || out != "" || !strings.Contains(errs, "none of 2 images can be read") {
+	if code, out, errs := try("eval", "-model", model, set); code != 1 || out != "" || !strings.Contains(errs,
+		"none of 2 images can be read") {
 		t.Errorf("all broken: %d, %s%s", code, out, errs)
 	}
 }

@@ -37,7 +37,8 @@ func eval(c *call) error {
 	n := c.Int("n", 0, "use only so many images, of each class as many (default: all)")
 	simd := simd(c)
 	lang := c.String("lang", "en", "language of the labels")
-	asJSON := c.Bool("json", false, `print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer; "failed":[{"file","error"}] has images that could not be read, if any`)
+	asJSON := c.Bool("json", false,
+		`print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer; "failed":[{"file","error"}] has images that could not be read, if any`)
 	if err := c.parse(1, 1); err != nil {
 		return err
 	}
@@ -93,8 +94,10 @@ func eval(c *call) error {
 	for _, i := range slices.Sorted(maps.Keys(broken)) {
 		left = append(left, failed{images[i].Name, oneLine(broken[i].Error())})
 	}
-	images, truth, int8s, sure = without(broken, images), without(broken, truth), without(broken, int8s), without(broken, sure)
-	e := evaluation{Failed: left, Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(), Int8: score(int8s, truth)}
+	images, truth, int8s, sure = without(broken, images), without(broken, truth), without(broken, int8s),
+		without(broken, sure)
+	e := evaluation{Failed: left, Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(),
+		Int8: score(int8s, truth)}
 	if f != nil {
 		bar := newProgress(c.stderr, "float")
 		floats, _, again, err := rankings(images, func() (runner, func(), error) {
@@ -158,7 +161,8 @@ func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Fl
 }
 
 // rankings returns the five best classes of each image, and the probability of the first at temperature t.
-func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), t float32, bar *progress) (best [][5]int, sure []float64, failed failures, err error) {
+func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), t float32,
+	bar *progress) (best [][5]int, sure []float64, failed failures, err error) {
 	best, sure = make([][5]int, len(images)), make([]float64, len(images))
 	failed, err = overAll(images, worker, bar, func(i int, logits []float32) {
 		p := make([]float64, len(logits))
@@ -264,6 +268,7 @@ func worst(w io.Writer, best [][5]int, truth []int, classes []resnet.Class, lang
 		for _, other := range wrong[:min(3, len(wrong))] {
 			text = append(text, fmt.Sprintf("%s %d", printable(classes[other].Label(lang)), taken[class][other]))
 		}
-		fmt.Fprintf(w, "%-24s %3d/%-3d   %s\n", printable(classes[class].Label(lang)), hits[class], total[class], strings.Join(text, ", "))
+		fmt.Fprintf(w, "%-24s %3d/%-3d   %s\n", printable(classes[class].Label(lang)), hits[class], total[class],
+			strings.Join(text, ", "))
 	}
 }

@@ -18,11 +18,13 @@ import (
 )
 
 // heatmapFiles names the file for each picture's heat map: out itself for one picture, and for several, or where out is
-// a folder, a file in it with the picture's name, in the same folders as below the one that was named. It makes the folder.
+// a folder, a file in it with the picture's name, in the same folders as below the one that was named. It makes the
+// folder.
 //
 // # Errors
 //
-// Two pictures of the same name, an output that is one of the pictures or, alone, of the inputs, and an out that cannot be written.
+// Two pictures of the same name, an output that is one of the pictures or, alone, of the inputs, and an out that cannot
+// be written.
 func heatmapFiles(out string, pictures []picture, inputs ...string) error {
 	if len(pictures) == 0 {
 		return nil
@@ -51,7 +53,8 @@ func heatmapFiles(out string, pictures []picture, inputs ...string) error {
 		}
 		p.heatmap = filepath.Join(out, name+".png")
 		if other, taken := owners[p.heatmap]; taken {
-			return fmt.Errorf("-heatmap: %s and %s would both be drawn to %s; give them other names", other, p.name, p.heatmap)
+			return fmt.Errorf("-heatmap: %s and %s would both be drawn to %s; give them other names", other, p.name,
+				p.heatmap)
 		}
 		owners[p.heatmap] = p.name
 		if err := keeps(p.heatmap, infos); err != nil {
@@ -64,7 +67,8 @@ func heatmapFiles(out string, pictures []picture, inputs ...string) error {
 // keeps refuses an output that is one of the pictures.
 func keeps(file string, pictures []os.FileInfo) error {
 	there, err := os.Stat(file)
-	if err == nil && slices.ContainsFunc(pictures, func(p os.FileInfo) bool { return p != nil && os.SameFile(there, p) }) {
+	is := func(p os.FileInfo) bool { return p != nil && os.SameFile(there, p) }
+	if err == nil && slices.ContainsFunc(pictures, is) {
 		return fmt.Errorf("-heatmap: %s is one of the pictures; name another file or folder", file)
 	}
 	return nil

@@ -112,7 +112,8 @@ func spoken(c *call, classes []resnet.Class, lang string) {
 			return
 		}
 	}
-	fmt.Fprintf(c.stderr, "resnet: note: there are no labels in %q, only in %s\n", lang, strings.Join(slices.Sorted(maps.Keys(there)), ", "))
+	fmt.Fprintf(c.stderr, "resnet: note: there are no labels in %q, only in %s\n", lang,
+		strings.Join(slices.Sorted(maps.Keys(there)), ", "))
 }
 
 // truths finds the class of each of images by the name of its folder; all are the images of the whole data set. Where the
@@ -200,9 +201,10 @@ func quantised(m *resnet.Model, open opener) func() (run runner, done func(), er
 	}
 }
 
-// overAll runs the images on all cores, each core with what worker makes, and shows see the logits of each. An image that
-// fails does not end it.
-func overAll(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress, see func(i int, logits []float32)) (failures, error) {
+// overAll runs the images on all cores, each core with what worker makes, and shows see the logits of each. An image
+// that fails does not end it.
+func overAll(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress,
+	see func(i int, logits []float32)) (failures, error) {
 	failed := failures{}
 	var mu sync.Mutex // of failed
 	errs := make([]error, min(runtime.GOMAXPROCS(0), len(images)))

@@ -112,7 +112,8 @@ func (v *conversion) convert(c *call, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", printable(v.out), m.Name, len(m.Classes), prep.Crop, prep.Crop, size)
+	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", printable(v.out), m.Name, len(m.Classes),
+		prep.Crop, prep.Crop, size)
 	return nil
 }
 

@@ -25,7 +25,8 @@ var commands []command
 func init() { // not a literal: help refers to commands
 	commands = []command{
 		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-lang L] [-simd auto|none] [-json|-csv] [-heatmap OUT.png] IMAGE|DIR|-...", "name what pictures show", classify},
-		{"eval", "[-model F] [-checkpoint C] [-n N] [-lang L] [-simd auto|none] [-json] DIR|ZIP", "measure accuracy over images in folders named by class", eval},
+		{"eval", "[-model F] [-checkpoint C] [-n N] [-lang L] [-simd auto|none] [-json] DIR|ZIP",
+			"measure accuracy over images in folders named by class", eval},
 		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-resize N -crop N -filter F -mean R,G,B -std R,G,B] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
 		{"info", "F", "describe a model file", info},
 		{"summary", "[-json] ARCH", "list a network's layers, parameters and multiply-adds", summary},
@@ -109,7 +110,8 @@ func dispatch(args []string, stdin io.Reader, stdout, stderr *output) int {
 		if cmd.name != args[0] {
 			continue
 		}
-		c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:]}
+		c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdin: stdin, stdout: stdout,
+			stderr: stderr, args: args[1:]}
 		c.SetOutput(io.Discard) // errors are printed here, once
 		err := cmd.run(c)
 		switch {

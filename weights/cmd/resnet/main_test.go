@@ -118,10 +118,12 @@ func TestClassifyGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := []string{write("empty.png", ""), write("page.jpg", "<!doctype html>"), write("cut.png", string(whole[:200])), filepath.Join(dir, "none.png")}
+	bad := []string{write("empty.png", ""), write("page.jpg", "<!doctype html>"), write("cut.png",
+		string(whole[:200])), filepath.Join(dir, "none.png")}
 	code, out, errs := try(append(append([]string{"classify", "-json", good}, bad...), good)...)
 	if code != 1 || strings.Count(out, "\n") != 2+len(bad) || strings.Count(errs, "\n") != len(bad) {
-		t.Errorf("want two answers, %d errors on both outputs and exit code 1, got %d:\n%s%s", len(bad), code, out, errs)
+		t.Errorf("want two answers, %d errors on both outputs and exit code 1, got %d:\n%s%s", len(bad), code, out,
+			errs)
 	}
 	for i, line := range strings.Split(out, "\n")[1 : 1+len(bad)] {
 		var got failed

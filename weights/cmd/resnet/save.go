@@ -99,16 +99,16 @@ func target(path string) (string, error) {
 	return "", fmt.Errorf("%s: want a file to write, this is a link that leads round in a circle", path)
 }
 
-// temporaries are the files that a signal has to remove. Whoever makes, renames or removes one holds the lock, so that the
-// signal finds it before or after.
+// temporaries are the files that a signal has to remove. Whoever makes, renames or removes one holds the lock, so that
+// the signal finds it before or after.
 var temporaries struct {
 	sync.Mutex
 	watch sync.Once
 	names map[string]bool
 }
 
-// temporary creates a file in the folder of path, for settle to rename or remove. From the first on, a signal that ends the
-// program removes those that are left.
+// temporary creates a file in the folder of path, for settle to rename or remove. From the first on, a signal that ends
+// the program removes those that are left.
 func temporary(path string) (*os.File, error) {
 	t := &temporaries
 	t.watch.Do(func() {
