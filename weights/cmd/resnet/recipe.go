@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"resnet-web/resnet"
+	"resnet-web/weights"
 	"resnet-web/weights/labels"
 )
 
@@ -67,6 +68,9 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 		}
 	}
 	if prep, err = r.prep(prep); err != nil {
+		return fail(err)
+	}
+	if err := weights.CheckWork(&f.Network, prep.Crop); err != nil {
 		return fail(err)
 	}
 	if r.labels != "" {
