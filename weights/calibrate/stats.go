@@ -83,7 +83,7 @@ func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), s
 		wg.Go(func() {
 			for shard := range work {
 				for i := shard; i < len(samples); i += shards {
-					x := Normalise(samples[i], p)
+					x := p.Normalise(samples[i])
 					see(i, "image", p.Crop, x)
 					see(i, "logits", 1, f.Forward(x, p.Crop, func(name string, _, h, _ int, t []float32) { see(i, name, h, t) }))
 					done()

@@ -95,13 +95,14 @@ func classify(c *call) error {
 
 	var predict func(img image.Image) (resnet.Result, error)
 	var prep resnet.Prep // the model's
+	var classes []resnet.Class
 	if *check != "" {
-		f, p, classes, err := r.read(c, *check)
+		f, p, names, err := r.read(c, *check)
 		if err != nil {
 			return err
 		}
-		spoken(c, classes, *lang)
-		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, classes, img, *k, *lang) }
+		classes = names
+		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, img, *k) }
 	} else {
 		m, err := loadModel(*model)
 		if err != nil {
@@ -112,13 +113,13 @@ func classify(c *call) error {
 			return err
 		}
 		defer cl.Close()
-		prep = m.Prep
-		spoken(c, m.Classes, *lang)
+		prep, classes = m.Prep, m.Classes
 		predict = func(img image.Image) (resnet.Result, error) {
-			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Lang: *lang, Heatmap: wanted})
+			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Heatmap: wanted})
 		}
 	}
 
+	spoken(c, classes, *lang)
 	show := asText
 	switch {
 	case *asJSON:
@@ -153,7 +154,8 @@ func classify(c *call) error {
 		out := classified{File: p.name, Predictions: []prediction{}, Sure: answer.Sure,
 			MS: float64(took.Microseconds()) / 1000}
 		for _, p := range answer.Predictions {
-			out.Predictions = append(out.Predictions, prediction(p))
+			class := classes[p.Index]
+			out.Predictions = append(out.Predictions, prediction{p.Index, class.ID, class.Label(*lang), p.Probability})
 		}
 		if err := show(c.stdout, out); err != nil {
 			return err
@@ -261,21 +263,18 @@ func (p picture) read(c *call) (image.Image, error) {
 }
 
 // floatClassify is Classify by the float32 oracle.
-func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, img image.Image, k int, lang string) (resnet.Result, error) {
+func floatClassify(f *resnet.Float, prep resnet.Prep, img image.Image, k int) (resnet.Result, error) {
 	crop, _, err := resnet.Fit(img, prep, resnet.View{})
 	if err != nil {
 		return resnet.Result{}, err
 	}
-	logits := f.Forward(calibrate.Normalise(crop, prep), prep.Crop, nil)
+	logits := f.Forward(prep.Normalise(crop), prep.Crop, nil)
 	p := make([]float64, len(logits))
 	resnet.Softmax(p, logits, 1)
-	keep, err := resnet.Keep(classes, nil, nil)
-	if err != nil {
-		return resnet.Result{}, err
-	}
+	keep := slices.Repeat([]bool{true}, len(logits))
 	r := resnet.Result{Sure: true}
 	for _, i := range resnet.TopK(logits, p, keep, k, 0) {
-		r.Predictions = append(r.Predictions, resnet.Prediction{Index: i, ID: classes[i].ID, Label: classes[i].Label(lang), Probability: p[i]})
+		r.Predictions = append(r.Predictions, resnet.Prediction{Index: i, Probability: p[i]})
 	}
 	return r, nil
 }

@@ -106,7 +106,7 @@ func eval(c *call) error {
 				if err != nil {
 					return nil, err
 				}
-				return f.Forward(calibrate.Normalise(crop, m.Prep), m.Prep.Crop, nil), nil
+				return f.Forward(m.Prep.Normalise(crop), m.Prep.Crop, nil), nil
 			}, func() {}, nil
 		}, m.Temperature, bar)
 		bar.clear()

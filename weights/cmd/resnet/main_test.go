@@ -207,8 +207,8 @@ func TestConvert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := f.Forward(calibrate.Normalise(crop[0], m.Prep), m.Prep.Crop, nil)
-	got := back.Forward(calibrate.Normalise(crop[0], m.Prep), m.Prep.Crop, nil)
+	want := f.Forward(m.Prep.Normalise(crop[0]), m.Prep.Crop, nil)
+	got := back.Forward(m.Prep.Normalise(crop[0]), m.Prep.Crop, nil)
 	var signal, noise float64
 	for i := range want {
 		signal += float64(want[i]) * float64(want[i])
