@@ -113,7 +113,7 @@ test_browsers() {
 long_race() {
   install gcc=gcc
   say "go test -race"
-  CGO_ENABLED=1 go test -race -short ./...
+  CGO_ENABLED=1 go test -race -short -timeout=1h ./...
 }
 
 # Every fuzz target of the module for a minute.
