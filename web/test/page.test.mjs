@@ -20,7 +20,7 @@ async function site() {
   const dir = mkdtempSync(path.join(tmpdir(), 'resnet-serve-'));
   const server = spawn(serve(), ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const upstream = await new Promise((resolve, reject) => {
-    server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
+    server.stdout.once('data', (text) => resolve(/http:\S+/.exec(text)[0]));
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
   });
   const s = { asked: [], fails: () => false, edit: null, moved: false, dir };

@@ -44,7 +44,7 @@ export async function site({ parents = ['*'], bare = false } = {}) {
   rmSync(path.join(folder, 'embed.json.br'), { force: true });
   const server = spawn(serve(), ['-dir', folder, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const upstream = await new Promise((resolve, reject) => {
-    server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)[0]));
+    server.stdout.once('data', (text) => resolve(/http:\S+/.exec(text)[0]));
     server.on('exit', (code) => reject(new Error(`serve ended with ${code}`)));
   });
   const asked = [];
