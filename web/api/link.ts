@@ -79,6 +79,7 @@ export class Link {
 
   /** Starts a worker and has it load runtime and model. */
   async start(onProgress?: CreateOptions['onProgress']) {
+    if (this.#isClosed) throw closed();
     const parts = this.#parts;
     const worker = startWorker(parts.worker);
     this.#worker = worker;
@@ -134,10 +135,11 @@ export class Link {
   }
 
   #receive(worker: Worker, data: FromWorker) {
+    if (data.op === 'lock') return this.#watch(worker, data.name);
     this.#heard();
     switch (data.op) {
       case 'alive':
-        return this.#meet(worker, data.protocol, data.lock);
+        return this.#meet(worker, data.protocol);
       case 'crash':
         return this.#lose(worker, data.message, data.code);
       case 'kernels':
@@ -161,16 +163,17 @@ export class Link {
     else pending.settle(data);
   }
 
-  // The worker's scripts have come. Its lock is free again when it has ended, which no event may have told.
-  #meet(worker: Worker, its: string, lock: string | null) {
-    if (its !== protocol) {
-      return this.#lose(worker, 'worker.js and resnet.js are not of one build; '
-        + 'put all files of the same dist/ on the server, and load the page again past the cache');
-    }
-    if (lock === null) return;
+  // The worker's lock is free again when it has ended, which no event may have told.
+  #watch(worker: Worker, lock: string) {
     const ended = () => this.#lose(worker, 'it was ended from outside');
     // An event that tells more may be under way.
     navigator.locks.request(lock, () => { setTimeout(ended, 100); }).catch(() => {});
+  }
+
+  #meet(worker: Worker, its: string) {
+    if (its === protocol) return;
+    this.#lose(worker, 'worker.js and resnet.js are not of one build; '
+      + 'put all files of the same dist/ on the server, and load the page again past the cache');
   }
 
   /** Has the worker give up a request; if it does not, it is given up itself. */

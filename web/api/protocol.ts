@@ -135,8 +135,8 @@ export type FromWorker =
   | Answer
   | { op: 'error'; id: number; error: Problem }
   | { op: 'progress'; id: number; progress: Progress }
-  // All scripts of the worker have come. It holds the lock until it ends, if this browser has locks (Web Locks).
-  | { op: 'alive'; protocol: string; lock: string | null }
+  | { op: 'lock'; name: string } // which the worker holds until it ends, if this browser has locks (Web Locks)
+  | { op: 'alive'; protocol: string } // all scripts of the worker have come
   | { op: 'kernels'; count: number } // so many kernel threads are to be started
   | { op: 'kernel'; work: KernelWork } // one of them is to do this work
   | { op: 'crash'; code: ErrorCode | undefined; message: string }; // the worker can no longer be used

@@ -3,19 +3,29 @@ import { Failure } from './failure.ts';
 import { isOutOfMemory, messageOf } from './thrown.ts';
 import { patience } from './patience.ts';
 
-const TRIES = 4; // in a row that bring no bytes, before it gives up
+const TRIES = 4; // in a row that bring next to nothing, before it gives up
+const PROGRESS = 1000; // bytes that are more than that
+const PAUSE = 250; // ms before the next try, longer each time
+
+interface Choices {
+  /** Resolves with the number of bytes if that is known. */
+  size?: () => Promise<number | undefined>;
+  /** How many bytes are taken at most, if the size is not known. */
+  most?: number;
+  progress?: (loaded: number, total: number) => void;
+  /** With 'reload', what the browser's HTTP cache holds is replaced. */
+  cache?: RequestCache;
+  tries?: number;
+}
 
 /**
  * Fetches url whole. A connection that breaks or stalls is taken up where it ended if the server can do that, or else
- * from the beginning. size resolves with the number of bytes if that is known. With fresh, what the browser's HTTP
- * cache holds is replaced. Rejects with a Failure of the given code.
+ * from the beginning. What is longer than it should be is not read to its end; the caller sees that by its length.
+ * Rejects with a Failure of the given code.
  */
 export async function download(
-  url: string,
-  code: ErrorCode,
-  size: () => Promise<number | undefined>,
-  progress: (loaded: number, total: number) => void,
-  fresh = false,
+  url: string, code: ErrorCode,
+  { size = async () => undefined, most = 2 ** 31, progress, cache = 'default', tries: limit = TRIES }: Choices = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const got = new Gathered();
   let tag: string | undefined; // the version that the bytes so far are from
@@ -25,7 +35,7 @@ export async function download(
     let response: Response | undefined;
     try {
       const headers = start > 0 && tag ? { Range: `bytes=${start}-`, 'If-Range': tag } : undefined;
-      response = await fetch(url, { signal, headers, cache: fresh ? 'reload' : 'default' });
+      response = await fetch(url, { signal, headers, cache });
       if (!response.ok) throw new Error(`the server answered ${response.status}`);
       if (response.status !== 206) got.length = 0;
       else if (!response.headers.get('Content-Range')?.startsWith(`bytes ${start}-`)) { // or another site hides it
@@ -34,17 +44,22 @@ export async function download(
       }
       const coded = response.headers.has('Content-Encoding'); // lengths and ranges are of compressed bytes
       tag = coded ? undefined : response.headers.get('ETag')?.match(/^"[^"]*"$/)?.[0];
-      const total = await size() ?? (coded ? 0 : got.length + Number(response.headers.get('Content-Length')));
-      await receive(response, alive, got, () => total, progress);
+      const known = await size();
+      const total = known ?? (coded ? 0 : got.length + Number(response.headers.get('Content-Length')));
+      await receive(response, alive, got, { total: () => total, most: () => known ?? most, progress });
       return got.bytes();
     } catch (e) {
       if (isOutOfMemory(e)) {
         throw new Failure('out-of-memory',
           `no memory for ${url} after ${got.length} bytes: ${messageOf(e)}; close other pages, or use a smaller model`);
       }
-      if (tag && got.length > start) tries = 0;
-      const refused = response ? !response.ok && response.status !== 416 : start === 0; // another try would be no use
-      if (refused || tries === TRIES) {
+      if (got.length > 0 && got.length === await size()) return got.bytes(); // the connection broke after the last byte
+      if (tag && got.length > start + PROGRESS) tries = 0;
+      const status = response && !response.ok ? response.status : 0;
+      if (status === 416) tag = undefined; // the file has become shorter
+      // Another try would be no use.
+      const refused = response ? status > 0 && status < 500 && status !== 416 : start === 0;
+      if (refused || tries === limit) {
         const why = messageOf(signal.reason ?? e);
         throw new Failure(code,
           `${url}: ${why} after ${got.length} bytes; check the address and the connection, then try again`);
@@ -53,7 +68,7 @@ export async function download(
     } finally {
       end();
     }
-    await new Promise((resolve) => { setTimeout(resolve, 250 * tries); });
+    await new Promise((resolve) => { setTimeout(resolve, PAUSE * Math.max(tries, 1)); });
   }
 }
 
@@ -81,13 +96,17 @@ export class Gathered {
   }
 }
 
-/**
- * Reads a response to its end into got, which has what came before it; total is the number of bytes in all, 0 as long as
- * that is unknown. Calls alive for each piece.
- */
+interface Reading {
+  /** The number of bytes in all; 0 as long as that is unknown. */
+  total?: () => number;
+  /** After how many bytes it stops, with a few more than that. */
+  most: () => number;
+  progress?: (loaded: number, total: number) => void;
+}
+
+/** Reads a response into got, which has what came before it. Calls alive for each piece. */
 export async function receive(
-  response: Response, alive: () => void, got: Gathered, total = () => 0,
-  progress: (loaded: number, total: number) => void = () => {},
+  response: Response, alive: () => void, got: Gathered, { total = () => 0, most, progress = () => {} }: Reading,
 ) {
   progress(got.length, total());
   if (!response.body) return;
@@ -97,5 +116,6 @@ export async function receive(
     alive();
     got.take(value, total());
     progress(got.length, Math.max(got.length, total()));
+    if (got.length > most()) return void reader.cancel();
   }
 }

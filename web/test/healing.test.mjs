@@ -49,6 +49,47 @@ faults['stuck-cache'] = { ...small, 'worker.js+': () => ({ body: 'caches.open = 
 faults['stuck-match'] = { ...small, 'worker.js+': () => ({ body: 'Cache.prototype.match = () => new Promise(() => {});' }) };
 faults['no-Atomics'] = { ...small, 'worker.js+': () => ({ body: "Object.defineProperty(self, 'Atomics', { value: undefined });" }) };
 
+// A body without an end.
+const endless = (response, headers) => {
+  const piece = Buffer.alloc(1 << 20, 'x');
+  const more = () => response.writable && response.write(piece, () => setTimeout(more, 5));
+  response.writeHead(200, headers);
+  more();
+};
+for (const file of ['model.msgpack', 'resnet.wasm', 'manifest.json']) {
+  faults[`endless-${file}`] = { ...small, [file]: () => ({ handle: (response, request, headers) => endless(response, headers) }) };
+}
+
+// An old manifest in the HTTP cache, which the server takes for the present one.
+const stale = { 'resnet.wasm': 0, 'model.msgpack': 0 };
+for (const file of Object.keys(stale)) {
+  faults[`stale-${file}`] = { ...small, 'manifest.json': () => ({ handle(response, request, headers) {
+    const now = JSON.parse(manifest().body);
+    const old = stale[file]++ === 0;
+    if (old) now.files[file] = { ...now.files[file], sha256: '0'.repeat(64) };
+    if (request.headers['if-none-match']) return response.writeHead(304, headers).end();
+    response.writeHead(200, { ...headers, 'Cache-Control': 'no-cache', ETag: '"made of time and size"' }).end(JSON.stringify(now));
+  } }) };
+}
+
+// Answers that break once.
+let broken = 0;
+const once = (what) => (content) => ({ handle: (response, request, headers) => {
+  const body = content ?? Buffer.from(manifest().body);
+  if (broken++ > 0) return response.writeHead(request.headers.range ? 416 : 200, headers).end(request.headers.range ? '' : body);
+  what(response, headers, body);
+} });
+const cut = (response, headers, body) => {
+  response.writeHead(200, headers);
+  response.write(body.subarray(0, body.length >> 1), () => setTimeout(() => response.destroy(), 100));
+};
+faults['cut-manifest'] = { ...small, 'manifest.json': () => once(cut)(Buffer.from(manifest().body)) };
+faults['cut-at-end'] = { 'model.msgpack': () => once((response, headers) => {
+  response.writeHead(200, { ...headers, ETag: '"1"' });
+  response.write(model, () => setTimeout(() => response.destroy(), 200));
+})(model) };
+faults['busy-model'] = { 'model.msgpack': () => once((response, headers) => response.writeHead(503, headers).end())(model) };
+
 inBrowsers('healing', (w) => {
   let page;
   before(async () => {
@@ -81,6 +122,41 @@ inBrowsers('healing', (w) => {
       assert.equal(r.threads, 2);
       assert.equal(asked.length, 2, 'it is fetched once more');
       assert.equal(asked[1], 'no-cache', 'past the cache');
+    });
+  }
+
+  const fresh = async () => {
+    await page.reload(); // a page keeps its compiled runtime
+    await page.evaluate(async () => {
+      await import('/t/page.js');
+      await caches.delete('resnet-web');
+    });
+  };
+
+  for (const [file, code] of [['model.msgpack', 'model-integrity'], ['resnet.wasm', 'wasm-unsupported'], ['manifest.json', 'model-fetch']]) {
+    test(`${file} without an end`, async () => {
+      await fresh();
+      const r = await load(`endless-${file}`);
+      assert.equal(r.code, code, r.message);
+    });
+  }
+
+  for (const file of Object.keys(stale)) {
+    test(`an old manifest that the server takes for the present one, and a new ${file}`, async () => {
+      stale[file] = 0;
+      await fresh();
+      const r = await load(`stale-${file}`);
+      assert.equal(r.code, 'none', r.message);
+      assert.equal(stale[file], 2, 'the manifest is fetched once more');
+    });
+  }
+
+  for (const name of ['cut-manifest', 'cut-at-end', 'busy-model']) {
+    test(`an answer that fails once: ${name}`, async () => {
+      broken = 0;
+      await fresh();
+      const r = await load(name);
+      assert.equal(r.code, 'none', r.message);
     });
   }
 
@@ -141,6 +217,26 @@ inBrowsers('healing', (w) => {
     assert.deepEqual(r.codes, ['worker-crashed', 'none', 'none']);
     assert.ok(r.ms < 20_000, `${r.ms} ms`);
     assert.deepEqual(r.counts, [5, 5]);
+  });
+
+  test('a worker that ends while it loads', async () => {
+    const r = await page.evaluate(async () => {
+      const { Worker } = globalThis;
+      let last;
+      globalThis.Worker = class extends Worker {
+        constructor(...args) {
+          super(...args);
+          last = this;
+          this.addEventListener('message', ({ data }) => data.op === 'lock' && this.terminate());
+        }
+      };
+      try {
+        return await failure(make({ threads: 1 }));
+      } finally {
+        globalThis.Worker = Worker;
+      }
+    });
+    assert.equal(r.code, 'worker-crashed', r.message);
   });
 
   test('150 classifiers in a second, each given up for the next', async () => {

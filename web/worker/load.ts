@@ -1,13 +1,14 @@
 // What is fetched before the first picture: the manifest, the runtime and the model, which is kept for the next visit.
 
 import type { ErrorCode } from '../types/resnet.d.ts';
-import type { FileEntry, Manifest, Requests } from '../api/protocol.ts';
+import type { FileEntry, Requests } from '../api/protocol.ts';
 import { download, Gathered, receive } from '../lib/download.ts';
 import { Failure } from '../lib/failure.ts';
 import { messageOf } from '../lib/thrown.ts';
 import { hex, sha256 } from '../lib/hash.ts';
 import { patience, within } from '../lib/patience.ts';
 import { describe } from './describe.ts';
+import type { Listing, Listings } from './manifest.ts';
 
 type Open = Requests['open'];
 export type Report = (loaded: number, total: number) => void;
@@ -15,59 +16,36 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const CACHE_PATIENCE = 5000; // ms in which the browser's storage must answer; then the network is asked
 
-/** A manifest, or why there is none. */
-export type Listing = Manifest & { problem?: string };
-
-/** What build.sh made: names, sizes and hashes. Without it a given model still loads. */
-export async function readManifest(url: string | undefined): Promise<Listing> {
-  const none: Listing = { files: {} };
-  if (!url) return none;
-  // A wrong answer may lie in the HTTP cache: the second try asks past it.
-  for (const cache of ['no-cache', 'reload'] as const) {
-    const { signal, alive, end } = patience();
-    try {
-      const response = await fetch(url, { cache, signal });
-      const got = new Gathered();
-      await receive(response, alive, got);
-      const read: unknown = JSON.parse(new TextDecoder().decode(got.bytes()));
-      if (!response.ok || !isManifest(read)) throw new SyntaxError(`the server answered ${response.status}`);
-      return read;
-    } catch (e) {
-      none.problem = messageOf(signal.reason ?? e);
-      if (!(e instanceof SyntaxError)) return none;
-    } finally {
-      end();
-    }
-  }
-  return none;
-}
-
-const isManifest = (x: unknown): x is Manifest => typeof x === 'object' && x !== null
-  && 'files' in x && typeof x.files === 'object' && x.files !== null;
+const MOST_RUNTIME = 64 << 20; // bytes, if the manifest does not say
 
 const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
-/** Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache. */
+/**
+ * Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache, and then
+ * the manifest, too.
+ */
 export async function loadModule(
-  { wasm, module }: Open, manifest: Promise<Manifest>, report: Report,
+  { wasm, module }: Open, listings: Listings, report: Report,
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
   let size = 0; // as soon as that is known
-  const entry = manifest.then(({ files }) => files[fileName(wasm)]);
+  const entryOf = ({ files }: Listing) => files[fileName(wasm)];
+  const entry = listings.latest.then(entryOf);
   void entry.then((e) => { size = e?.bytes ?? 0; });
   if (module) {
     entry.then((e) => [0, e?.bytes ?? 0].forEach((loaded, _, [, total]) => report(loaded, total)));
     return module;
   }
   // What is wanted instead, if the file is not right.
-  const wanted = async (bytes: Bytes) => {
-    const want = crypto.subtle && (await entry)?.sha256;
+  const wanted = async (bytes: Bytes, entry: FileEntry | undefined) => {
     if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) return 'WebAssembly';
-    return want && await sha256(bytes) !== want ? `the manifest's file, SHA-256 ${want}` : undefined;
+    const want = crypto.subtle && entry?.sha256;
+    return want && await sha256(bytes) !== want ? `the manifest's file, SHA-256 ${want},` : undefined;
   };
   let bytes: Bytes | undefined;
-  const { signal, alive, end } = patience();
+  const stop = new AbortController();
+  const { signal, alive, end } = patience(stop);
   try {
     // The response itself, not the copy: browsers keep machine code with it for the next visit.
     const response = await fetch(wasm, { signal });
@@ -76,20 +54,24 @@ export async function loadModule(
     compiled.catch(() => {});
     if (copy.ok) {
       const got = new Gathered();
-      await receive(copy, alive, got, () => size, report);
+      const most = () => size || MOST_RUNTIME;
+      await receive(copy, alive, got, { total: () => size, most, progress: report });
       end();
       bytes = got.bytes();
-      if (!await wanted(bytes)) return await compiled;
+      if (bytes.length <= most() && !await wanted(bytes, await entry)) return await compiled;
+      stop.abort(); // the other half of it may have no end
     }
   } catch {
     // A wrong MIME type, wrong bytes or a broken connection: what follows copes with it, or says which it was.
   } finally {
     end();
   }
-  if (bytes && !await wanted(bytes)) return compile(bytes);
-  bytes = await download(wasm, 'wasm-unsupported', async () => (await entry)?.bytes, report, bytes !== undefined);
-  const want = await wanted(bytes);
-  if (want) {
+  if (bytes && !await wanted(bytes, await entry)) return compile(bytes);
+  bytes = await download(wasm, 'wasm-unsupported', {
+    size: async () => (await entry)?.bytes, most: MOST_RUNTIME, progress: report, cache: bytes ? 'reload' : 'default',
+  });
+  const want = await wanted(bytes, await entry);
+  if (want && await wanted(bytes, entryOf(await listings.renewed()))) {
     throw new Failure('wasm-unsupported', `want ${want} from ${wasm}, got ${describe(bytes)}; `
       + 'is resnet.wasm of the same build as resnet.js beside it on the server?');
   }
@@ -113,8 +95,8 @@ export interface Model {
   bytes: Bytes;
   /** What the manifest says of it. */
   entry?: FileEntry;
-  /** Fetches it past the HTTP cache; undefined if that has been done, or would be no use. */
-  renew?: () => Promise<Model>;
+  /** Fetches it past the HTTP cache; undefined, too, if that is no use. */
+  renew?: () => Promise<Model | undefined>;
   /**
    * Rejects if the file is not what it should be. On plain http it is undefined, and Go compares the file's own
    * checksum instead.
@@ -122,28 +104,42 @@ export interface Model {
   digest?: Promise<void>;
 }
 
-export async function loadModel(open: Open, manifest: Promise<Listing>, report: Report): Promise<Model> {
+export async function loadModel(open: Open, listings: Listings, report: Report): Promise<Model> {
   const { model } = open;
   if (model instanceof Blob) return own('', new Uint8Array(await model.arrayBuffer()));
   if (model instanceof ArrayBuffer) return own('', new Uint8Array(model));
   if (typeof model === 'object') return own('', new Uint8Array(model.buffer, model.byteOffset, model.byteLength));
-  const { name, entry } = await find(model, open, manifest);
+  return loadListed(model, open, listings, await listings.latest, report);
+}
+
+async function loadListed(
+  model: string | undefined, open: Open, listings: Listings, listing: Listing, report: Report,
+): Promise<Model> {
+  const { name, entry } = find(model, open, listing);
   // Only what the manifest vouches for is kept: another file may change behind its address.
   const kept = entry && await fromCache(name, entry);
   if (kept) {
     report(kept.length, kept.length);
     return { name, entry, bytes: kept, digest: Promise.resolve() };
   }
-  return fetchModel(name, entry, report, false);
+  // Another file may be listed by now than by the manifest in the HTTP cache.
+  const relist = async () => {
+    const renewed = await listings.renewed();
+    if (JSON.stringify(renewed) === JSON.stringify(listing)) return undefined;
+    return loadListed(model, { ...open, entry: undefined }, listings, renewed, report);
+  };
+  const fresh = () => fetchModel(name, entry, report, 'reload', entry && listing.model ? relist : undefined);
+  return fetchModel(name, entry, report, 'default', fresh);
 }
 
+// Fetches a model; renew fetches it in another way, if it is not what it should be.
 async function fetchModel(
-  name: string, entry: FileEntry | undefined, report: Report, fresh: boolean,
+  name: string, entry: FileEntry | undefined, progress: Report, cache: RequestCache, renew: Model['renew'],
 ): Promise<Model> {
-  const bytes = await download(name, 'model-fetch', async () => entry?.bytes, report, fresh);
-  const renew = fresh ? undefined : () => fetchModel(name, entry, report, true);
-  const failed = (code: ErrorCode, message: string): Promise<Model> => {
-    if (renew) return renew();
+  const bytes = await download(name, 'model-fetch', { size: async () => entry?.bytes, progress, cache });
+  const failed = async (code: ErrorCode, message: string): Promise<Model> => {
+    const other = await renew?.();
+    if (other) return other;
     throw new Failure(code, message);
   };
   if (bytes[0] === 0x3c) { // <
@@ -160,11 +156,10 @@ async function fetchModel(
 }
 
 // The model's address, and the manifest's entry if that vouches for it.
-async function find(
-  name: string | undefined, open: Open, manifest: Promise<Listing>,
-): Promise<{ name: string; entry?: FileEntry }> {
+function find(
+  name: string | undefined, open: Open, { files, model, problem }: Listing,
+): { name: string; entry?: FileEntry } {
   if (name !== undefined && open.entry) return { name, entry: open.entry };
-  const { files, model, problem } = await manifest;
   const from = open.manifest ?? '';
   if (name === undefined && model) name = new URL(model, from).href;
   if (name === undefined) {

@@ -11,8 +11,9 @@ import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
 import type { Decoded } from './decode.ts';
 import { loadGlue, obituary, start, unwrap } from './go.ts';
-import { keep, loadModel, loadModule, readManifest } from './load.ts';
+import { keep, loadModel, loadModule } from './load.ts';
 import type { Model } from './load.ts';
+import { Listings } from './manifest.ts';
 
 /** A request under way. */
 interface Job {
@@ -20,6 +21,7 @@ interface Job {
   cancelled: boolean;
 }
 
+const lock = holdLock();
 let go: Program;
 let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
@@ -88,14 +90,15 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
     throw new Failure('wasm-unsupported', 'this browser has no WebAssembly; use a current one');
   }
   const simd = simdFor(m.simd);
-  const manifest = readManifest(m.manifest);
-  const loading = loadModel(m, manifest, reporter(id, 'model'));
+  const listings = new Listings(m.manifest);
+  const loading = loadModel(m, listings, reporter(id, 'model'));
   loading.catch(() => {}); // looked at below, unless the runtime fails first
-  const compiling = loadModule(m, manifest, reporter(id, 'runtime'));
+  const compiling = loadModule(m, listings, reporter(id, 'runtime'));
   compiling.catch(() => {});
-  const lock = holdLock();
+  const name = await lock;
+  if (name) send({ op: 'lock', name });
   loadGlue(m.exec);
-  send({ op: 'alive', protocol, lock: await lock });
+  send({ op: 'alive', protocol });
   const module = await compiling;
   go = await start(module, crash);
   if (go.protocol !== protocol) {
@@ -116,16 +119,16 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const first = await loading;
   warmup(0, 1);
   const woken = wake();
-  const { model: { name, entry, bytes, digest }, opened } = await openModel(first);
+  const { model: { name: from, entry, bytes, digest }, opened } = await openModel(first);
   const { ids, labels, ...info } = opened;
   if (info.simd !== 'none') await rehearse(await woken);
   const length = bytes.length;
   warmup(1, 1);
-  settle(name, entry && digest ? bytes : null).then(() => release(bytes.buffer));
+  settle(from, entry && digest ? bytes : null).then(() => release(bytes.buffer));
   return {
-    info: { model: name, ...info, classes: classesOf(ids, labels, m.lang), bytes: length, ...noise },
+    info: { model: from, ...info, classes: classesOf(ids, labels, m.lang), bytes: length, ...noise },
     module,
-    address: name ? { model: name, entry } : null,
+    address: from ? { model: from, entry } : null,
   };
 }
 
@@ -156,8 +159,9 @@ async function openModel(model: Model): Promise<{ model: Model; opened: Opened }
     return { model, opened: unwrap(opened, model.name) };
   } catch (e) {
     const isWrong = e instanceof Failure && (e.code === 'model-integrity' || e.code === 'model-format');
-    if (!isWrong || !model.renew) throw e;
-    return openModel(await model.renew());
+    const other = isWrong && await model.renew?.();
+    if (!other) throw e;
+    return openModel(other);
   }
 }
 

@@ -77,7 +77,8 @@ const texts = {
     'worker-crashed': ['The classifier stopped unexpectedly', 'Try again: it starts anew, and your picture is kept.'],
     'wasm-unsupported': [
       'The program cannot run here',
-      'It needs WebAssembly: use a current browser, and switch off modes that forbid it.',
+      'Check the connection and load the page again. If that does not help, use a current browser, '
+        + 'and switch off modes that forbid WebAssembly.',
     ],
     'embed-refused': ['This site may not use it', 'Its owner has not been given leave to show this classifier.'],
     other: ['Something went wrong', 'Try again; if it stays, load the page anew.'],
