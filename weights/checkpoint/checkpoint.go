@@ -5,8 +5,8 @@
 // them, except that it reads an ONNX file whole. [Checkpoint.Float] recognises the network by names and shapes, checks
 // each shape, and folds the batch normalisations into the convolutions in float64.
 //
-// It refuses what it does not know, and names it: a pickle runs nothing (its few constructors are a table in
-// pickle.go), every length is checked against the bytes of the file before memory is taken, and a network that is not
+// It refuses what it does not know, and names it: nothing of a pickle runs (only its tensors and dictionaries are made,
+// all else in it is passed over), every length is checked against the bytes of the file before memory is taken, and a network that is not
 // exactly one of the family is an error that names the first layer that differs.
 package checkpoint
 
@@ -17,6 +17,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"resnet-web/resnet"
@@ -163,6 +164,8 @@ type tensor struct {
 	dtype  dtype
 	at     int64  // byte of the first element in the file
 	raw    []byte // the elements themselves, when a reader has them in memory
+	odd    string // what the tensor is and what to do, where its numbers cannot be read; it may lack a shape then
+	home   int    // the dictionary it stands in, by number; 0 where a format has only one
 }
 
 // maxDims is more than any tensor of a ResNet has.
@@ -178,6 +181,10 @@ func (t *tensor) span(limit int64) (int64, error) {
 		return 0, bad("%s: %d dimensions with %d strides", t.name, len(t.shape), len(t.stride))
 	}
 	count, last := int64(1), int64(0)
+	most := limit
+	if slices.Contains(t.stride, 0) {
+		most = expanded(t.shape, limit)
+	}
 	for i, n := range t.shape {
 		if n < 0 || t.stride != nil && t.stride[i] < 0 {
 			return 0, bad("%s: negative shape %v or stride %v", t.name, t.shape, t.stride)
@@ -185,7 +192,7 @@ func (t *tensor) span(limit int64) (int64, error) {
 		if n == 0 {
 			return 0, nil
 		}
-		if int64(n) > limit/count {
+		if int64(n) > most/count {
 			return 0, bad("%s: shape %v needs more than the %d elements in the file", t.name, t.shape, limit)
 		}
 		count *= int64(n)
@@ -202,6 +209,21 @@ func (t *tensor) span(limit int64) (int64, error) {
 	return last + 1, nil
 }
 
+// expanded is how many elements a tensor may have where strides of 0 repeat the limit elements that are there: a vector
+// as many as a layer has channels, any other four for each, so that no file makes a far larger network.
+func expanded(shape []int, limit int64) int64 {
+	wide := 0
+	for _, n := range shape {
+		if n > 1 {
+			wide++
+		}
+	}
+	if limit > 0 && wide < 2 {
+		return max(limit, 4*maxChannels)
+	}
+	return min(limit, math.MaxInt64/4) * 4
+}
+
 // count is the number of elements.
 func (t *tensor) count() int {
 	n := 1
@@ -213,6 +235,9 @@ func (t *tensor) count() int {
 
 // values reads t, row-major, and checks that every element is finite.
 func (c *Checkpoint) values(t tensor) ([]float64, error) {
+	if t.odd != "" {
+		return nil, bad("%s: want floating point, file has %s", t.name, t.odd)
+	}
 	if t.dtype.at == nil {
 		return nil, bad("%s: want floating point, file has %s", t.name, t.dtype.name)
 	}

@@ -241,7 +241,12 @@ func (s *state) apart(used map[string]bool) error {
 		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.name, b.name))
 	})
 	for i := 1; i < len(list); i++ {
-		if a, b := list[i-1], list[i]; a.at+int64(a.count()*a.dtype.size) > b.at {
+		a, b := list[i-1], list[i]
+		span, err := a.span(math.MaxInt64 / 8)
+		if err != nil {
+			return err
+		}
+		if a.at+min(span, int64(a.count()))*int64(a.dtype.size) > b.at {
 			return bad("%s and %s lie in the same bytes, want each layer to have its own", a.name, b.name)
 		}
 	}
@@ -251,6 +256,9 @@ func (s *state) apart(used map[string]bool) error {
 // came says what the file has under a name, for messages.
 func (s *state) came(name string) string {
 	if t, ok := s.tensors[name]; ok {
+		if t.odd != "" {
+			return t.odd
+		}
 		return t.dtype.name + " " + dims(t.shape)
 	}
 	return "none"
