@@ -30,14 +30,25 @@ var ErrFormat = errors.New("unusable checkpoint")
 type Checkpoint struct {
 	Format string // "pth", "legacy pth", "safetensors" or "onnx"
 
-	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels: PadAppend, as in the paper and
-	// for 0, or PadSplit. A .pth or .safetensors file does not tell. An ONNX graph does, and then Pad is not used.
+	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels: PadSplit, as most published
+	// ones and for 0, or PadAppend. A .pth or .safetensors file does not tell. An ONNX graph does, and then Pad is not used.
 	Pad resnet.Shortcut
+
+	// What Float found besides: what it took for something, and what it did not use, each a sentence; and the
+	// normalisation of the pictures, if the network had it inside.
+	Notes []string
+	Norm  *Normalisation
 
 	r       io.ReaderAt
 	close   func() error
 	tensors []tensor
 	wiring  *wiring // of an ONNX graph
+}
+
+// Normalisation is what a network subtracts from a picture of 0…1 and divides it by.
+type Normalisation struct {
+	Mean, Std [3]float32
+	From      string // the names of the tensors
 }
 
 // wiring is what a graph tells beside its tensors.
@@ -165,6 +176,7 @@ type tensor struct {
 	at     int64  // byte of the first element in the file
 	raw    []byte // the elements themselves, when a reader has them in memory
 	odd    string // what the tensor is and what to do, where its numbers cannot be read; it may lack a shape then
+	file   int    // of several, the number
 	home   int    // the dictionary it stands in, by number; 0 where a format has only one
 }
 

@@ -260,7 +260,6 @@ func TestVariants(t *testing.T) {
 				p.shape[0] = 0
 			}
 		}), []string{"fc:", "0×64"}},
-		{"no fc bias", drop("resnet18x0.125", "fc.bias"), []string{"fc:", "bias of 3", "none"}},
 		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }, ""}}, []string{"features.0.weight", "no ResNet"}},
 		{"NaN", set("layer3.0.conv1.weight", 5, math.NaN()), []string{"layer3.0.conv1.weight", "element 5", "NaN"}},
 		{"infinity", set("fc.weight", 0, math.Inf(1)), []string{"fc.weight", "+Inf"}},
@@ -317,7 +316,9 @@ func TestArch(t *testing.T) {
 		{"resnet50x0.125", "resnet50v1x0.125", "resnet50v1x0.125", ""},
 		{"resnet8cifar", "plain8cifar", "plain8cifar", ""},
 		{"plain18x0.125", "plain18x0.125", "plain18x0.125", ""},
-		{"resnet50x0.125", "resnet50", "", ""},
+		{"resnet50x0.125", "resnet50", "resnet50x0.125", ""},
+		{"resnet50x0.125", "resnet50v1", "resnet50v1x0.125", ""},
+		{"resnet50x0.125", "resnet50x0.25", "", ""},
 		{"resnet50x0.125", "resnet34x0.125", "", ""},
 		{"resnet50x0.125", "vgg16", "", ""},
 		{"resnet8cifar", "", "resnet8cifar", "linear."},
@@ -454,7 +455,7 @@ func TestLies(t *testing.T) {
 		{"legacy big endian", "byte order", []byte(legacyMagic + "\x80\x02M\xe9\x03.\x80\x02}X\x0d\x00\x00\x00little_endian\x89s.\x80\x02}.\x80\x02].")},
 		{"header length", "header of", []byte("\xff\xff\xff\xff\xff\xff\xff\x7f{\"a\":{}}")},
 		{"header", "header", header(`{"a":{"dtype":"F32"`, 0)},
-		{"type", `"F4"; save it`, header(`{"layer1.0.conv1.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"fc.weight":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}}`, 4)},
+		{"type", `"F4"; save it`, header(`{"layer1.0.conv1.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"conv1.weight":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}}`, 4)},
 		{"offsets", "bytes 0 to 400", header(`{"a":{"dtype":"F32","shape":[100],"data_offsets":[0,400]}}`, 4)},
 		{"negative offsets", "bytes -4", header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}`, 4)},
 		{"offsets and shape", "needs 4 bytes", header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}`, 8)},

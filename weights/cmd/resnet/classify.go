@@ -73,10 +73,11 @@ func classify(c *call) error {
 	var predict func(img image.Image) (resnet.Result, error)
 	var prep resnet.Prep // the model's
 	if *check != "" {
-		f, p, classes, err := r.read(c, *check)
+		f, p, classes, err := r.read(*check)
 		if err != nil {
 			return err
 		}
+		say(c.stderr, *check, r.notes)
 		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, classes, img, *k, *lang) }
 	} else {
 		m, err := loadModel(*model)

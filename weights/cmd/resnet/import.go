@@ -61,7 +61,7 @@ func (v *conversion) convert(c *call, path string) error {
 	if err := creatable(v.out); err != nil {
 		return err
 	}
-	f, prep, classes, err := v.read(c, path)
+	f, prep, classes, err := v.read(path)
 	if err != nil {
 		return err
 	}
@@ -91,6 +91,7 @@ func (v *conversion) convert(c *call, path string) error {
 			return err
 		}
 	}
+	say(c.stderr, path, v.notes)
 	bar := newProgress(c.stderr, "calibrating")
 	m, report, err := calibrate.Quantise(f, prep, crops, calibrate.Options{Progress: bar.set})
 	bar.clear()
@@ -112,6 +113,7 @@ func (v *conversion) convert(c *call, path string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(c.stdout, "recipe: -resize %d -crop %d -filter %s -mean %s -std %s\n", prep.Resize, prep.Crop, prep.Filter, commas(prep.Mean), commas(prep.Std))
 	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", v.out, m.Name, len(m.Classes), prep.Crop, prep.Crop, size)
 	return nil
 }

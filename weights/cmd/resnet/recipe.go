@@ -19,6 +19,8 @@ type recipe struct {
 	resize, crop      int
 	filter            string
 	mean, std         string
+	known             bool     // the catalogue gave it
+	notes             []string // after read
 }
 
 // recipeFlags are the names of the flags that flags defines.
@@ -26,7 +28,7 @@ var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", 
 
 func (r *recipe) flags(c *call) {
 	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, plain18 … (default: as recognised, v1.5)")
-	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: append)")
+	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: split)")
 	c.StringVar(&r.labels, "labels", "", "`file` with one class per line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
 	c.IntVar(&r.resize, "resize", 0, "pixels of the shorter side after scaling (default 256; CIFAR nets 32)")
 	c.IntVar(&r.crop, "crop", 0, "side of the centre crop (default 224; CIFAR nets 32)")
@@ -38,9 +40,9 @@ func (r *recipe) flags(c *call) {
 // first is the checkpoint of the first built-in model, which is for the same pictures and classes as the present one.
 const first = "SHA-256 c411debb1dd094cd"
 
-// read reads the checkpoint at path: its network, pre-processing and classes. The checkpoints of the built-in models have
+// read reads the checkpoint at path: its network, pre-processing and classes, and notes on what it took for granted. The checkpoints of the built-in models have
 // by default those of the model.
-func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
+func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
 	fail := func(err error) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
 		return nil, resnet.Prep{}, nil, err
 	}
@@ -48,11 +50,16 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 	if !ok {
 		return fail(fmt.Errorf("-pad: want append or split, got %q", r.pad))
 	}
-	f, err := loadFloat(path, r.arch, pad, c.stderr)
+	f, err := loadFloat(path, r.arch, pad)
 	if err != nil {
 		return fail(err)
 	}
-	prep, classes := defaultPrep(f), classesFor(f.Classes)
+	prep, classes := defaultPrep(f.Float), classesFor(f.Classes)
+	known := r.known
+	if f.norm != nil {
+		prep.Mean, prep.Std = f.norm.Mean, f.norm.Std
+		f.notes = append(f.notes, "mean and std are those that the network has inside: "+f.norm.From)
+	}
 	m, err := loadModel("")
 	if err != nil {
 		return fail(err)
@@ -63,7 +70,7 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 			return fail(err)
 		}
 		if id == first || strings.Contains(m.Source, id) {
-			prep, classes = m.Prep, m.Classes
+			prep, classes, known = m.Prep, m.Classes, true
 		}
 	}
 	if prep, err = r.prep(prep); err != nil {
@@ -74,7 +81,35 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 			return fail(err)
 		}
 	}
-	return f, prep, classes, nil
+	if guess := r.guessed(prep, f.norm != nil); guess != "" && !known {
+		f.notes = append(f.notes, guess)
+	}
+	r.notes = f.notes
+	return f.Float, prep, classes, nil
+}
+
+// guessed says what of the pre-processing p neither a flag nor, normed, the network gave.
+func (r *recipe) guessed(p resnet.Prep, normed bool) string {
+	var parts, flags []string
+	add := func(given bool, flag, format string, args ...any) {
+		if !given {
+			parts, flags = append(parts, fmt.Sprintf(format, args...)), append(flags, "-"+flag)
+		}
+	}
+	add(r.resize != 0, "resize", "shorter side scaled to %d", p.Resize)
+	add(r.crop != 0, "crop", "centre of %d", p.Crop)
+	add(r.filter != "", "filter", "%s", p.Filter)
+	add(r.mean != "" || normed, "mean", "mean %s", commas(p.Mean))
+	add(r.std != "" || normed, "std", "std %s", commas(p.Std))
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the file does not tell how pictures are prepared: taken as usual, %s; change it with %s", strings.Join(parts, ", "), strings.Join(flags, " "))
+}
+
+// commas writes a triple as a flag takes it.
+func commas(v [3]float32) string {
+	return fmt.Sprintf("%v,%v,%v", v[0], v[1], v[2])
 }
 
 // defaultPrep is the pre-processing that checkpoints of the network's family are published with.
