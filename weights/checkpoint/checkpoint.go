@@ -17,6 +17,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +41,8 @@ type Checkpoint struct {
 	Norm  *Normalisation
 
 	r       io.ReaderAt
+	files   []io.ReaderAt // in place of r, where a tensor's file counts
+	shard   bool          // by the file's name it is one of several
 	close   func() error
 	tensors []tensor
 	wiring  *wiring // of an ONNX graph
@@ -74,7 +77,7 @@ func Open(path string) (*Checkpoint, error) {
 	switch {
 	case err != nil:
 	case info.IsDir():
-		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder", path)
+		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder; give the .safetensors, .pth, .bin or .onnx in it", path)
 	case !info.Mode().IsRegular():
 		err = fmt.Errorf("checkpoint: %s: want a file that can be read from any place; make a copy of it", path)
 	}
@@ -82,18 +85,26 @@ func Open(path string) (*Checkpoint, error) {
 		f.Close()
 		return nil, err
 	}
+	if x := readIndex(f, info.Size()); x != nil {
+		f.Close()
+		c, err := x.open(filepath.Dir(path))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return c, nil
+	}
 	c, err := Read(f, info.Size())
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c.close = f.Close
+	c.close, c.shard = f.Close, shard.MatchString(filepath.Base(path))
 	return c, nil
 }
 
 // Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used.
 func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
-	head := make([]byte, min(size, 16))
+	head := make([]byte, min(size, 2048))
 	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -101,21 +112,17 @@ func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	var err error
 	switch {
 	case len(head) < 16:
-		err = bad("want a checkpoint, file has %d bytes; download it again", size)
+		err = unknown(head, size)
 	case strings.HasPrefix(string(head), "PK\x03\x04"):
 		err = c.readZip(size)
 	case strings.HasPrefix(string(head), legacyMagic):
 		err = c.readLegacy(size)
-	case head[8] == '{':
+	case head[8] == '{' && (head[7] < ' ' || head[7] > '~'): // behind a length, not a text
 		err = c.readSafetensors(size)
 	case head[0] == 0x08: // ir_version, the first field of a ModelProto
 		err = c.readONNX(size)
-	case head[0] == '<':
-		err = bad("want a checkpoint, file starts as an HTML page; check the address it was downloaded from")
-	case strings.Contains(string(head), "\xa5magic"):
-		err = bad("want .pth, .safetensors or .onnx, this is a model file, made of one already")
 	default:
-		err = bad("want .pth, .safetensors or .onnx, file starts with % x", head[:8])
+		err = unknown(head, size)
 	}
 	if err != nil {
 		return nil, err
@@ -259,8 +266,12 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	}
 	raw, size := t.raw, t.dtype.size
 	if raw == nil {
+		r := c.r
+		if c.files != nil {
+			r = c.files[t.file]
+		}
 		raw = make([]byte, span*int64(size))
-		if _, err := c.r.ReadAt(raw, t.at); err != nil {
+		if _, err := r.ReadAt(raw, t.at); err != nil {
 			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
 		}
 	}

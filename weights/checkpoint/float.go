@@ -37,6 +37,14 @@ const maxChannels = 4096
 // ErrFormat, wrapped, where the file holds another network: the message names the first layer that differs, what was
 // wanted and what came. resnet.ErrArch for an arch that is none.
 func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
+	f, err := c.float(arch)
+	if err != nil && c.shard {
+		return nil, fmt.Errorf("%w; by its name this is one of several files, give the .index.json beside it", err)
+	}
+	return f, err
+}
+
+func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	s, err := c.state()
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"resnet-web/resnet"
@@ -53,6 +54,9 @@ func FuzzPickle(f *testing.F) {
 	f.Add([]byte(one(4, 0, "K\x04\x85", "K\x01\x85")))
 	f.Add([]byte("\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b]q\x01(K\x02K\x03eu}X\x09\x00\x00\x00_metadatah\x00sb."))
 	f.Add([]byte("\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94G?\xf0\x00\x00\x00\x00\x00\x00\x8c\x01b\x94\x88u."))
+	for _, extra := range bystanders {
+		f.Add([]byte("\x80\x02}(" + text("extra") + extra + text("model") + pickle[2:len(pickle)-1] + "u."))
+	}
 	f.Fuzz(func(t *testing.T, pickle []byte) { read(t, torchZip(zip.Store, string(pickle), storages...)) })
 }
 
@@ -64,6 +68,14 @@ func FuzzLegacy(f *testing.F) {
 
 func FuzzSafetensors(f *testing.F) {
 	f.Add(safetensors(networkParams(tiny(f))))
+	one := func(int) float32 { return 1 }
+	net := networkParams(tiny(f))
+	beside := []param{{"mean", []int{3}, one, ""}, {"std", []int{1, 3, 1, 1}, one, ""}, {"n", []int{1}, one, ""}}
+	f.Add(safetensors(append(rename(net, func(s string) string { return "module." + strings.Replace(s, "fc.", "head.1.", 1) }), beside...)))
+	f.Add(safetensors(rename(net, func(s string) string {
+		return strings.NewReplacer("conv1.w", "0.w", "bn1.", "1.", "layer1.", "2.", "layer2.", "3.", "layer3.", "4.", "fc.", "5.").Replace(s)
+	})))
+	f.Add(safetensors(append(rename(net, func(s string) string { return "model." + s }), rename(net, func(s string) string { return "ema." + s })...)))
 	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }, ""}}))
 	f.Fuzz(read)
 }

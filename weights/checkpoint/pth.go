@@ -25,6 +25,13 @@ func (c *Checkpoint) readZip(size int64) error {
 		name string
 		stretch
 	}
+	names := make([]string, len(z.File))
+	for i, f := range z.File {
+		names[i] = f.Name
+	}
+	if err := otherZip(names); err != nil {
+		return err
+	}
 	entries := make([]entry, 0, len(z.File))
 	for _, f := range z.File {
 		if f.Method != zip.Store || f.CompressedSize64 != f.UncompressedSize64 {
@@ -56,9 +63,6 @@ func (c *Checkpoint) readZip(size int64) error {
 		if path.Base(e.name) == "data.pkl" && (root == "" || len(e.name) < len(root)) {
 			root = e.name
 		}
-	}
-	if root == "" {
-		return bad("want a zip with data.pkl, as torch.save writes, this one has %d other files", len(entries))
 	}
 	dir := strings.TrimSuffix(root, "data.pkl")
 	if b, ok := places[dir+"byteorder"]; ok && b.size <= 16 {

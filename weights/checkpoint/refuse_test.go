@@ -415,9 +415,9 @@ func TestLies(t *testing.T) {
 		name, want string
 		data       []byte
 	}{
-		{"empty", "0 bytes", nil},
+		{"empty", "file is empty", nil},
 		{"HTML", "HTML", []byte("<!DOCTYPE html><html></html>")},
-		{"noise", "file starts with", []byte("0123456789abcdef")},
+		{"noise", "file starts with 99 98", []byte("\x99\x98\x00\x01\x02\x03\x04\x05\x06\x0789abcdef")},
 		{"zip without end", "want a zip", []byte("PK\x03\x04 and then nothing")},
 		{"zip of something else", "data.pkl", torchZipNamed("readme")},
 		{"compressed zip", "compressed", torchZip(zip.Deflate, one(4, 0, "K\x04\x85", "K\x01\x85"), four)},

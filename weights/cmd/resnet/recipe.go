@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"resnet-web/resnet"
+	"resnet-web/weights/checkpoint"
 	"resnet-web/weights/labels"
 )
 
@@ -190,14 +191,21 @@ func (r *recipe) classes(n int) ([]resnet.Class, error) {
 
 // fingerprint is the digest by which a model's source names its checkpoint.
 func fingerprint(path string) (string, error) {
-	f, err := os.Open(path)
+	files, err := checkpoint.Files(path)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", err
+		}
 	}
 	return "SHA-256 " + hex.EncodeToString(h.Sum(nil))[:16], nil
 }
