@@ -54,7 +54,10 @@ func FuzzPickle(f *testing.F) {
 	f.Add([]byte(one(4, 0, "K\x04\x85", "K\x01\x85")))
 	f.Add([]byte("\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b]q\x01(K\x02K\x03eu}X\x09\x00\x00\x00_metadatah\x00sb."))
 	f.Add([]byte("\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94G?\xf0\x00\x00\x00\x00\x00\x00\x8c\x01b\x94\x88u."))
-	for _, extra := range bystanders {
+	for name, extra := range bystanders {
+		if name == "a long text" { // which takes the fuzzer a minute to shorten
+			continue
+		}
 		f.Add([]byte("\x80\x02}(" + text("extra") + extra + text("model") + pickle[2:len(pickle)-1] + "u."))
 	}
 	f.Fuzz(func(t *testing.T, pickle []byte) { read(t, torchZip(zip.Store, string(pickle), storages...)) })
