@@ -113,7 +113,7 @@ func (v *conversion) convert(c *call, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "recipe: -resize %d -crop %d -filter %s -mean %s -std %s\n", prep.Resize, prep.Crop, prep.Filter, commas(prep.Mean), commas(prep.Std))
+	fmt.Fprintf(c.stdout, "recipe: %s\n", told(prep))
 	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", v.out, m.Name, len(m.Classes), prep.Crop, prep.Crop, size)
 	return nil
 }

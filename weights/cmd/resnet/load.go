@@ -23,8 +23,9 @@ func loadModel(path string) (*resnet.Model, error) {
 // loaded is the network of a checkpoint, and what is to be said of it.
 type loaded struct {
 	*resnet.Float
-	norm  *checkpoint.Normalisation // of the pictures, where the network had it inside
-	notes []string
+	norm    *checkpoint.Normalisation // of the pictures, where the network had it inside
+	notes   []string
+	strides string // the note on them, if there is one
 }
 
 // loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its shortcuts.
@@ -40,16 +41,17 @@ func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 	if err != nil {
 		return loaded{}, fmt.Errorf("%s: %w", path, err)
 	}
-	notes := c.Notes
+	notes, strides := c.Notes, ""
 	if c.Format != "onnx" {
 		if f.CIFAR && !f.Plain && pad == 0 {
 			notes = append(notes, "the file does not tell where the shortcuts have their zero channels: taken as half before and half behind, as most have it; -pad append is all behind, as in the paper")
 		}
 		if f.Bottleneck && arch == "" {
-			notes = append(notes, fmt.Sprintf("the file does not tell which convolution of a block has its stride: taken as the second (v1.5), as torchvision, timm and Hugging Face have it; -arch resnet%dv1 is the first, as in the paper", f.Depth))
+			strides = fmt.Sprintf("the file does not tell which convolution of a block has its stride: taken as the second (v1.5), as torchvision, timm and Hugging Face have it; -arch resnet%dv1 is the first, as in the paper", f.Depth)
+			notes = append(notes, strides)
 		}
 	}
-	return loaded{f, c.Norm, notes}, nil
+	return loaded{f, c.Norm, notes, strides}, nil
 }
 
 // say prints the notes on the checkpoint at path.

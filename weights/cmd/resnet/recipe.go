@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,6 +58,24 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 	}
 	prep, classes := defaultPrep(f.Float), classesFor(f.Classes)
 	known := r.known
+	if !known {
+		b := readBeside(path, f.Float)
+		if b.v1 && f.Bottleneck && !f.V1 && r.arch == "" {
+			if f, err = loadFloat(path, fmt.Sprintf("resnet%dv1", f.Depth), pad); err != nil {
+				return fail(err)
+			}
+			f.notes = append(f.notes, "the strides are those of config.json beside it: v1")
+		} else if b.strides {
+			f.notes = slices.DeleteFunc(f.notes, func(n string) bool { return n == f.strides })
+		}
+		if b.prep != nil {
+			prep, known = *b.prep, true
+		}
+		if b.classes != nil {
+			classes = b.classes
+		}
+		f.notes = append(f.notes, b.notes...)
+	}
 	if f.norm != nil {
 		prep.Mean, prep.Std = f.norm.Mean, f.norm.Std
 		f.notes = append(f.notes, "mean and std are those that the network has inside: "+f.norm.From)
