@@ -292,6 +292,8 @@ func (s *state) hint(name string, shape []int) string {
 		return ": grouped convolutions (ResNeXt)"
 	case len(shape) == 0 && strings.HasSuffix(name, ".running_mean"):
 		return "; GroupNorm, or normalisation without running statistics, is not read"
+	case len(shape) == 0 && strings.HasSuffix(name, "bn1.weight"):
+		return "; a ResNet without normalisation, or one without scale and shift (affine=False), is not read"
 	case len(shape) == 0 && strings.Contains(name, "downsample"):
 		return "; a net without shortcuts must be named, as plain18"
 	}

@@ -216,7 +216,7 @@ func (s *state) unused(rest []tensor) {
 				text = append(text, fmt.Sprintf("and %d more", len(order)-i))
 			case i > 8:
 			case len(g) > 2:
-				text = append(text, fmt.Sprintf("%s (%d tensors)", cmp.Or(top, g[0]+" …"), len(g)))
+				text = append(text, fmt.Sprintf("%s (%d tensors)", cmp.Or(strings.TrimSuffix(top, "."), g[0]+" …"), len(g)))
 			default:
 				text = append(text, g...)
 			}
