@@ -18,6 +18,7 @@ type state struct {
 	order   []string          // as in the file
 	given   map[string]string // the names in the file
 	beside  []tensor          // of the same dictionary, outside the network's prefix
+	other   []tensor          // of other dictionaries
 	far     []string          // names of other dictionaries, and of other copies of the network
 }
 

@@ -78,6 +78,26 @@ func (s *state) head(features int, used map[string]bool, model string) (classes 
 		}
 	}
 	fc := index(given)
+	elsewhere := slices.DeleteFunc(slices.Clone(s.other), func(t tensor) bool {
+		behind := fc >= 0 && at == fc && len(t.shape) == 2 && t.shape[1] == rest[fc].shape[0] && t.shape[1] != features
+		return !strings.HasSuffix(t.name, "weight") || !behind && (fc >= 0 || len(matrices) > 0 || !fits(t))
+	})
+	switch {
+	case len(elsewhere) > 0 && fc >= 0:
+		return 0, bad("want a ResNet alone, behind its fc the file has %s, which changes its answers", s.named(elsewhere))
+	case len(elsewhere) > 1:
+		return 0, bad("fc: want one linear layer of classes × %d, file has %s", features, s.named(elsewhere))
+	case len(elsewhere) == 1:
+		layer := strings.TrimSuffix(elsewhere[0].name, "weight")
+		for _, t := range s.other {
+			if strings.HasPrefix(t.name, layer) {
+				rest = append(rest, t)
+				s.far = slices.DeleteFunc(s.far, func(name string) bool { return name == t.name })
+			}
+		}
+		at = index(elsewhere[0].name)
+		matrices = append(matrices, rest[at])
+	}
 	switch {
 	case fc >= 0 && (at != fc || rest[fc].shape[0] < 1):
 		t := rest[fc]

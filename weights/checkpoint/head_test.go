@@ -52,6 +52,9 @@ func TestNames(t *testing.T) {
 			}
 			return "backbone." + s
 		},
+		"layer0": func(s string) string {
+			return strings.NewReplacer("conv1.w", "layer0.0.w", "bn1.", "layer0.1.").Replace(s)
+		},
 		"Dropout before":         head("fc.1."),
 		"Cadene":                 head("last_linear."),
 		"timm's":                 head("head.fc."),
@@ -137,6 +140,29 @@ func TestHeads(t *testing.T) {
 		if b := fmt.Sprint(f.FCB); b != "[1 2 3]" && test.name != "no bias" || b != "[0 0 0]" && test.name == "no bias" {
 			t.Errorf("%s: bias %v", test.name, b)
 		}
+	}
+}
+
+// TestHeadElsewhere takes a head of another dictionary, and refuses one behind fc.
+func TestHeadElsewhere(t *testing.T) {
+	list := params(t, "resnet18x0.125", 3)
+	n := len(list)
+	ramp := func(i int) float32 { return float32(i + 1) }
+	write := func(body []param, head ...param) []byte {
+		all, storages := stateDict(append(slices.Clone(body), head...))
+		inner, _ := stateDict(body)
+		start := strings.Index(all, text(head[0].name))
+		return torchZip(0, "\x80\x02}("+text("backbone")+inner[2:len(inner)-1]+text("head")+"}("+all[start:len(all)-1]+"u.", storages...)
+	}
+	weight, bias := list[n-2], list[n-1]
+	weight.name, bias.name, weight.value, bias.value = "weight", "bias", ramp, ramp
+	f, c, err := openAll(write(list[:n-2], weight, bias))
+	if err != nil || fmt.Sprint(f.FCB) != "[1 2 3]" || f.FCW[63] != 64 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "head is taken") {
+		t.Errorf("%v, %v", c, err)
+	}
+	weight.shape, bias.shape = []int{2, 3}, []int{2}
+	if _, err := open(write(list, weight, bias)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "head.weight float32 2×3") {
+		t.Errorf("behind fc: %v", err)
 	}
 }
 

@@ -42,11 +42,25 @@ var wrappers = regexp.MustCompile(`(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_c
 // convolution and normalisation of the stem, perhaps a ReLU and a max-pool, then the stages.
 var child = regexp.MustCompile(`^(.*\.)?([234])\.0\.conv1\.weight$`)
 
+// habits are other names of a stem and of a projection.
+var habits = []struct {
+	from *regexp.Regexp
+	to   string
+}{
+	{regexp.MustCompile(`(^|\.)layer0\.(?:0|conv1)\.`), "${1}conv1."},
+	{regexp.MustCompile(`(^|\.)layer0\.(?:1|bn1)\.`), "${1}bn1."},
+	{regexp.MustCompile(`(\blayer\d+\.\d+\.)shortcut\.`), "${1}downsample."},
+}
+
 // torchNames gives names torchvision's form in place.
 func torchNames(names []string) {
 	has := map[string]bool{}
 	for i, name := range names {
-		names[i] = torchName(wrappers.ReplaceAllString(name, "$1"))
+		name = torchName(wrappers.ReplaceAllString(name, "$1"))
+		for _, r := range habits {
+			name = r.from.ReplaceAllString(name, r.to)
+		}
+		names[i] = name
 		has[names[i]] = true
 	}
 	var numbered [][2]string
@@ -127,7 +141,7 @@ func (c *Checkpoint) state() (*state, error) {
 		if err := odd(names); err != nil {
 			return nil, err
 		}
-		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no ResNet", len(names), c.tensors[0].name)
+		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no ResNet, or one of other names: export it to ONNX", len(names), c.tensors[0].name)
 	}
 	prefix, err := c.choose(prefixes, names, at)
 	if err != nil {
@@ -153,6 +167,9 @@ func (c *Checkpoint) state() (*state, error) {
 			near = append(near, t.name)
 		default:
 			s.far = append(s.far, t.name)
+			if !slices.ContainsFunc(prefixes, func(p string) bool { return p != "" && strings.HasPrefix(names[i], p) }) {
+				s.other = append(s.other, t)
+			}
 		}
 	}
 	return s, odd(near)
