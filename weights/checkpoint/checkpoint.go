@@ -6,8 +6,8 @@
 // each shape, and folds the batch normalisations into the convolutions in float64.
 //
 // It refuses what it does not know, and names it: nothing of a pickle runs (only its tensors and dictionaries are made,
-// all else in it is passed over), every length is checked against the bytes of the file before memory is taken, and a network that is not
-// exactly one of the family is an error that names the first layer that differs.
+// all else in it is passed over), every length is checked against the bytes of the file before memory is taken, and a
+// network that is not exactly one of the family is an error that names the first layer that differs.
 package checkpoint
 
 import (
@@ -32,7 +32,7 @@ type Checkpoint struct {
 	Format string // "pth", "legacy pth", "safetensors" or "onnx"
 
 	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels: PadSplit, as most published
-	// ones and for 0, or PadAppend. A .pth or .safetensors file does not tell. An ONNX graph does, and then Pad is not used.
+	// ones and for 0, or PadAppend. A .pth or .safetensors file does not tell. An ONNX graph does; then Pad is not used.
 	Pad resnet.Shortcut
 
 	// What Float found besides: what it took for something, and what it did not use, each a sentence; and the
@@ -77,7 +77,8 @@ func Open(path string) (*Checkpoint, error) {
 	switch {
 	case err != nil:
 	case info.IsDir():
-		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder; give the .safetensors, .pth, .bin or .onnx in it", path)
+		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder; give the .safetensors, .pth, .bin or .onnx in it",
+			path)
 	case !info.Mode().IsRegular():
 		err = fmt.Errorf("checkpoint: %s: want a file that can be read from any place; make a copy of it", path)
 	}

@@ -59,7 +59,7 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !strings.Contains(cfg.Name, "x") && !strings.Contains(cfg.Name, "_") { // shapes tell the widths that a name leaves open
+	if !strings.ContainsAny(cfg.Name, "x_") { // shapes tell the widths that the name leaves open
 		width, inner := s.widths(cfg.Bottleneck)
 		cfg = widen(cfg, width, inner)
 	}
@@ -237,7 +237,8 @@ func (s *state) check(net resnet.Network) (map[string]bool, error) {
 			}
 		}
 		if w.plain != net.Plain || w.pool != net.MaxPool {
-			return nil, bad("want shortcuts %t and a max-pool %t for %s, file has %t and %t", !net.Plain, net.MaxPool, net.Name, !w.plain, w.pool)
+			return nil, bad("want shortcuts %t and a max-pool %t for %s, file has %t and %t",
+				!net.Plain, net.MaxPool, net.Name, !w.plain, w.pool)
 		}
 	}
 	return used, nil

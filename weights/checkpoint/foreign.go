@@ -21,7 +21,8 @@ var signatures = []struct {
 	at              int
 	magic, kind, do string
 }{
-	{0, "version https://git-lfs", "a Git LFS pointer, which stands for the file in a repository", "run git lfs pull, or download the file itself"},
+	{0, "version https://git-lfs", "a Git LFS pointer, which stands for the file in a repository",
+		"run git lfs pull, or download the file itself"},
 	{0, "\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5)", "export the network to ONNX with tf2onnx"},
 	{4, "TFL3", "a TensorFlow Lite model", "export the network to ONNX with tf2onnx --tflite, in floating point"},
 	{0, "\x1f\x8b", "packed with gzip", unpackIt},
@@ -31,7 +32,8 @@ var signatures = []struct {
 	{0, "7z\xbc\xaf\x27\x1c", "packed with 7-Zip", unpackIt},
 	{0, "Rar!", "packed with RAR", unpackIt},
 	{0, "\x12\x01\x00\x00\x00\x00\x00\x00", "a file of MXNet's parameters", toONNX},
-	{0, "\x04\x00\x00\x00\x01\x00\x00\x00", "a file of Lua Torch (.t7)", "read it with torchfile or PyTorch 0.4 (load_lua), and save the state_dict"},
+	{0, "\x04\x00\x00\x00\x01\x00\x00\x00", "a file of Lua Torch (.t7)", "read it with torchfile or PyTorch 0.4 " +
+		"(load_lua), and save the state_dict"},
 	{0, "\x93NUMPY", "a NumPy array", "save the state_dict with torch.save"},
 	{0, "GGUF", "a GGUF file", "give the network's .safetensors"},
 	{0, "MATLAB 5.0", "a MATLAB file (MatConvNet)", "convert it to a state_dict, then torch.save"},
@@ -59,7 +61,8 @@ func unknown(head []byte, size int64) error {
 		return bad("want a checkpoint, file begins with %d zeros; its download is not complete, download it again", len(head))
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		if strings.Contains(string(head[:100]), "sys_info") || strings.Contains(string(head[:100]), "storages") {
-			return bad(want, "a tar, as torch.save wrote before version 0.2", "load it with torch.load and save it again with torch.save")
+			return bad(want, "a tar, as torch.save wrote before version 0.2", "load it with torch.load and save it again "+
+				"with torch.save")
 		}
 		return bad(want, "a tar", unpackIt)
 	case len(head) > 1 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5:
@@ -74,7 +77,8 @@ func unknown(head []byte, size int64) error {
 	case strings.HasPrefix(lower, "<"):
 		return bad(want, "an HTML page", askServer)
 	case strings.HasPrefix(lower, "{") || strings.HasPrefix(lower, "["):
-		return bad(want, "JSON, a configuration or a server's answer: "+quote(text), "give the weights that belong to it, or "+askServer)
+		return bad(want, "JSON, a configuration or a server's answer: "+quote(text),
+			"give the weights that belong to it, or "+askServer)
 	case utf8.Valid(head[:max(0, len(head)-3)]) && !bytes.ContainsAny(head, "\x00\x01\x02\x03\x04\x05"):
 		return bad(want, "text: "+quote(text), askServer)
 	case len(head) < 16:
@@ -82,7 +86,8 @@ func unknown(head []byte, size int64) error {
 	case head[0] == 0x0a:
 		return bad(want, "a protocol buffer of another kind (a TensorFlow graph, a Caffe model)", toONNX)
 	}
-	return bad("want .pth, .safetensors or .onnx, file starts with % x; it is of no format known here, or damaged", head[:8])
+	return bad("want .pth, .safetensors or .onnx, file starts with % x; it is of no format known here, or damaged",
+		head[:8])
 }
 
 // pickled says whose a pickle is that torch.save has not written.
@@ -109,7 +114,7 @@ func quote(s string) string {
 	return string(words)
 }
 
-// otherZip is the error for a zip that torch.save has not written, by the names of its entries; nil for one of torch.save.
+// otherZip is the error for a zip that torch.save has not written, by the names of its entries; nil for one that it has.
 func otherZip(names []string) error {
 	const want = "want .pth, .safetensors or .onnx, this is %s; %s"
 	has := func(f func(name string) bool) bool { return slices.ContainsFunc(names, f) }
@@ -126,7 +131,8 @@ func otherZip(names []string) error {
 	case has(base("data.pkl")):
 		return nil
 	case has(base("archive_format")) || has(base("serialized_exported_program.json")):
-		return bad(want, "of torch.export (.pt2)", "save its weights: torch.save(torch.export.load(file).state_dict, 'weights.pth')")
+		return bad(want, "of torch.export (.pt2)", "save its weights: torch.save(torch.export.load(file).state_dict, "+
+			"'weights.pth')")
 	case has(base("model.weights.h5")):
 		return bad(want, "a network of Keras", "export it to ONNX with tf2onnx")
 	case has(base("MANIFEST.json")):

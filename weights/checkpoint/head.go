@@ -49,7 +49,8 @@ func (s *state) head(features int, used map[string]bool, model string) (classes 
 		switch {
 		case used[name], strings.HasSuffix(name, "num_batches_tracked"):
 		case part.MatchString(name):
-			if counted := strings.HasSuffix(name, ".total_ops") || strings.HasSuffix(name, ".total_params"); !counted || t.count() != 1 {
+			counter := strings.HasSuffix(name, ".total_ops") || strings.HasSuffix(name, ".total_params") // THOP's
+			if !counter || t.count() != 1 {
 				return 0, bad("%s: want no such tensor in %s, file has %s", name, model, t.came())
 			}
 		default:
@@ -62,7 +63,8 @@ func (s *state) head(features int, used map[string]bool, model string) (classes 
 	index := func(name string) int { return slices.IndexFunc(rest, func(t tensor) bool { return t.name == name }) }
 	fits := func(t tensor) bool {
 		n := len(t.shape)
-		return strings.HasSuffix(t.name, "weight") && (n == 2 || n == 4 && t.shape[2] == 1 && t.shape[3] == 1) && t.shape[1] == features && t.odd == ""
+		linear := n == 2 || n == 4 && t.shape[2] == 1 && t.shape[3] == 1
+		return strings.HasSuffix(t.name, "weight") && linear && t.shape[1] == features && t.odd == ""
 	}
 	var matrices, norms []tensor
 	at := -1
@@ -101,16 +103,21 @@ func (s *state) head(features int, used map[string]bool, model string) (classes 
 	switch {
 	case fc >= 0 && (at != fc || rest[fc].shape[0] < 1):
 		t := rest[fc]
-		return 0, bad("fc: want a linear layer of classes × %d, file has %s%s", features, t.came(), pooled(rest[fc:fc+1], features))
+		return 0, bad("fc: want a linear layer of classes × %d, file has %s%s",
+			features, t.came(), pooled(rest[fc:fc+1], features))
 	case len(matrices) == 0:
-		return 0, bad("fc: want a linear layer of classes × %d, file has none; a backbone alone names no classes, save the whole classifier", features)
+		return 0, bad("fc: want a linear layer of classes × %d, file has none; a backbone alone names no classes, save "+
+			"the whole classifier", features)
 	case fc >= 0 && len(matrices)+len(norms) > 1:
 		list := slices.DeleteFunc(append(matrices, norms...), func(t tensor) bool { return t.name == given })
-		return 0, bad("want a ResNet alone, this network has more than that, which changes its answers: %s; save the ResNet that ends with fc, if that was trained alone", s.named(list))
+		return 0, bad("want a ResNet alone, this network has more than that, which changes its answers: %s; save the "+
+			"ResNet that ends with fc, if that was trained alone", s.named(list))
 	case len(matrices)+len(norms) > 1:
-		return 0, bad("fc: want one linear layer of classes × %d behind the ResNet, file has %s%s; no other head is read", features, s.named(append(matrices, norms...)), pooled(matrices, features))
+		return 0, bad("fc: want one linear layer of classes × %d behind the ResNet, file has %s%s; no other head is read",
+			features, s.named(append(matrices, norms...)), pooled(matrices, features))
 	case at < 0 || rest[at].shape[0] < 1:
-		return 0, bad("fc: want a linear layer of classes × %d, file has %s%s", features, s.named(matrices), pooled(matrices, features))
+		return 0, bad("fc: want a linear layer of classes × %d, file has %s%s",
+			features, s.named(matrices), pooled(matrices, features))
 	}
 	w := rest[at]
 	if len(w.shape) == 4 { // a 1×1 convolution
@@ -156,7 +163,8 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 	ending := func(name string, ends ...string) string {
 		last := name[strings.LastIndexByte(name, '.')+1:]
 		for _, end := range ends {
-			if start, ok := strings.CutSuffix(last, end); ok && (start == "" || start[len(start)-1] == '_') && !strings.Contains(start, "running") {
+			start, ok := strings.CutSuffix(last, end)
+			if ok && (start == "" || start[len(start)-1] == '_' && start != "running_") {
 				return name[:len(name)-len(end)]
 			}
 		}
@@ -191,11 +199,13 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 		for k := range 3 {
 			norm.Mean[k], norm.Std[k] = float32(v[0][k]*scale), float32(v[1][k]*scale)
 			if !(norm.Mean[k] >= 0 && norm.Mean[k] <= 1 && norm.Std[k] > 1e-6) {
-				return nil, bad("%s: want means of 0 to 1 or 0 to 255 and positive deviations, file has %v and %v", norm.From, v[0], v[1])
+				return nil, bad("%s: want means of 0 to 1 or 0 to 255 and positive deviations, file has %v and %v",
+					norm.From, v[0], v[1])
 			}
 		}
-		if bgr := norm.Mean[0] < norm.Mean[1] && norm.Mean[1] < norm.Mean[2] && math.Abs(float64(norm.Mean[2])-0.485) < 0.01; bgr {
-			return nil, bad("%s: these are ImageNet's means with blue first, want red first; turn them and the input channels of conv1 around", norm.From)
+		if m := norm.Mean; m[0] < m[1] && m[1] < m[2] && math.Abs(float64(m[2])-0.485) < 0.01 {
+			return nil, bad("%s: these are ImageNet's means with blue first, want red first; turn them and the input "+
+				"channels of conv1 around", norm.From)
 		}
 		if i > 0 && (norm.Mean != s.c.Norm.Mean || norm.Std != s.c.Norm.Std) {
 			return nil, bad("want one normalisation of the pictures, file has two: %s and %s", s.c.Norm.From, norm.From)

@@ -237,7 +237,7 @@ func TestChoose(t *testing.T) {
 		value float32 // of the first weight, of conv1; 0 for an error
 	}{
 		{"average", append(prefix(a, "model."), prefix(b, "model_ema.")...), 2},
-		{"ema first", append(prefix(b, "ema.module."), prefix(a, "net.")...), 2},
+		{"ema first", append(prefix(b, "ema.module."), prefix(a, "network.")...), 2},
 		{"part of a word", append(prefix(a, "detail."), prefix(b, "semantic.")...), 0},
 		{"schema", append(prefix(a, "x."), prefix(b, "schema.")...), 0},
 		{"average of parameters alone", append(prefix(a, "model."), prefix(slices.DeleteFunc(slices.Clone(b), statistics), "ema.")...), 1},

@@ -29,8 +29,8 @@ func torchName(name string) string {
 		}
 	}
 	if m := hfOther.FindStringSubmatch(name); m != nil {
-		to := map[string]string{"embedder.embedder.convolution": "conv1.", "embedder.embedder.normalization": "bn1.", "classifier.1": "fc."}
-		return m[1] + to[m[2]] + m[3]
+		to := map[string]string{"convolution": "conv1.", "normalization": "bn1.", "classifier.1": "fc."}
+		return m[1] + to[strings.TrimPrefix(m[2], "embedder.embedder.")] + m[3]
 	}
 	return name
 }
@@ -71,12 +71,14 @@ func torchNames(names []string) {
 		}
 		numbered = append(numbered, [2]string{m[1] + "0.", m[1] + "conv1."}, [2]string{m[1] + "1.", m[1] + "bn1."})
 		for i := range 4 {
-			numbered = append(numbered, [2]string{fmt.Sprintf("%s%c.", m[1], m[2][0]+byte(i)), fmt.Sprintf("%slayer%d.", m[1], i+1)})
+			number, stage := fmt.Sprintf("%s%c.", m[1], m[2][0]+byte(i)), fmt.Sprintf("%slayer%d.", m[1], i+1)
+			numbered = append(numbered, [2]string{number, stage})
 		}
 	}
 	for i, name := range names {
 		for _, r := range numbered {
-			if rest, ok := strings.CutPrefix(name, r[0]); ok && (strings.HasPrefix(r[1][len(r[0])-2:], "layer") == blockName.MatchString(rest)) {
+			rest, ok := strings.CutPrefix(name, r[0])
+			if stage := strings.HasPrefix(r[1][len(r[0])-2:], "layer"); ok && stage == blockName.MatchString(rest) {
 				names[i] = r[1] + rest
 				break
 			}
@@ -87,25 +89,32 @@ func torchNames(names []string) {
 // blockName matches what a name has behind its stage.
 var blockName = regexp.MustCompile(`^\d+\.(conv|bn|downsample)`)
 
-// unlike are the marks of weights that are not a network's own, by what to do first.
+// unlike are the marks of weights that are not a network's own, by what they are and what to do first.
 var unlike = []struct {
-	mark *regexp.Regexp
-	what string
+	mark     *regexp.Regexp
+	kind, do string
 }{
-	{regexp.MustCompile(`(^|\.)lora_|\.base_layer\.`), "low-rank adapters (LoRA); merge them, model.merge_and_unload(), and save the state_dict"},
-	{regexp.MustCompile(`\.parametrizations\.`), "a parametrised weight; call torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight') for each layer and save again"},
-	{regexp.MustCompile(`\.weight_mask$`), "a pruned weight and its mask; call torch.nn.utils.prune.remove(layer, 'weight') for each layer and save again"},
-	{regexp.MustCompile(`\.weight_u$`), "a weight under spectral_norm; call torch.nn.utils.remove_spectral_norm(layer) for each layer and save again"},
-	{regexp.MustCompile(`\.weight_[gv]$`), "a weight under weight_norm; call torch.nn.utils.remove_weight_norm(layer) for each layer and save again"},
-	{regexp.MustCompile(`\.weight_fake_quant\.|activation_post_process`), "a network prepared for quantisation; save the network in floating point, as it was before prepare()"},
-	{regexp.MustCompile(`_packed_params|\.zero_point$|\.weight_scale$|\.SCB$|\.absmax$`), "a quantised network; save it in floating point, as it was before the quantisation"},
+	{regexp.MustCompile(`(^|\.)lora_|\.base_layer\.`),
+		"low-rank adapters (LoRA)", "call model.merge_and_unload()"},
+	{regexp.MustCompile(`\.parametrizations\.`),
+		"a parametrised weight", "call torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight') for each layer"},
+	{regexp.MustCompile(`\.weight_mask$`),
+		"a pruned weight and its mask", "call torch.nn.utils.prune.remove(layer, 'weight') for each layer"},
+	{regexp.MustCompile(`\.weight_u$`),
+		"a weight under spectral_norm", "call torch.nn.utils.remove_spectral_norm(layer) for each layer"},
+	{regexp.MustCompile(`\.weight_[gv]$`),
+		"a weight under weight_norm", "call torch.nn.utils.remove_weight_norm(layer) for each layer"},
+	{regexp.MustCompile(`\.weight_fake_quant\.|activation_post_process`),
+		"a network prepared for quantisation", "take the network in floating point, as it was before prepare(),"},
+	{regexp.MustCompile(`_packed_params|\.zero_point$|\.weight_scale$|\.SCB$|\.absmax$`),
+		"a quantised network", "take it in floating point, as it was before the quantisation,"},
 }
 
 // odd refuses a network that has marks of unlike among its names.
 func odd(names []string) error {
 	for _, u := range unlike {
 		if i := slices.IndexFunc(names, u.mark.MatchString); i >= 0 {
-			return bad("%s is of %s", names[i], u.what)
+			return bad("%s is of %s; %s and save the state_dict again", names[i], u.kind, u.do)
 		}
 	}
 	return nil
@@ -117,8 +126,8 @@ func average(prefix string) bool {
 	return slices.Contains(words, "ema")
 }
 
-// state picks the network among the tensors of the file. Its names may have a prefix ("state_dict.", "backbone."). Where
-// the file also has a moving average of the network, that is taken, because it is the better of the two.
+// state picks the network among the tensors of the file. Its names may have a prefix ("state_dict.", "backbone.").
+// Where the file also has a moving average of the network, that is taken, because it is the better of the two.
 func (c *Checkpoint) state() (*state, error) {
 	const probe = "layer1.0.conv1.weight"
 	names := make([]string, len(c.tensors))
@@ -141,7 +150,8 @@ func (c *Checkpoint) state() (*state, error) {
 		if err := odd(names); err != nil {
 			return nil, err
 		}
-		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no ResNet, or one of other names: export it to ONNX", len(names), c.tensors[0].name)
+		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no "+
+			"ResNet, or one of other names: export it to ONNX", len(names), c.tensors[0].name)
 	}
 	prefix, err := c.choose(prefixes, names, at)
 	if err != nil {
@@ -152,7 +162,9 @@ func (c *Checkpoint) state() (*state, error) {
 	var near []string // names of the same dictionary
 	for i, t := range c.tensors {
 		name, inside := strings.CutPrefix(names[i], prefix)
-		copied := slices.ContainsFunc(prefixes, func(p string) bool { return len(p) > len(prefix) && strings.HasPrefix(names[i], p) })
+		copied := slices.ContainsFunc(prefixes, func(p string) bool { // of another network
+			return p != "" && (!inside || len(p) > len(prefix)) && strings.HasPrefix(names[i], p)
+		})
 		switch {
 		case inside && !copied:
 			if _, twice := s.tensors[name]; twice {
@@ -162,12 +174,12 @@ func (c *Checkpoint) state() (*state, error) {
 			s.order, s.given[name] = append(s.order, name), t.name
 			t.name = name
 			s.tensors[name] = t
-		case t.home == home && !slices.ContainsFunc(prefixes, func(p string) bool { return p != "" && strings.HasPrefix(names[i], p) }):
+		case t.home == home && !copied:
 			s.beside = append(s.beside, t)
 			near = append(near, t.name)
 		default:
 			s.far = append(s.far, t.name)
-			if !slices.ContainsFunc(prefixes, func(p string) bool { return p != "" && strings.HasPrefix(names[i], p) }) {
+			if !copied {
 				s.other = append(s.other, t)
 			}
 		}
@@ -196,7 +208,9 @@ func (c *Checkpoint) choose(prefixes, names []string, at map[string]int) (string
 				if !ok {
 					return false
 				}
-				if a, b := c.tensors[i], c.tensors[k]; a.at != b.at || a.file != b.file || a.odd != "" || !slices.Equal(a.shape, b.shape) || !slices.Equal(a.stride, b.stride) {
+				a, b := c.tensors[i], c.tensors[k]
+				form := slices.Equal(a.shape, b.shape) && slices.Equal(a.stride, b.stride)
+				if a.at != b.at || a.file != b.file || a.odd != "" || !form {
 					return false
 				}
 			}

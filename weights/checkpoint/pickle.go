@@ -11,12 +11,13 @@ import (
 	"strings"
 )
 
-// Python's pickle is a program for a stack machine that may call anything. This one knows how torch.save writes tensors:
-// the constructors in reduce. Nothing is looked up, imported or called by a name in the file. Whatever else the program
-// would make (the arguments of a training, a scheduler, NumPy's numbers) becomes an object of which only the name of its
-// maker is known. If it gets items, as a subclass of dict does, it is a dictionary as well.
+// Python's pickle is a program for a stack machine that may call anything. This one knows how torch.save writes
+// tensors: the constructors in reduce. Nothing is looked up, imported or called by a name in the file. Whatever else the
+// program would make (the arguments of a training, a scheduler, NumPy's numbers) becomes an object of which only the
+// name of its maker is known. If it gets items, as a subclass of dict does, it is a dictionary as well.
 
-// Values of the machine: nil, bool, int64, float64, string, tuple, *list, *dict, global, storage, *view, *object, inert.
+// Values of the machine: nil, bool, int64, float64, string, tuple, *list, *dict, global, storage, *view, *object and
+// inert.
 type (
 	tuple  []any
 	list   []any // always by pointer, as Python's may grow after they were stored
@@ -49,7 +50,8 @@ var storages = map[global]dtype{
 	"torch.LongStorage": {"int64", 8, nil}, "torch.IntStorage": {"int32", 4, nil}, "torch.ShortStorage": {"int16", 2, nil},
 	"torch.CharStorage": {"int8", 1, nil}, "torch.ByteStorage": {"uint8", 1, nil}, "torch.BoolStorage": {"bool", 1, nil},
 	"torch.ComplexFloatStorage": {"complex64", 8, nil}, "torch.ComplexDoubleStorage": {"complex128", 16, nil},
-	"torch.QInt8Storage": {"quantised int8", 1, nil}, "torch.QUInt8Storage": {"quantised uint8", 1, nil}, "torch.QInt32Storage": {"quantised int32", 4, nil},
+	"torch.QInt8Storage": {"quantised int8", 1, nil}, "torch.QUInt8Storage": {"quantised uint8", 1, nil},
+	"torch.QInt32Storage":  {"quantised int32", 4, nil},
 	"torch.UntypedStorage": {"bytes", 1, nil}, "torch.storage.UntypedStorage": {"bytes", 1, nil},
 }
 
@@ -454,7 +456,8 @@ func (u *unpickler) reduce(f, args any) any {
 		if len(a) >= 1 {
 			return a[0]
 		}
-	case "torch._tensor._rebuild_from_type", "torch._tensor._rebuild_from_type_v2": // of a subclass: function, type, arguments
+	case "torch._tensor._rebuild_from_type", "torch._tensor._rebuild_from_type_v2":
+		// of a subclass: function, type, arguments
 		if len(a) < 3 {
 			break
 		}

@@ -24,7 +24,8 @@ const maxIndex = 32 << 20
 // readIndex reads f, of size bytes, as an index; nil where it is something else.
 func readIndex(f io.ReaderAt, size int64) *index {
 	head := make([]byte, min(size, 64))
-	if _, err := f.ReadAt(head, 0); err != nil || size > maxIndex || !strings.HasPrefix(strings.TrimSpace(string(head)), "{") {
+	_, err := f.ReadAt(head, 0)
+	if err != nil || size > maxIndex || !strings.HasPrefix(strings.TrimSpace(string(head)), "{") {
 		return nil
 	}
 	var x index
@@ -66,7 +67,8 @@ func (x *index) open(dir string) (_ *Checkpoint, err error) {
 		}
 		f, err := os.Open(filepath.Join(dir, name))
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, bad("%s: this file, one of %d that the index names, is not beside it; download it into the same folder", name, len(names))
+			return nil, bad("%s: this file, one of %d that the index names, is not beside it; download it into the same "+
+				"folder", name, len(names))
 		} else if err != nil {
 			return nil, fmt.Errorf("checkpoint: %w", err)
 		}
@@ -96,7 +98,8 @@ func (x *index) open(dir string) (_ *Checkpoint, err error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.WeightMap)) {
 		if !found[name] {
-			return nil, bad("%s: want it in %s, as the index says, file has none; download all files again", name, x.WeightMap[name])
+			return nil, bad("%s: want it in %s, as the index says, file has none; download all files again",
+				name, x.WeightMap[name])
 		}
 	}
 	return c, nil

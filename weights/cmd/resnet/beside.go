@@ -97,8 +97,10 @@ func readBeside(path string, f *resnet.Float) (b beside) {
 			classes = c.Pretrained.NumClasses
 		}
 		what := c.ModelType + c.Architecture
-		if ours := c.ModelType == "resnet" || strings.Contains(c.Architecture, "resnet"); !ours || classes != 0 && classes != f.Classes {
-			note("config.json beside it is not used: it is of %q with %d classes, this is %s with %d", what, classes, f.Name, f.Classes)
+		ours := c.ModelType == "resnet" || strings.Contains(c.Architecture, "resnet")
+		if !ours || classes != 0 && classes != f.Classes {
+			note("config.json beside it is not used: it is of %q with %d classes, this is %s with %d",
+				what, classes, f.Name, f.Classes)
 			return b
 		}
 		b.strides, b.v1 = true, c.V1
@@ -134,7 +136,8 @@ func readBeside(path string, f *resnet.Float) (b beside) {
 
 // told is a recipe as flags.
 func told(p resnet.Prep) string {
-	return fmt.Sprintf("-resize %d -crop %d -filter %s -mean %s -std %s", p.Resize, p.Crop, p.Filter, commas(p.Mean), commas(p.Std))
+	return fmt.Sprintf("-resize %d -crop %d -filter %s -mean %s -std %s",
+		p.Resize, p.Crop, p.Filter, commas(p.Mean), commas(p.Std))
 }
 
 // labels are the names of the classes, nil where the file has none: transformers writes LABEL_0 and so on then.
@@ -215,8 +218,8 @@ func side(v any) (n int, square bool) {
 	return 0, false
 }
 
-// prep is transformers' recipe. ConvNeXt's processor, which its ResNets use, scales to the size divided by crop_pct below
-// 384 and squashes pictures above; the others scale and then crop.
+// prep is transformers' recipe. ConvNeXt's processor, which its ResNets use, scales to the size divided by crop_pct
+// below 384 and squashes pictures above; the others scale and then crop.
 func (p *processor) prep() (*resnet.Prep, error) {
 	size, square := side(p.Size)
 	crop, _ := side(p.CropSize)
@@ -229,7 +232,8 @@ func (p *processor) prep() (*resnet.Prep, error) {
 	case p.CropPct > 0.1 && p.CropPct <= 1 && size < 384:
 		out.Resize = int(float64(size) / p.CropPct)
 	case square || size >= 384:
-		return nil, fmt.Errorf("it squashes pictures to %d×%d, here the centre is cropped; give -resize and -crop", size, size)
+		return nil, fmt.Errorf("it squashes pictures to %d×%d, here the centre is cropped; give -resize and -crop",
+			size, size)
 	}
 	if p.Normalize != nil && !*p.Normalize {
 		p.Mean, p.Std = []float32{0, 0, 0}, []float32{1, 1, 1}

@@ -28,8 +28,8 @@ type loaded struct {
 	strides string // the note on them, if there is one
 }
 
-// loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its shortcuts.
-// What had to be guessed is among the notes, with the flag that changes it.
+// loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its
+// shortcuts. What had to be guessed is among the notes, with the flag that changes it.
 func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 	c, err := checkpoint.Open(path)
 	if err != nil {
@@ -44,10 +44,12 @@ func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 	notes, strides := c.Notes, ""
 	if c.Format != "onnx" {
 		if f.CIFAR && !f.Plain && pad == 0 {
-			notes = append(notes, "the file does not tell where the shortcuts have their zero channels: taken as half before and half behind, as most have it; -pad append is all behind, as in the paper")
+			notes = append(notes, "the file does not tell where the shortcuts have their zero channels: taken as half before "+
+				"and half behind, as most have it; -pad append is all behind, as in the paper")
 		}
 		if f.Bottleneck && arch == "" {
-			strides = fmt.Sprintf("the file does not tell which convolution of a block has its stride: taken as the second (v1.5), as torchvision, timm and Hugging Face have it; -arch resnet%dv1 is the first, as in the paper", f.Depth)
+			strides = fmt.Sprintf("the file does not tell which convolution of a block has its stride: taken as the second "+
+				"(v1.5), as torchvision, timm and Hugging Face have it; -arch resnet%dv1 is the first, as in the paper", f.Depth)
 			notes = append(notes, strides)
 		}
 	}

@@ -42,8 +42,8 @@ func (r *recipe) flags(c *call) {
 // first is the checkpoint of the first built-in model, which is for the same pictures and classes as the present one.
 const first = "SHA-256 c411debb1dd094cd"
 
-// read reads the checkpoint at path: its network, pre-processing and classes, and notes on what it took for granted. The checkpoints of the built-in models have
-// by default those of the model.
+// read reads the checkpoint at path: its network, pre-processing and classes, and notes on what it took for granted.
+// The checkpoints of the built-in models have by default those of the model.
 func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
 	fail := func(err error) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
 		return nil, resnet.Prep{}, nil, err
@@ -124,7 +124,8 @@ func (r *recipe) guessed(p resnet.Prep, normed bool) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the file does not tell how pictures are prepared: taken as usual, %s; change it with %s", strings.Join(parts, ", "), strings.Join(flags, " "))
+	return fmt.Sprintf("the file does not tell how pictures are prepared: taken as usual, %s; change it with %s",
+		strings.Join(parts, ", "), strings.Join(flags, " "))
 }
 
 // commas writes a triple as a flag takes it.
