@@ -7,24 +7,24 @@ usage() {
   cat <<'END'
 ./build.sh                  build dist/ and print its sizes; needs nothing but Go 1.26, which Go 1.21 or later fetches
 ./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
-./build.sh test [--long]    install what the tests need, then run them; --long adds the long tables, fuzzing
-                            (FUZZTIME=60s a target) and soaks
+./build.sh test [--long]    install what the tests need, then run them; --long adds the long tables, the race
+                            detector, fuzzing (FUZZTIME=60s a target) and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
 DEV=1 ./build.sh ...        readable scripts with source maps
-DIST=FOLDER ./build.sh ...  that folder in place of dist/
+OUT=FOLDER ./build.sh ...  another folder than dist/
 PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any; '': none but its own)
 CHROMIUM=FILE FIREFOX=FILE ./build.sh ...   test and measure with these browsers
 END
 }
 
-[[ ${DIST:=dist} == /* ]] || DIST=$PWD/$DIST
-export DIST
+[[ ${OUT:=dist} == /* ]] || OUT=$PWD/$OUT
+export OUT
 
 say() { printf '\n== %s\n' "$*"; }
 
 build() {
-  go run ./web/build -out "$DIST" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
+  go run ./web/build -out "$OUT" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
 }
 
 serve() {
@@ -33,7 +33,7 @@ serve() {
   local server
   server=$(mktemp -d)/serve
   go build -o "$server" ./web/serve
-  exec "$server" -dir "$DIST" "$@"
+  exec "$server" -dir "$OUT" "$@"
 }
 
 # install makes sure of each command of the arguments "command=debian-package"; an argument "=package" is a package
@@ -109,6 +109,13 @@ test_browsers() {
   (cd web/test && npm test)
 }
 
+# The race detector makes the tests of calibration and of checkpoints take minutes.
+long_race() {
+  install gcc=gcc
+  say "go test -race"
+  CGO_ENABLED=1 go test -race -short -timeout=1h ./...
+}
+
 # Every fuzz target of the module for a minute.
 long_fuzz() {
   local package target
@@ -130,6 +137,7 @@ run_tests() {
   test_tools
   if [[ ${1:-} == --long ]]; then
     test_go -timeout=1h
+    long_race
     long_fuzz
     build
     long_soak

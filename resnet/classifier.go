@@ -24,14 +24,12 @@ type Options struct {
 	Threshold float64  // least probability of a prediction, 0…1
 	Allow     []string // if not empty, only these classes: index, label or WordNet id
 	Deny      []string // not these classes
-	Lang      string   // of the labels; English where a class has none in it
 	Heatmap   int      // HeatmapNone, HeatmapBest, or a class index
 }
 
 // Prediction is one class with its probability.
 type Prediction struct {
-	Index       int
-	ID, Label   string
+	Index       int // in Model.Classes
 	Probability float64
 }
 
@@ -218,8 +216,7 @@ func (p *Picture) Classify(q *Query) (Result, error) {
 	Softmax(c.probabilities, c.logits, c.model.Temperature)
 	r := Result{Box: p.box, Number: c.results}
 	for _, i := range TopK(c.logits, c.probabilities, q.keep, q.o.TopK, q.o.Threshold) {
-		class := c.model.Classes[i]
-		r.Predictions = append(r.Predictions, Prediction{i, class.ID, class.Label(q.o.Lang), c.probabilities[i]})
+		r.Predictions = append(r.Predictions, Prediction{i, c.probabilities[i]})
 	}
 	r.Sure = len(r.Predictions) > 0 && r.Predictions[0].Probability >= float64(c.model.Unsure)
 

@@ -169,3 +169,24 @@ func straight(dst []byte, img image.Image, opaque bool, part image.Rectangle) []
 	}
 	return dst
 }
+
+// Normalise is the float network's input for what Fit gives: planar RGB, (p/255 − mean) / std.
+func (p Prep) Normalise(crop *image.RGBA) []float32 {
+	n := p.Crop
+	t := make([]float32, 3*n*n)
+	for c := range 3 {
+		mean, std := float64(p.Mean[c]), float64(p.Std[c])
+		var lut [256]float32
+		for v := range lut {
+			lut[v] = float32((float64(v)/255 - mean) / std)
+		}
+		plane := t[c*n*n : (c+1)*n*n]
+		for y := range n {
+			row := crop.Pix[y*crop.Stride+c:]
+			for x := range n {
+				plane[y*n+x] = lut[row[4*x]]
+			}
+		}
+	}
+	return t
+}

@@ -43,6 +43,9 @@ func check(m *resnet.Model) error {
 	if err := checkLayers(&net, m.Convs); err != nil {
 		return err
 	}
+	if err := CheckWork(&net, m.Prep.Crop); err != nil {
+		return err
+	}
 	return checkLinear(&m.FC, net.Classes, net.Features)
 }
 
@@ -101,6 +104,64 @@ func checkPrep(p resnet.Prep) error {
 		}
 	}
 	return nil
+}
+
+// Limits of what one picture may cost. The largest networks that people publish stay far below: a ResNeXt-101 64×4d
+// takes 62 thousand million multiply-adds at 448 pixels, a Wide ResNet-101-2 91. Without limits a file of some
+// kilobytes could keep a machine busy for minutes, with a gigabyte of activations.
+const (
+	maxMACs        = 400e9
+	maxActivations = 256 << 20 // bytes
+)
+
+// CheckWork refuses a network that would take too long for a picture of crop × crop pixels, or too much memory. Readers
+// and writers of model files ask it; it is for those who want to know before they have made a model.
+//
+// # Errors
+//
+// ErrFormat, wrapped.
+func CheckWork(net *resnet.Network, crop int) error {
+	macs, activations := work(net, crop)
+	if macs > maxMACs || activations > maxActivations {
+		return formatError("crop: want at most %.0f thousand million multiply-adds and %d MiB of activations for a picture, %s at %d×%d takes %.0f and %.0f; use a smaller crop or a narrower network",
+			maxMACs/1e9, maxActivations>>20, net.Name, crop, crop, macs/1e9, activations/(1<<20))
+	}
+	return nil
+}
+
+// work counts multiply-adds as the engine runs them, with channels rounded up, and the bytes of the activations that a
+// step needs at once, of the step that needs most: 7 bits of what it reads and writes, 16 of what the block's sum
+// takes. As floats, because no network overflows them.
+func work(net *resnet.Network, crop int) (macs, activations float64) {
+	const wide = 2 // bytes of a value of the skip path
+	side, shortcut := crop, 0.0
+	size := func(side, channels int) float64 {
+		return float64(side) * float64(side) * float64(engine.PadChannels(channels))
+	}
+	read := 4 * float64(crop) * float64(crop)
+	for _, s := range net.Steps() {
+		out, wrote := side, read
+		if s.Conv != nil {
+			out = s.Conv.OutSize(side)
+			macs += float64(packedSize(*s.Conv)) * float64(out) * float64(out)
+			wrote = size(out, s.Conv.Out)
+		}
+		switch s.Kind {
+		case resnet.StemPool:
+			out = (side-1)/2 + 1
+			wrote = size(out, net.Width)
+		case resnet.BlockShortcut:
+			shortcut = wide * wrote
+			activations = max(activations, read+shortcut)
+			continue // the block's first convolution reads the same
+		case resnet.BlockEnd:
+			activations = max(activations, read+shortcut+(1+wide)*wrote)
+			shortcut = 0
+		}
+		activations = max(activations, read+shortcut+wrote)
+		side, read = out, wrote
+	}
+	return macs, activations
 }
 
 func checkLayers(net *resnet.Network, list []resnet.QuantConv) error {

@@ -167,7 +167,7 @@ func (r *reader) version(k string, want int) {
 // labels reads the label arrays into classes.
 func (r *reader) labels(classes []resnet.Class) {
 	r.field("labels")
-	if r.err != nil {
+	if !r.next("a map", isMap) {
 		return
 	}
 	langs, err := r.d.DecodeMapLen()
@@ -209,8 +209,13 @@ func (r *reader) prep(p *resnet.Prep) {
 	r.field("crop")
 	p.Crop = r.num(1, maxSide)
 	r.field("filter")
-	if p.Filter = r.text(); p.Filter == linear {
+	switch filter := r.text(); filter {
+	case linear:
 		p.Filter = engine.Bilinear.String()
+	case engine.Bicubic.String():
+		p.Filter = filter
+	default:
+		r.fail(formatError("filter: want %q or %q, file has %.20q", linear, engine.Bicubic, filter))
 	}
 	r.field("mean")
 	copy(p.Mean[:], r.floats(3))

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
 // reader walks the msgpack map. After the first error it returns zero values and keeps the error.
@@ -43,8 +44,34 @@ func (r *reader) failed(want string, err error) bool {
 	return true
 }
 
-func (r *reader) mapLen(want int) {
+// next reports whether the next value is of a kind, which it must be: the decoder would take a missing value for 0, a
+// float for an integer, and text for bytes.
+func (r *reader) next(want string, is func(code byte) bool) bool {
 	if r.err != nil {
+		return false
+	}
+	code, err := r.d.PeekCode()
+	if r.failed(want, err) {
+		return false
+	}
+	if !is(code) {
+		r.fail(formatError("%s: want %s, found something else; the file was written by another program", r.at, want))
+	}
+	return r.err == nil
+}
+
+// The kinds of the table in the package comment.
+func isMap(c byte) bool { return msgpcode.IsFixedMap(c) || c == msgpcode.Map16 || c == msgpcode.Map32 }
+func isArray(c byte) bool {
+	return msgpcode.IsFixedArray(c) || c == msgpcode.Array16 || c == msgpcode.Array32
+}
+func isFloat(c byte) bool { return c == msgpcode.Float }
+func isInt(c byte) bool {
+	return msgpcode.IsFixedNum(c) || c >= msgpcode.Uint8 && c <= msgpcode.Int64 // the two ranges adjoin
+}
+
+func (r *reader) mapLen(want int) {
+	if !r.next("a map", isMap) {
 		return
 	}
 	n, err := r.d.DecodeMapLen()
@@ -55,7 +82,7 @@ func (r *reader) mapLen(want int) {
 
 // count reads the length of an array whose elements take at least a byte each.
 func (r *reader) count() int {
-	if r.err != nil {
+	if !r.next("an array", isArray) {
 		return 0
 	}
 	n, err := r.d.DecodeArrayLen()
@@ -91,7 +118,7 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) text() string {
-	if r.err != nil {
+	if !r.next("text", msgpcode.IsString) {
 		return ""
 	}
 	n, err := r.d.DecodeBytesLen()
@@ -119,7 +146,7 @@ func (r *reader) field(k string) {
 }
 
 func (r *reader) num(lo, hi int) int {
-	if r.err != nil {
+	if !r.next("an integer", isInt) {
 		return 0
 	}
 	n, err := r.d.DecodeInt64()
@@ -130,7 +157,7 @@ func (r *reader) num(lo, hi int) int {
 }
 
 func (r *reader) float() float32 {
-	if r.err != nil {
+	if !r.next("a float 32", isFloat) {
 		return 0
 	}
 	f, err := r.d.DecodeFloat32()
@@ -146,7 +173,7 @@ func (r *reader) bin(n int) []byte {
 
 // binLen reads the head of a bin of exactly n bytes.
 func (r *reader) binLen(n int) {
-	if r.err != nil {
+	if !r.next("bytes", msgpcode.IsBin) {
 		return
 	}
 	got, err := r.d.DecodeBytesLen()

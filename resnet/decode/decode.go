@@ -1,22 +1,23 @@
 // Package decode reads picture files for package resnet where there is no browser that does: on the command line.
+//
+// It reads what browsers read, and sees in it what they see. Where files are damaged there is one rule, here and in the
+// page: a picture that lacks only its end marker is read, one that lacks more is refused. Go's decoders are stricter in
+// some places and trusting in others, so each format has a file here that looks at a picture's structure first and
+// hands its decoder what that reads rightly, or refuses it with the reason.
 package decode
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
-	"image/draw"
-	_ "image/gif" // formats that Decode knows
-	_ "image/jpeg"
-	_ "image/png"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
 	"io"
 
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/tiff"
-	_ "golang.org/x/image/webp"
+	"github.com/jsummers/gobmp"
+	"golang.org/x/image/tiff"
 
 	"resnet-web/resnet"
 )
@@ -24,13 +25,15 @@ import (
 // MaxBytes is the longest file that Decode reads.
 const MaxBytes = 256 << 20
 
-// Decode reads a PNG, JPEG, GIF (its first frame), WebP, BMP or TIFF and returns it upright: the EXIF orientation of a
-// JPEG is applied. The size in the header is checked before anything is decoded.
+// Decode reads a PNG, JPEG, GIF, WebP, BMP or TIFF and returns it upright: the EXIF orientation of a JPEG or PNG and
+// the orientation of a TIFF are applied. That of a WebP is not, because browsers do not apply it either. Of animations
+// it reads the first frame, of an animated PNG the picture that stands for it where nothing moves. The size in the
+// header is checked before anything is decoded.
 //
 // # Errors
 //
-// resnet.ErrTooLarge beyond resnet.CheckSize or MaxBytes; resnet.ErrDecode for an unknown, broken or cut-off file; those
-// of r.
+// resnet.ErrTooLarge beyond resnet.CheckSize or MaxBytes; resnet.ErrDecode for a file that is unknown, broken, cut off
+// or of a kind that is not read here, with what it is and what to do; those of r.
 func Decode(r io.Reader) (image.Image, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
 	if err != nil {
@@ -39,99 +42,204 @@ func Decode(r io.Reader) (image.Image, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("decode: %w: want a file of at most %d MB", resnet.ErrTooLarge, MaxBytes>>20)
 	}
-	c, format, err := image.DecodeConfig(newFile(data))
-	if errors.Is(err, image.ErrFormat) {
-		return nil, fmt.Errorf("decode: %w: want PNG, JPEG, GIF, WebP, BMP or TIFF, got %s; convert it first", resnet.ErrDecode, sniff(data))
+	for _, f := range formats {
+		if !bytes.HasPrefix(data, []byte(f.begins)) {
+			continue
+		}
+		img, err := f.read(data)
+		if err != nil {
+			return nil, explain(f.name, err)
+		}
+		return img, nil
 	}
+	return nil, fmt.Errorf("decode: %w: want PNG, JPEG, GIF, WebP, BMP or TIFF, got %s; convert it first",
+		resnet.ErrDecode, sniff(data))
+}
+
+var formats = []struct {
+	name, begins string
+	read         func(data []byte) (image.Image, error)
+}{
+	{"PNG", "\x89PNG\r\n\x1a\n", readPNG},
+	{"JPEG", "\xff\xd8", readJPEG},
+	{"GIF", "GIF87a", readGIF},
+	{"GIF", "GIF89a", readGIF},
+	{"WebP", "RIFF", readWebP},
+	{"BMP", "BM", readBMP},
+	{"TIFF", "II*\x00", readTIFF},
+	{"TIFF", "MM\x00*", readTIFF},
+}
+
+// errCut is returned by the readers for files that lack more than their end marker. Their unsupported is for files that
+// are whole, but of a kind that no decoder here reads.
+var errCut = errors.New("cut off")
+
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+
+// explain says of a picture that was refused whether that is the file's fault.
+func explain(format string, err error) error {
+	var (
+		ours    unsupported
+		ofJPEG  jpeg.UnsupportedError
+		ofPNG   png.UnsupportedError
+		ofTIFF  tiff.UnsupportedError
+		ofBMP   gobmp.UnsupportedError
+		because string
+	)
+	switch {
+	case errors.Is(err, resnet.ErrTooLarge), errors.Is(err, resnet.ErrDecode):
+		return err
+	case errors.Is(err, errCut), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("decode: %w: the %s is cut off; get the whole file again", resnet.ErrDecode, format)
+	case errors.As(err, &ours):
+		because = string(ours)
+	case errors.As(err, &ofJPEG):
+		because = string(ofJPEG)
+	case errors.As(err, &ofPNG):
+		because = string(ofPNG)
+	case errors.As(err, &ofTIFF):
+		because = string(ofTIFF)
+	case errors.As(err, &ofBMP):
+		because = string(ofBMP)
+	default:
+		return fmt.Errorf("decode: %w: the %s is broken: %w; get the file again, or save the picture anew in another program", resnet.ErrDecode, format, err)
+	}
+	return fmt.Errorf("decode: %w: this kind of %s is not read here (%s); convert it to PNG or JPEG", resnet.ErrDecode,
+		format, because)
+}
+
+// sized decodes data after a look at the size in its header.
+func sized(data []byte, config func(io.Reader) (image.Config, error),
+	decode func(io.Reader) (image.Image, error)) (image.Image, error) {
+	c, err := config(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("decode: %w: header: %w", resnet.ErrDecode, err)
+		return nil, err
 	}
 	if err := resnet.CheckSize(c.Width, c.Height); err != nil {
 		return nil, err
 	}
-	img, _, err := image.Decode(newFile(data))
+	return decode(bytes.NewReader(data))
+}
+
+// readGIF reads the first frame. The screen grows to hold it, as in Pillow and in Chromium; what of the screen the
+// frame does not cover is transparent.
+func readGIF(data []byte) (image.Image, error) {
+	screen, err := checkGIF(data)
 	if err != nil {
-		return nil, fmt.Errorf("decode: %w: the %s is broken or cut off: %w", resnet.ErrDecode, format, err)
+		return nil, err
 	}
-	if screen := image.Rect(0, 0, c.Width, c.Height); format == "gif" && img.Bounds() != screen {
-		// The first frame covers a part of the screen; the rest of it is transparent.
-		whole := image.NewNRGBA(screen)
-		draw.Draw(whole, img.Bounds(), img, img.Bounds().Min, draw.Src)
-		img = whole
+	if err := resnet.CheckSize(screen.X, screen.Y); err != nil {
+		return nil, err
 	}
-	switch format {
-	case "jpeg":
-		if planes, ok := img.(*image.YCbCr); ok {
-			img = upsample(planes)
-		}
-		img = Orient(img, Orientation(data))
-	case "webp":
-		img = studio(img)
+	data = bytes.Clone(data)
+	copy(data[6:], []byte{byte(screen.X), byte(screen.X >> 8), byte(screen.Y), byte(screen.Y >> 8)})
+	img, err := gif.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
 	}
-	return img, nil
+	return onCanvas(img, image.Rectangle{Max: screen}), nil
 }
 
-// studio converts a lossy WebP's pixels. They are BT.601 (RFC 9649, section 2.5) in studio range, 16…235 and 16…240, as
-// libwebp writes and browsers read them; x/image/webp hands them out as JPEG's full range, in which black becomes
-// (16, 16, 16). Other images stay as they are.
-func studio(img image.Image) image.Image {
-	var p *image.YCbCr
-	alpha, stride := []byte(nil), 0
-	switch i := img.(type) {
-	case *image.YCbCr:
-		p = i
-	case *image.NYCbCrA:
-		p, alpha, stride = &i.YCbCr, i.A, i.AStride
-	default:
-		return img
+// checkGIF walks over the blocks of a GIF (GIF89a, appendix A), all of which but the trailer must be there, and returns
+// the size of a screen that holds the first frame.
+func checkGIF(data []byte) (screen image.Point, err error) {
+	at := 13
+	table := func(flags byte) { // a colour table, if the flags say so
+		if flags&0x80 != 0 {
+			at += 3 << (flags&7 + 1)
+		}
 	}
-	out := image.NewNRGBA(p.Rect)
-	i := 0
-	for y := p.Rect.Min.Y; y < p.Rect.Max.Y; y++ {
-		for x := p.Rect.Min.X; x < p.Rect.Max.X; x++ {
-			c := p.COffset(x, y)
-			// In units of 1/65536, with the half that rounds.
-			luma := (int32(p.Y[p.YOffset(x, y)])-16)*76309 + 32768
-			cb, cr := int32(p.Cb[c])-128, int32(p.Cr[c])-128
-			out.Pix[i] = level(luma + 104597*cr)
-			out.Pix[i+1] = level(luma - 25675*cb - 53279*cr)
-			out.Pix[i+2] = level(luma + 132201*cb)
-			out.Pix[i+3] = 255
-			if alpha != nil {
-				out.Pix[i+3] = alpha[(y-p.Rect.Min.Y)*stride+x-p.Rect.Min.X]
+	blocks := func() { // sub-blocks, each with its length before it, until an empty one
+		for at < len(data) {
+			n := int(data[at])
+			if at += 1 + n; n == 0 {
+				return
 			}
-			i += 4
+		}
+		at = len(data) + 1
+	}
+	if len(data) < at {
+		return screen, errCut
+	}
+	word := func(i int) int { return int(data[i]) | int(data[i+1])<<8 }
+	screen = image.Pt(word(6), word(8))
+	table(data[10])
+	frames := 0
+	for at < len(data) {
+		switch kind := data[at]; {
+		case kind == '!' && at+2 <= len(data):
+			at += 2
+			blocks()
+		case kind == ',' && at+11 <= len(data):
+			if frames++; frames == 1 {
+				screen.X = max(screen.X, word(at+1)+word(at+5))
+				screen.Y = max(screen.Y, word(at+3)+word(at+7))
+			}
+			flags := data[at+9]
+			at += 10
+			table(flags)
+			at++ // the width of LZW codes
+			blocks()
+		case kind == '!' || kind == ',':
+			return screen, errCut
+		case frames == 0:
+			return screen, errors.New("no picture before the end")
+		default: // the trailer, or what follows a last picture
+			return screen, nil
 		}
 	}
-	return out
-}
-
-func level(v int32) byte { return byte(max(0, min(255, v>>16))) }
-
-// file has a Peek, so that package image does not wrap it in a bufio.Reader. Behind one the TIFF decoder would no longer
-// see an io.ReaderAt, and would set 10 MB aside for whatever a broken header asks for.
-type file struct {
-	*bytes.Reader
-	data []byte
-}
-
-func newFile(data []byte) file { return file{bytes.NewReader(data), data} }
-
-// Peek does what bufio.Reader.Peek does.
-func (f file) Peek(n int) ([]byte, error) {
-	rest := f.data[len(f.data)-f.Len():]
-	if n > len(rest) {
-		return rest, io.EOF
+	if at > len(data) || frames == 0 {
+		return screen, errCut
 	}
-	return rest[:n], nil
+	return screen, nil
+}
+
+// readBMP reads a BMP of Windows or OS/2, compressed or not.
+func readBMP(data []byte) (image.Image, error) {
+	r := &hungry{Reader: bytes.NewReader(data)}
+	img, err := sized(data, gobmp.DecodeConfig, func(io.Reader) (image.Image, error) { return gobmp.Decode(r) })
+	if err == nil && r.empty { // which the decoder of run lengths forgives
+		err = errCut
+	}
+	if p, ok := img.(*image.NRGBA); ok && err == nil {
+		opaque(p)
+	}
+	return img, err
+}
+
+// hungry notes that more was wanted than there is.
+type hungry struct {
+	*bytes.Reader
+	empty bool
+}
+
+func (h *hungry) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	h.empty = h.empty || n == 0 && err == io.EOF
+	return n, err
+}
+
+// opaque makes a picture opaque that is transparent everywhere: many programs leave the fourth byte of a BMP's pixels
+// 0, and browsers know it.
+func opaque(p *image.NRGBA) {
+	for i := 3; i < len(p.Pix); i += 4 {
+		if p.Pix[i] != 0 {
+			return
+		}
+	}
+	for i := 3; i < len(p.Pix); i += 4 {
+		p.Pix[i] = 255
+	}
 }
 
 // sniff names the kind of a file that no decoder knows.
 func sniff(data []byte) string {
-	switch {
-	case len(data) == 0:
+	if len(data) == 0 {
 		return "an empty file"
-	case len(data) >= 12 && string(data[4:8]) == "ftyp":
+	}
+	if len(data) >= 12 && string(data[4:8]) == "ftyp" {
 		switch brand := string(data[8:12]); brand {
 		case "heic", "heix", "mif1", "msf1", "hevc":
 			return "HEIC"
@@ -139,103 +247,20 @@ func sniff(data []byte) string {
 			return "AVIF"
 		}
 		return "a video"
-	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")):
+	}
+	for _, k := range []struct{ begins, name string }{
+		{"%PDF", "PDF"}, {"8BPS", "a Photoshop file"}, {"PK\x03\x04", "a zip archive"},
+		{"\x00\x00\x01\x00", "an icon (ICO)"},
+		{"\xff\x0a", "JPEG XL"}, {"\x00\x00\x00\x0cJXL ", "JPEG XL"}, {"\x00\x00\x00\x0cjP  ", "JPEG 2000"},
+		{"\xff\x4f\xff\x51", "JPEG 2000"},
+		{"II+\x00", "BigTIFF"}, {"MM\x00+", "BigTIFF"}, {"\x1a\x45\xdf\xa3", "a video"},
+	} {
+		if bytes.HasPrefix(data, []byte(k.begins)) {
+			return k.name
+		}
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
 		return "text (HTML or SVG)"
 	}
 	return "something else"
-}
-
-// Orientation is the EXIF orientation of a JPEG, 1 to 8 (Exif 2.3, tag 0x0112), or 1 where there is none.
-func Orientation(jpeg []byte) int {
-	// Segments: 0xff, a marker, and for all before the scan a length that counts itself.
-	for p := 2; p+4 <= len(jpeg) && jpeg[p] == 0xff; {
-		marker, size := jpeg[p+1], int(binary.BigEndian.Uint16(jpeg[p+2:]))
-		if marker == 0xff { // fill byte
-			p++
-			continue
-		}
-		if marker == 0xda || size < 2 || p+2+size > len(jpeg) {
-			break
-		}
-		if body := jpeg[p+4 : p+2+size]; marker == 0xe1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")) {
-			return tiffOrientation(body[6:])
-		}
-		p += 2 + size
-	}
-	return 1
-}
-
-// tiffOrientation looks for the tag in the first directory of a TIFF structure.
-func tiffOrientation(b []byte) int {
-	if len(b) < 8 {
-		return 1
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if string(b[:2]) == "MM" {
-		order = binary.BigEndian
-	}
-	at := uint64(order.Uint32(b[4:]))
-	if at+2 > uint64(len(b)) {
-		return 1
-	}
-	entries := int(order.Uint16(b[at:]))
-	for b = b[at+2:]; entries > 0 && len(b) >= 12; b, entries = b[12:], entries-1 {
-		const short = 3
-		if order.Uint16(b) == 0x0112 && order.Uint16(b[2:]) == short {
-			if o := int(order.Uint16(b[8:])); o >= 1 && o <= 8 {
-				return o
-			}
-		}
-	}
-	return 1
-}
-
-// Orient turns and mirrors img as EXIF orientation o asks for. It returns img itself for 1 and for anything that is no
-// orientation.
-func Orient(img image.Image, o int) image.Image {
-	if o < 2 || o > 8 {
-		return img
-	}
-	b := img.Bounds()
-	w, h := b.Dx(), b.Dy()
-	src := make([]byte, 4*w*h)
-	at := image.Rect(0, 0, w, h)
-	var from draw.Image = &image.NRGBA{Pix: src, Stride: 4 * w, Rect: at}
-	if p, ok := img.(interface{ Opaque() bool }); ok && p.Opaque() {
-		from = &image.RGBA{Pix: src, Stride: 4 * w, Rect: at} // the same bytes, and a fast path of Draw
-	}
-	draw.Draw(from, at, img, b.Min, draw.Src)
-
-	dw, dh := w, h
-	if o >= 5 {
-		dw, dh = h, w
-	}
-	// Where the upright picture's first pixel is stored, and the steps to its right and lower neighbours.
-	first, right, down := 0, 4, 4*w
-	switch o {
-	case 2:
-		first, right = 4*(w-1), -4
-	case 3:
-		first, right, down = len(src)-4, -4, -4*w
-	case 4:
-		first, down = 4*w*(h-1), -4*w
-	case 5:
-		right, down = 4*w, 4
-	case 6:
-		first, right, down = 4*w*(h-1), -4*w, 4
-	case 7:
-		first, right, down = len(src)-4, -4*w, -4
-	case 8:
-		first, right, down = 4*(w-1), 4*w, -4
-	}
-	dst := make([]byte, len(src))
-	for y, i := 0, 0; y < dh; y++ {
-		for x, p := 0, first+y*down; x < dw; x, p, i = x+1, p+right, i+4 {
-			copy(dst[i:i+4], src[p:p+4])
-		}
-	}
-	if from.ColorModel() == color.RGBAModel {
-		return &image.RGBA{Pix: dst, Stride: 4 * dw, Rect: image.Rect(0, 0, dw, dh)}
-	}
-	return &image.NRGBA{Pix: dst, Stride: 4 * dw, Rect: image.Rect(0, 0, dw, dh)}
 }

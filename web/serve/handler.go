@@ -1,8 +1,10 @@
 package main
 
 import (
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +15,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/andybalholm/brotli"
 
 	"resnet-web/web/headers"
 )
@@ -23,15 +28,23 @@ type Handler struct {
 	dir   string // opened anew for each request: a build puts another folder in its place
 	rules headers.Rules
 
-	mu   sync.Mutex
-	tags map[string]tag // by file name
+	mu       sync.Mutex
+	hashes   map[string]hashed   // by file name
+	variants map[string]unpacked // by file name
 }
 
-// tag is the ETag of one state of a file.
-type tag struct {
-	size int64
-	mod  time.Time
-	text string
+// hashed is the SHA-256 of one state of a file.
+type hashed struct {
+	info  fs.FileInfo
+	named string // the hash that the manifest gave at that time
+	sum   string // hexadecimal
+}
+
+// unpacked is what one state of a .br or .gz has inside.
+type unpacked struct {
+	info fs.FileInfo
+	of   string // the hash of the file that it was compared with
+	same bool
 }
 
 // NewHandler serves dir, which must hold an index.html, by the rules of its embed.json; without one, no other site may frame
@@ -42,25 +55,30 @@ func NewHandler(dir string) (*Handler, error) {
 		return nil, fmt.Errorf("serve: want a built page in %s: %w; run ./build.sh", dir, err)
 	}
 	defer root.Close()
-	if _, err := root.Stat("index.html"); err != nil {
+	h := &Handler{dir: dir, hashes: map[string]hashed{}, variants: map[string]unpacked{}}
+	index, _, err := h.open("index.html")
+	if err != nil {
 		return nil, fmt.Errorf("serve: %s has no index.html; run ./build.sh", dir)
 	}
-	var rules headers.Rules
-	text, err := root.ReadFile(headers.RulesFile)
+	index.Close()
+	text, err := h.read(headers.RulesFile)
 	if err == nil {
-		rules, err = headers.ParseRules(text)
+		h.rules, err = headers.ParseRules(text)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("serve: %s: %w", dir, err)
 	}
-	return &Handler{dir: dir, rules: rules, tags: map[string]tag{}}, nil
+	return h, nil
 }
 
-// copying is the longest time that copying a folder is taken to need.
-const copying = time.Minute
-
 // encodings are the precompressed variants, the better one first.
-var encodings = []struct{ name, ext string }{{"br", ".br"}, {"gzip", ".gz"}}
+var encodings = []struct {
+	name, ext string
+	unpack    func(io.Reader) (io.Reader, error)
+}{
+	{"br", ".br", func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil }},
+	{"gzip", ".gz", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+}
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, f := range h.rules.Common(r.URL.Path) {
@@ -82,30 +100,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { file.Close() }()
-	suffix, compressed := "", false
+	sum, err := h.hash(name, file, info)
+	if err != nil {
+		http.Error(w, "the file cannot be read", http.StatusInternalServerError)
+		return
+	}
+	tag, compressed, best := sum[:32], false, 0.0
 	for _, e := range encodings {
 		packed, packedInfo, err := h.open(name + e.ext)
 		if err != nil {
 			continue
 		}
 		compressed = true
-		// A .gz that is older than its file would be a wrong answer. But the files of a copied folder may have been written in
-		// any order, within the time that copying takes.
-		if suffix == "" && r.Header.Get("Range") == "" && accepts(r.Header.Get("Accept-Encoding"), e.name) && !packedInfo.ModTime().Add(copying).Before(info.ModTime()) {
-			file.Close()
-			file, info, suffix = packed, packedInfo, e.ext
-			w.Header().Set("Content-Encoding", e.name)
-			// ServeContent leaves out the length of encoded content, which progress bars need.
-			w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+		q := quality(r.Header.Values("Accept-Encoding"), e.name)
+		if q <= best || r.Header.Get("Range") != "" || !h.isOf(name+e.ext, packed, packedInfo, e.unpack, sum,
+			info.Size()) {
+			packed.Close()
 			continue
 		}
-		packed.Close()
-	}
-	text, err := h.tag(name+suffix, file, info)
-	if err != nil {
-		w.Header().Del("Content-Encoding")
-		http.Error(w, "the file cannot be read", http.StatusInternalServerError)
-		return
+		file.Close()
+		file, best, tag = packed, q, sum[:32]+"-"+e.name
+		w.Header().Set("Content-Encoding", e.name)
+		// ServeContent leaves out the length of encoded content, which progress bars need.
+		w.Header().Set("Content-Length", strconv.FormatInt(packedInfo.Size(), 10))
 	}
 	for _, f := range h.rules.For("/" + name) {
 		w.Header().Set(f.Name, f.Value)
@@ -113,7 +130,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if compressed {
 		w.Header().Set("Vary", "Accept-Encoding")
 	}
-	w.Header().Set("ETag", text)
+	w.Header().Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, r, name, time.Time{}, file)
 }
 
@@ -132,18 +149,25 @@ func fileName(urlPath string) (string, bool) {
 	return name, true
 }
 
+// open opens a regular file. A pipe would wait for its other end, and a device may do anything when it is opened.
 func (h *Handler) open(name string) (*os.File, fs.FileInfo, error) {
 	root, err := os.OpenRoot(h.dir) // refuses names and symbolic links that lead outside
 	if err != nil {
 		return nil, nil, err
 	}
 	defer root.Close()
-	f, err := root.Open(name)
+	info, err := root.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // if it has become a pipe since
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
@@ -153,42 +177,132 @@ func (h *Handler) open(name string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// tag hashes a file once per state, and leaves f at its start.
-func (h *Handler) tag(name string, f *os.File, info fs.FileInfo) (string, error) {
-	h.mu.Lock()
-	known, ok := h.tags[name]
-	h.mu.Unlock()
-	if ok && known.size == info.Size() && known.mod.Equal(info.ModTime()) {
-		return known.text, nil
+func (h *Handler) read(name string) ([]byte, error) {
+	f, _, err := h.open(name)
+	if err != nil {
+		return nil, err
 	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	t := tag{info.Size(), info.ModTime(), `"` + hex.EncodeToString(sum.Sum(nil)[:16]) + `"`}
-	h.mu.Lock()
-	h.tags[name] = t
-	h.mu.Unlock()
-	return t.text, nil
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
-// accepts reads an Accept-Encoding header (RFC 9110, 12.5.3).
-func accepts(header, encoding string) bool {
-	any := false
-	for part := range strings.SplitSeq(header, ",") {
-		name, param, _ := strings.Cut(part, ";")
-		name = strings.ToLower(strings.TrimSpace(name))
-		weight, isQ := strings.CutPrefix(strings.ToLower(strings.TrimSpace(param)), "q=")
-		q, err := strconv.ParseFloat(weight, 64)
-		wanted := !isQ || err != nil || q > 0
-		switch name {
+// small files are hashed for every request, which takes less time than sending them.
+const small = 256 << 10
+
+// hash is the SHA-256 of a file's content, and leaves f at its start. Of a large file it is remembered until the file
+// becomes another, or has another size, time, or hash in the manifest.
+func (h *Handler) hash(name string, f *os.File, info fs.FileInfo) (string, error) {
+	named := ""
+	if info.Size() > small {
+		named = h.manifest()[name].SHA256
+		h.mu.Lock()
+		known, ok := h.hashes[name]
+		h.mu.Unlock()
+		if ok && known.named == named && sameState(known.info, info) {
+			return known.sum, nil
+		}
+	}
+	sum, err := hashOf(f)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err == nil && info.Size() > small {
+		h.mu.Lock()
+		h.hashes[name] = hashed{info, named, sum}
+		h.mu.Unlock()
+	}
+	return sum, err
+}
+
+// sameState reports whether a file has not changed, as far as its name, size and time tell.
+func sameState(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+func hashOf(r io.Reader) (string, error) {
+	sum := sha256.New()
+	_, err := io.Copy(sum, r)
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// manifest has the hashes of files that the build knew, none if there is no manifest.
+func (h *Handler) manifest() map[string]struct{ SHA256 string } {
+	var m struct {
+		Files map[string]struct{ SHA256 string }
+	}
+	if text, err := h.read("manifest.json"); err == nil {
+		_ = json.Unmarshal(text, &m) // of a broken one nothing is known
+	}
+	return m.Files
+}
+
+// isOf reports whether the compressed file has inside what the file with a hash and size is. It is compared once for
+// each state of either: times say little, because a folder may be copied in any order or be made with equal times.
+func (h *Handler) isOf(name string, packed *os.File, info fs.FileInfo, unpack func(io.Reader) (io.Reader, error),
+	sum string, size int64) bool {
+	h.mu.Lock()
+	known, ok := h.variants[name]
+	h.mu.Unlock()
+	if ok && known.of == sum && sameState(known.info, info) {
+		return known.same
+	}
+	inside := ""
+	r, err := unpack(packed)
+	if err == nil {
+		inside, err = hashOf(io.LimitReader(r, size+1))
+	}
+	same := err == nil && inside == sum
+	if _, err := packed.Seek(0, io.SeekStart); err != nil {
+		return false
+	}
+	h.mu.Lock()
+	h.variants[name] = unpacked{info, sum, same}
+	h.mu.Unlock()
+	return same
+}
+
+// warm looks at the files of the manifest, so that no visitor waits for it.
+func (h *Handler) warm() {
+	for name := range h.manifest() {
+		file, info, err := h.open(name)
+		if err != nil {
+			continue
+		}
+		sum, err := h.hash(name, file, info)
+		file.Close()
+		for _, e := range encodings {
+			packed, packedInfo, missing := h.open(name + e.ext)
+			if missing != nil {
+				continue
+			}
+			if err == nil {
+				h.isOf(name+e.ext, packed, packedInfo, e.unpack, sum, info.Size())
+			}
+			packed.Close()
+		}
+	}
+}
+
+// quality is the weight that the lines of an Accept-Encoding header give to an encoding, 0 for not wanted (RFC 9110,
+// 12.5.3).
+func quality(lines []string, encoding string) float64 {
+	any := 0.0
+	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		name, params, _ := strings.Cut(part, ";")
+		q := 1.0
+		for param := range strings.SplitSeq(params, ";") {
+			if weight, is := strings.CutPrefix(strings.ToLower(strings.TrimSpace(param)), "q="); is {
+				if v, err := strconv.ParseFloat(weight, 64); err == nil && v >= 0 && v <= 1 {
+					q = v
+				}
+				break
+			}
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
 		case encoding:
-			return wanted
+			return q
 		case "*":
-			any = wanted
+			any = q
 		}
 	}
 	return any

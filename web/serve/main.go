@@ -40,7 +40,10 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, func() {
+		stop() // the next one ends the program at once
+		fmt.Println("finishing what is under way, for up to 5 s; Ctrl-C again ends at once")
+	})
 	if err := run(ctx, *dir, addr, func(url string) { fmt.Println("resnet-web at", url, "(Ctrl-C stops)") }); err != nil {
 		log.Fatal(err)
 	}
@@ -79,6 +82,7 @@ func run(ctx context.Context, dir, addr string, ready func(url string)) error {
 		}
 		done <- err
 	}()
+	go handler.warm()
 	ready(url(listener.Addr()))
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -1,17 +1,57 @@
 package main
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/andybalholm/brotli"
 )
+
+const wasm = "\x00asm and some more and some more and some more"
+
+func br(s string) string {
+	var b strings.Builder
+	w := brotli.NewWriter(&b)
+	io.WriteString(w, s)
+	w.Close()
+	return b.String()
+}
+
+func gz(s string) string {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, s)
+	w.Close()
+	return b.String()
+}
+
+// rewrite writes a file in its place and keeps its time.
+func rewrite(t *testing.T, path, text string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(text), 0o644)
+	}
+	if err == nil {
+		err = os.Chtimes(path, time.Time{}, info.ModTime())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // site is a folder with a secret beside it and a link to the secret inside.
 func site(t *testing.T) string {
@@ -21,9 +61,9 @@ func site(t *testing.T) string {
 	for name, text := range map[string]string{
 		"secret.txt":                  "secret",
 		"dist/index.html":             "<!doctype html>",
-		"dist/resnet.wasm":            "\x00asm and some more",
-		"dist/resnet.wasm.br":         "br!",
-		"dist/resnet.wasm.gz":         "gz!!",
+		"dist/resnet.wasm":            wasm,
+		"dist/resnet.wasm.br":         br(wasm),
+		"dist/resnet.wasm.gz":         gz(wasm),
 		"dist/model.0123abcd.msgpack": "model",
 		"dist/samples/a.svg":          "<svg/>",
 		"dist/.hidden":                "hidden",
@@ -35,7 +75,7 @@ func site(t *testing.T) string {
 		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		// One time for all: a variant older than its file is not served.
+		// One time for all, as in images that are made reproducibly.
 		if err := os.Chtimes(p, time.Time{}, time.Unix(1_800_000_000, 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +99,7 @@ func get(h http.Handler, method, path string, head map[string]string) *http.Resp
 	r := httptest.NewRequest(method, "http://x/", nil)
 	r.URL.Path = path
 	for k, v := range head {
-		r.Header.Set(k, v)
+		r.Header[k] = strings.Split(v, "\n")
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -76,7 +116,7 @@ func TestFiles(t *testing.T) {
 	for _, c := range []struct{ path, kind, cache, body string }{
 		{"/", "text/html; charset=utf-8", "no-cache", "<!doctype html>"},
 		{"/index.html", "text/html; charset=utf-8", "no-cache", "<!doctype html>"},
-		{"/resnet.wasm", "application/wasm", "no-cache", "\x00asm and some more"},
+		{"/resnet.wasm", "application/wasm", "no-cache", wasm},
 		{"/samples/a.svg", "image/svg+xml", "no-cache", "<svg/>"},
 		{"/model.0123abcd.msgpack", "application/vnd.msgpack", "public, max-age=31536000, immutable", "model"},
 	} {
@@ -121,12 +161,18 @@ func TestNothingEscapes(t *testing.T) {
 func TestPrecompressed(t *testing.T) {
 	h := handler(t)
 	for _, c := range []struct{ accept, encoding, body string }{
-		{"gzip, deflate, br, zstd", "br", "br!"},
-		{"gzip", "gzip", "gz!!"},
-		{"br;q=0, gzip;q=0.5", "gzip", "gz!!"},
-		{"*", "br", "br!"},
-		{"*;q=0", "", "\x00asm and some more"},
-		{"", "", "\x00asm and some more"},
+		{"gzip, deflate, br, zstd", "br", br(wasm)},
+		{"gzip", "gzip", gz(wasm)},
+		{"br;q=0, gzip;q=0.5", "gzip", gz(wasm)},
+		{"*", "br", br(wasm)},
+		{"*;q=0", "", wasm},
+		{"", "", wasm},
+		{"br;q=0;x=1, gzip", "gzip", gz(wasm)},
+		{"br; x=1; q=0", "", wasm},
+		{"BR;Q=0.2, GZIP;Q=0.9", "gzip", gz(wasm)},
+		{"br;q=0.000, *", "gzip", gz(wasm)},
+		{"deflate\ngzip\nbr", "br", br(wasm)}, // on lines of their own
+		{"gzip\nbr;q=0", "gzip", gz(wasm)},
 	} {
 		r := get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": c.accept})
 		if r.Header.Get("Content-Encoding") != c.encoding || body(r) != c.body {
@@ -145,14 +191,66 @@ func TestPrecompressed(t *testing.T) {
 	}
 }
 
+// A compressed file is served where it has its file inside, whatever their times say.
 func TestStaleVariantIsNotServed(t *testing.T) {
 	h := handler(t)
+	encoding := func() string {
+		r := get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": "br"})
+		if e := r.Header.Get("Content-Encoding"); e != "" {
+			return e
+		}
+		if text, err := os.ReadFile(filepath.Join(h.dir, "resnet.wasm")); err != nil || body(r) != string(text) {
+			t.Errorf("the file itself is not what is served: %v", err)
+		}
+		return ""
+	}
+	plain, packed := filepath.Join(h.dir, "resnet.wasm"), filepath.Join(h.dir, "resnet.wasm.br")
 	old := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(filepath.Join(h.dir, "resnet.wasm.br"), old, old); err != nil {
+	if err := os.Chtimes(packed, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if r := get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": "br"}); r.Header.Get("Content-Encoding") != "" {
-		t.Error("a .br older than its file was served")
+	if encoding() != "br" {
+		t.Error("a .br with the right content is not served because it is older")
+	}
+	next := strings.Replace(wasm, "some", "none", 1)
+	rewrite(t, plain, next)
+	if e := encoding(); e != "" {
+		t.Errorf("of another build, with the same size and time: served as %s", e)
+	}
+	for _, text := range []string{br(next + "more"), br(next)[:8], "no brotli", "", gz(next)} {
+		rewrite(t, packed, text)
+		if e := encoding(); e != "" {
+			t.Errorf("%.20q: served as %s", text, e)
+		}
+	}
+	rewrite(t, packed, br(next))
+	if encoding() != "br" {
+		t.Error("the right .br is not served")
+	}
+}
+
+func TestSpecialFilesAreRefused(t *testing.T) {
+	h := handler(t)
+	pipe := filepath.Join(h.dir, "pipe.js")
+	if err := exec.Command("mkfifo", pipe, filepath.Join(h.dir, "index.html.br")).Run(); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink("pipe.js", filepath.Join(h.dir, "link.js")); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan bool)
+	go func() {
+		for path, want := range map[string]int{"/pipe.js": 404, "/link.js": 404, "/": 200} {
+			if r := get(h, "GET", path, map[string]string{"Accept-Encoding": "br"}); r.StatusCode != want {
+				t.Errorf("%s: %d, want %d", path, r.StatusCode, want)
+			}
+		}
+		done <- true
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a pipe is waited for")
 	}
 }
 
@@ -186,11 +284,36 @@ func TestETag(t *testing.T) {
 	if r.StatusCode != 304 || body(r) != "" {
 		t.Errorf("unchanged file: %d, want 304", r.StatusCode)
 	}
-	if err := os.WriteFile(filepath.Join(h.dir, "resnet.wasm"), []byte("new"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if r := get(h, "GET", "/resnet.wasm", map[string]string{"If-None-Match": plain}); r.StatusCode != 200 || body(r) != "new" {
+	next := strings.ToUpper(wasm)
+	rewrite(t, filepath.Join(h.dir, "resnet.wasm"), next) // of the same size, with the same time
+	if r := get(h, "GET", "/resnet.wasm", map[string]string{"If-None-Match": plain}); r.StatusCode != 200 ||
+		body(r) != next {
 		t.Errorf("changed file: %d, want 200", r.StatusCode)
+	}
+}
+
+// Of a large file the hash is remembered, until the manifest names another.
+func TestETagFollowsTheManifest(t *testing.T) {
+	h := handler(t)
+	large := strings.Repeat("x", small+1)
+	path := filepath.Join(h.dir, "resnet.wasm")
+	manifest := func(text string) string {
+		sum := fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+		if err := os.WriteFile(filepath.Join(h.dir, "manifest.json"),
+			[]byte(`{"files": {"resnet.wasm": {"bytes": 1, "sha256": "`+sum+`"}}}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return `"` + sum[:32] + `"`
+	}
+	tag := func() string { return get(h, "GET", "/resnet.wasm", nil).Header.Get("ETag") }
+	for _, text := range []string{large, strings.ToUpper(large)} {
+		rewrite(t, path, text)
+		want := manifest(text)
+		for range 2 {
+			if got := tag(); got != want {
+				t.Errorf("want the tag %s, got %s", want, got)
+			}
+		}
 	}
 }
 
@@ -215,6 +338,54 @@ func TestRunServesAndStops(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("does not stop")
+	}
+}
+
+// TestSecondInterrupt stops the server while an answer is under way, which the first signal waits for.
+func TestSecondInterrupt(t *testing.T) {
+	if os.Getenv("SERVE_TEST_DIR") != "" {
+		os.Args = []string{"serve", "-dir", os.Getenv("SERVE_TEST_DIR"), "localhost:0"}
+		main()
+		return
+	}
+	dir := site(t)
+	large := make([]byte, 64<<20) // more than sockets hold
+	if err := os.WriteFile(filepath.Join(dir, "large.bin"), large, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(os.Args[0], "-test.run=^TestSecondInterrupt$")
+	server.Env = append(os.Environ(), "SERVE_TEST_DIR="+dir)
+	out, err := server.StdoutPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	lines.Scan()
+	_, after, _ := strings.Cut(lines.Text(), "http://")
+	host, _, _ := strings.Cut(after, "/")
+	c, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := c.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	server.Process.Signal(os.Interrupt)
+	if lines.Scan(); !strings.Contains(lines.Text(), "again ends at once") {
+		t.Errorf("after the first signal: %q", lines.Text())
+	}
+	server.Process.Signal(os.Interrupt)
+	for lines.Scan() {
+	}
+	server.Wait()
+	if took := time.Since(start); took > 3*time.Second { // the first alone takes 5
+		t.Errorf("the second signal ended it after %v", took)
 	}
 }
 

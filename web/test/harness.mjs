@@ -1,6 +1,6 @@
 // What the browser tests share: servers on three origins that can also misbehave, and a page in each browser.
 //
-// Tests run against dist/ (DIST=folder for another), in Chromium and Firefox (BROWSERS=chromium for one). run.mjs runs
+// Tests run against dist/ (OUT=folder for another), in Chromium and Firefox (BROWSERS=chromium for one). run.mjs runs
 // them all; what it gives them, each file makes or starts itself if it runs alone.
 
 import { execFileSync } from 'node:child_process';
@@ -16,7 +16,7 @@ import { chromium, firefox } from './browsers.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const root = path.resolve(here, '../..');
-export const dist = path.resolve(process.env.DIST ?? path.join(root, 'dist'));
+export const dist = path.resolve(process.env.OUT ?? path.join(root, 'dist'));
 
 const types = { html: 'text/html', js: 'text/javascript', mjs: 'text/javascript', json: 'application/json', wasm: 'application/wasm',
   css: 'text/css', png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp', bmp: 'image/bmp', svg: 'image/svg+xml', mp4: 'video/mp4' };

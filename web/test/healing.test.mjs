@@ -142,4 +142,45 @@ inBrowsers('healing', (w) => {
     assert.ok(r.ms < 20_000, `${r.ms} ms`);
     assert.deepEqual(r.counts, [5, 5]);
   });
+
+  test('150 classifiers in a second, each given up for the next', async () => {
+    const r = await page.evaluate(async () => {
+      const { Worker } = globalThis;
+      const alive = new Set();
+      globalThis.Worker = class extends Worker {
+        constructor(...args) {
+          super(...args);
+          alive.add(this);
+        }
+
+        terminate() {
+          alive.delete(this);
+          super.terminate();
+        }
+      };
+      try {
+        const codes = {};
+        const ends = [];
+        let control = new AbortController();
+        for (let i = 0; i < 150; i++) {
+          control.abort();
+          control = new AbortController();
+          const { signal } = control;
+          const one = failure(make({ threads: 1 + (i % 3), lang: ['en', 'zh', 'fr'][i % 3], model: i % 2 ? '/small.msgpack' : undefined, signal }).then((c) => { globalThis.last = c; }));
+          ends.push(one.then(({ code }) => { codes[code] = (codes[code] ?? 0) + 1; }));
+          await new Promise((resolve) => { setTimeout(resolve, 6); });
+        }
+        await Promise.all(ends);
+        const { predictions } = await last.classify(await picture('scene.png'));
+        const count = alive.size;
+        last.close();
+        return { codes, count, threads: last.info.threads, answers: predictions.length, left: alive.size };
+      } finally {
+        globalThis.Worker = Worker;
+      }
+    });
+    assert.equal(r.codes.none + r.codes.aborted, 150, JSON.stringify(r));
+    assert.equal(r.codes.none, 1, JSON.stringify(r));
+    assert.deepEqual([r.answers, r.count, r.left], [5, r.threads, 0]);
+  });
 });

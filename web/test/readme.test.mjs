@@ -21,7 +21,7 @@ const picture = path.join(root, 'web/test/pictures/baseline.jpg');
 const replaced = { 'photo.jpg': picture, 'photos/': dir, 'labels.txt': path.join(dir, 'labels.txt'), 'my.msgpack': path.join(dir, 'my.msgpack'),
   'checkpoint.pth': path.join(root, 'weights/checkpoint/testdata/basic.pth') };
 const ours = (line) => line.split(' ').map((w) => replaced[w] ?? w.replace('=my.msgpack', `=${replaced['my.msgpack']}`)).join(' ');
-const env = { ...process.env, DIST: path.join(dir, 'dist') };
+const env = { ...process.env, OUT: path.join(dir, 'dist') };
 const sh = (line) => execFileSync('bash', ['-c', ours(line)], { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });
 
 test('README: your own model', { timeout: 600_000 }, () => {
@@ -32,7 +32,7 @@ test('README: your own model', { timeout: 600_000 }, () => {
   sh(load);
   assert.equal(sh(classify).match(/thing \d/g)?.length, 3);
   sh(build);
-  const { model } = JSON.parse(fs.readFileSync(path.join(env.DIST, 'manifest.json')));
+  const { model } = JSON.parse(fs.readFileSync(path.join(env.OUT, 'manifest.json')));
   assert.match(model, /^my\./);
 });
 

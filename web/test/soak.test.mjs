@@ -1,5 +1,5 @@
-// Many pictures of random sizes and kinds, some calls given up at random points, while the model changes and the tab is
-// hidden and shown: memory stays flat and nothing fails that was not asked to. 80 pictures; 2,000 with RESNET_LONG, which
+// Many pictures of random sizes and kinds, some calls given up at random points, while model and language change and the
+// tab is hidden and shown: memory stays flat and nothing fails that was not asked to. 80 pictures; 2,000 with RESNET_LONG, which
 // also judges memory.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -70,7 +70,7 @@ async function change(model) {
   const given = make({ model, signal: control.signal });
   given.then((c) => c.close(), () => {});
   codes.push((await failure(given)).code);
-  globalThis.c = await make({ model });
+  globalThis.c = await make({ model, lang: ['en', 'zh-CN'][random(2)] });
   return codes;
 }
 

@@ -330,7 +330,7 @@ func snr(t *testing.T, f *resnet.Float, m *resnet.Model, crops []*image.RGBA) fl
 	}
 	want := make([][]float32, len(crops))
 	parallel(len(crops), func(i int) {
-		f.Forward(Normalise(crops[i], prep), prep.Crop, func(name string, _, _, _ int, v []float32) {
+		f.Forward(prep.Normalise(crops[i]), prep.Crop, func(name string, _, _, _ int, v []float32) {
 			if name == "features" {
 				want[i] = append([]float32(nil), v...)
 			}
@@ -384,7 +384,7 @@ func TestNoImages(t *testing.T) {
 	// shift and deviation from the rectified values is near enough to see that nothing is mixed up.
 	sums := map[string][]moments{}
 	for _, crop := range synthetic(prep, 8, 2) {
-		f.Forward(Normalise(crop, prep), prep.Crop, func(name string, c, h, w int, v []float32) {
+		f.Forward(prep.Normalise(crop), prep.Crop, func(name string, c, h, w int, v []float32) {
 			if sums[name] == nil {
 				sums[name] = make([]moments, c)
 			}

@@ -30,16 +30,17 @@ type Image struct {
 
 // Dataset is a folder or zip of images, by class where they lie in folders.
 type Dataset struct {
-	Images []Image // in ascending order of their names
-	close  io.Closer
+	Images  []Image  // in ascending order of their names
+	Skipped []string // files that are no pictures by their names, hidden ones aside, likewise
+	close   io.Closer
 }
 
 // extensions of the formats that package decode reads.
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".gif": true, ".webp": true, ".bmp": true, ".tif": true, ".tiff": true}
 
 // OpenDataset lists the images of the folder or zip at name; an image's class is the folder that holds it. Links to
-// folders are followed. Files of other kinds, hidden ones, those in hidden folders and those of macOS's archives are
-// passed over. A Dataset is safe for concurrent use until Close.
+// folders are followed. Files of other kinds are passed over, hidden ones, those in hidden folders and those of macOS's
+// archives without mention. A Dataset is safe for concurrent use until Close.
 //
 // # Errors
 //
@@ -51,7 +52,11 @@ func OpenDataset(name string) (*Dataset, error) {
 	}
 	d := &Dataset{}
 	add := func(name string, open func() (io.ReadCloser, error)) {
-		if !extensions[strings.ToLower(path.Ext(name))] || slices.ContainsFunc(strings.Split(name, "/"), hidden) {
+		if slices.ContainsFunc(strings.Split(name, "/"), hidden) {
+			return
+		}
+		if !extensions[strings.ToLower(path.Ext(name))] {
+			d.Skipped = append(d.Skipped, name)
 			return
 		}
 		class := path.Base(path.Dir(name))
@@ -81,6 +86,7 @@ func OpenDataset(name string) (*Dataset, error) {
 		d.Close()
 		return nil, fmt.Errorf("calibrate: %s: %w: want images (jpg, png, gif, webp, bmp, tiff), found none", name, ErrDataset)
 	}
+	slices.Sort(d.Skipped)
 	sort.SliceStable(d.Images, func(i, j int) bool { return d.Images[i].Name < d.Images[j].Name })
 	return d, nil
 }

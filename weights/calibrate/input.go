@@ -8,27 +8,6 @@ import (
 	"resnet-web/resnet"
 )
 
-// Normalise is the float network's input for a crop: planar RGB, (p/255 − mean) / std.
-func Normalise(crop *image.RGBA, p resnet.Prep) []float32 {
-	n := p.Crop
-	t := make([]float32, 3*n*n)
-	for c := range 3 {
-		mean, std := float64(p.Mean[c]), float64(p.Std[c])
-		var lut [256]float32
-		for v := range lut {
-			lut[v] = float32((float64(v)/255 - mean) / std)
-		}
-		plane := t[c*n*n : (c+1)*n*n]
-		for y := range n {
-			row := crop.Pix[y*crop.Stride+c:]
-			for x := range n {
-				plane[y*n+x] = lut[row[4*x]]
-			}
-		}
-	}
-	return t
-}
-
 // unit is the image as the quantised network sees it, planar: q/127, with pad pixels of the mean around it.
 func unit(crop *image.RGBA, p resnet.Prep, pad int) []float32 {
 	n := p.Crop + 2*pad

@@ -62,8 +62,8 @@ func (r *Report) String() string {
 
 // Quantise makes a model of f for inputs prepared by p, with the classes unnamed: the caller fills in Classes' ids and
 // labels, Source and Licence. samples are crops as resnet.Fit makes them; a few hundred that resemble what the network
-// will see are enough. With none the ranges come from the network's own batch normalisations or, where those are not
-// known, from its answer to synthetic pictures, and the report has a warning. f is not changed.
+// will see are enough. With none the ranges come from the network's own batch normalisations and its answer to synthetic
+// pictures, which has to do alone where the normalisations are not known; the report then has a warning. f is not changed.
 //
 // # Errors
 //
@@ -73,6 +73,9 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 	runs := 3 * len(samples) // of the float network two, one of the model
 	if runs == 0 {
 		runs = 2 * syntheticCount
+		if known(f) {
+			runs = syntheticCount
+		}
 	}
 	var count atomic.Int64
 	done := func() {
@@ -315,8 +318,8 @@ func gather(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, r *Report, do
 		}
 	}
 	if len(samples) == 0 && known(f) {
-		r.Warning = "calibrated on the checkpoint's own batch normalisations, without images: accuracy is lower than with -calib and some images of your own"
-		return predict(f, p)
+		r.Warning = "calibrated on the checkpoint's own batch normalisations, without images of yours: accuracy is lower than with -calib and some images of your own"
+		return predict(f, p, done)
 	}
 	if len(samples) == 0 {
 		samples = synthetic(p, syntheticCount, 1)

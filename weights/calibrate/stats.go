@@ -83,7 +83,7 @@ func visit(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func(), s
 		wg.Go(func() {
 			for shard := range work {
 				for i := shard; i < len(samples); i += shards {
-					x := Normalise(samples[i], p)
+					x := p.Normalise(samples[i])
 					see(i, "image", p.Crop, x)
 					see(i, "logits", 1, f.Forward(x, p.Crop, func(name string, _, h, _ int, t []float32) { see(i, name, h, t) }))
 					done()
@@ -152,15 +152,15 @@ func finished(hists map[string]*histogram) error {
 	return nil
 }
 
-// measure takes the statistics from samples in two passes: the first finds the scales, the second the means of the
-// activations before and after rounding to those scales.
-func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func()) (*stats, error) {
-	list := wires(f.Network)
+// histograms counts the activations of these names over samples.
+func histograms(
+	f *resnet.Float, p resnet.Prep, samples []*image.RGBA, names []string, done func(),
+) (map[string]*histogram, error) {
 	var parts [shards]map[string]*histogram
 	for i := range parts {
 		parts[i] = map[string]*histogram{}
-		for _, w := range list {
-			parts[i][w.out] = newHistogram()
+		for _, name := range names {
+			parts[i][name] = newHistogram()
 		}
 	}
 	visit(f, p, samples, done, func(i int, name string, _ int, t []float32) {
@@ -170,15 +170,26 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			}
 		}
 	})
-	s := &stats{hists: parts[0], scale: map[string]float64{"image": 1.0 / 127}}
 	for _, part := range parts[1:] {
 		for name, h := range part {
-			s.hists[name].merge(h)
+			parts[0][name].merge(h)
 		}
 	}
-	if err := finished(s.hists); err != nil {
+	return parts[0], finished(parts[0])
+}
+
+// measure takes the statistics from samples in two passes: the first finds the scales, the second the means of the
+// activations before and after rounding to those scales.
+func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func()) (*stats, error) {
+	var names []string
+	for _, w := range wires(f.Network) {
+		names = append(names, w.out)
+	}
+	hists, err := histograms(f, p, samples, names, done)
+	if err != nil {
 		return nil, err
 	}
+	s := &stats{hists: hists, scale: map[string]float64{"image": 1.0 / 127}}
 	for name, h := range s.hists {
 		s.scale[name] = float64(float32(h.scale())) // as the file has it
 	}

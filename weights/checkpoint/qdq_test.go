@@ -51,7 +51,7 @@ func TestQDQ(t *testing.T) {
 			if !fast {
 				g.skips = skips(m)
 			}
-			g.eval(t, calibrate.Normalise(crop, p))
+			g.eval(t, p.Normalise(crop))
 			// The picture has the engine's bytes, border included.
 			picture := g.values["picture.rounded"]
 			in := input(t, m, crop)

@@ -54,3 +54,14 @@ for name, sampling in {"444": 0, "422": 1, "420": 2}.items():
     Image.open(f"chroma-{name}.jpg").convert("RGB").save(f"chroma-{name}.png")
 Image.fromarray(waves[:5, :3]).save("chroma-narrow.jpg", quality=90, subsampling=2)
 Image.open("chroma-narrow.jpg").convert("RGB").save("chroma-narrow.png")
+
+# Lossy WebPs of odd and even size, one so narrow that a row has one sample of chroma, and what libwebp makes of them.
+for name, part in {"odd": waves, "even": waves[:36, :44], "narrow": waves[:5, :2]}.items():
+    Image.fromarray(part).save(f"webp-{name}.webp", quality=90)
+    Image.open(f"webp-{name}.webp").convert("RGB").save(f"webp-{name}.png")
+# An animation, of which the first frame is the picture.
+white = Image.new('RGB', (24, 16), 'white')
+img.save('animated.webp', save_all=True, append_images=[white], duration=100, lossless=True)
+# Fax compression; 0 is black, as Pillow writes it, where faxes have white.
+img.convert('L').point(lambda v: 255 * (v > 76)).convert('1').save('group4.tif', compression='group4')
+img.convert('L').point(lambda v: 255 * (v > 76)).save('group4.png')

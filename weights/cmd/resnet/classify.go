@@ -1,13 +1,19 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"image"
+	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"resnet-web/resnet"
@@ -26,7 +32,14 @@ type prediction struct {
 type classified struct {
 	File        string       `json:"file"`
 	Predictions []prediction `json:"predictions"`
+	Sure        bool         `json:"sure"`
 	MS          float64      `json:"ms"`
+}
+
+// failed is the JSON of classify for a picture that could not be read, and part of that of eval.
+type failed struct {
+	File  string `json:"file"`
+	Error string `json:"error"`
 }
 
 func classify(c *call) error {
@@ -37,8 +50,12 @@ func classify(c *call) error {
 	k := c.Int("k", 5, "number of classes to print")
 	simd := simd(c)
 	lang := c.String("lang", "en", "language of the labels")
-	heat := c.String("heatmap", "", "draw where the best class is seen over each image's crop: `PNG` file to write, with several images a folder")
-	asJSON := c.Bool("json", false, `print {"file","predictions":[{"index","id","label","probability"}],"ms"} for each image, one a line; ms is the time from file to answer`)
+	heat := c.String("heatmap", "",
+		"draw where the best class is seen over each image's crop: `PNG` file to write, with several images, or a folder of them, a folder")
+	asJSON := c.Bool("json", false,
+		`print {"file","predictions":[{"index","id","label","probability"}],"sure","ms"} for each image, one a line; ms is the time from file to answer; {"file","error"} for one that fails`)
+	asCSV := c.Bool("csv", false,
+		"print lines file,rank,index,id,label,probability,sure (RFC 4180), after one with these names")
 	if err := c.parse(1, math.MaxInt); err != nil {
 		return err
 	}
@@ -51,6 +68,9 @@ func classify(c *call) error {
 	if *heat != "" && *check != "" {
 		return fmt.Errorf("classify: -heatmap goes with a model, not with -checkpoint")
 	}
+	if *asJSON && *asCSV {
+		return fmt.Errorf("classify: want -json or -csv, got both")
+	}
 	var own string
 	c.Visit(func(f *flag.Flag) {
 		if slices.Contains(recipeFlags, f.Name) {
@@ -61,10 +81,13 @@ func classify(c *call) error {
 		return fmt.Errorf("classify: -%s goes with -checkpoint; a model file knows its own", own)
 	}
 
-	drawing, wanted := []string(nil), resnet.HeatmapNone
+	pictures, lost, err := list(c)
+	if err != nil {
+		return err
+	}
+	wanted := resnet.HeatmapNone
 	if *heat != "" {
-		var err error
-		if drawing, err = heatmapFiles(*heat, c.args); err != nil {
+		if err := heatmapFiles(*heat, pictures, *model); err != nil {
 			return err
 		}
 		wanted = resnet.HeatmapBest
@@ -72,13 +95,15 @@ func classify(c *call) error {
 
 	var predict func(img image.Image) (resnet.Result, error)
 	var prep resnet.Prep // the model's
+	var classes []resnet.Class
 	if *check != "" {
-		f, p, classes, err := r.read(*check)
+		f, p, names, err := r.read(*check)
 		if err != nil {
 			return err
 		}
 		say(c.stderr, *check, r.notes)
-		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, classes, img, *k, *lang) }
+		classes = names
+		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, img, *k) }
 	} else {
 		m, err := loadModel(*model)
 		if err != nil {
@@ -89,63 +114,148 @@ func classify(c *call) error {
 			return err
 		}
 		defer cl.Close()
-		prep = m.Prep
+		prep, classes = m.Prep, m.Classes
 		predict = func(img image.Image) (resnet.Result, error) {
-			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Lang: *lang, Heatmap: wanted})
+			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Heatmap: wanted})
 		}
 	}
 
-	failed := false
-	for i, name := range c.args {
+	spoken(c, classes, *lang)
+	show := asText
+	switch {
+	case *asJSON:
+		show = asJSONLine
+	case *asCSV:
+		show = asCSVLines
+		if _, err := io.WriteString(c.stdout, csvHeader); err != nil {
+			return err
+		}
+	}
+	for _, p := range pictures {
 		start := time.Now()
 		var answer resnet.Result
-		img, err := readPicture(name)
+		img, err := p.read(c)
 		if err == nil {
 			answer, err = predict(img)
 		}
 		took := time.Since(start)
-		if err == nil && drawing != nil {
-			err = writeHeatmap(drawing[i], img, prep, answer.Heatmap)
+		if err == nil && p.heatmap != "" {
+			err = writeHeatmap(p.heatmap, img, prep, answer.Heatmap)
 		}
 		if err != nil {
-			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", name, oneLine(err.Error()))
-			failed = true
+			lost++
+			fmt.Fprintf(c.stderr, "resnet: %s: %s\n", printable(p.name), oneLine(err.Error()))
+			if *asJSON {
+				if err := printJSON(c.stdout, failed{p.name, oneLine(err.Error())}); err != nil {
+					return err
+				}
+			}
 			continue
 		}
-		out := classified{File: name, Predictions: []prediction{}, MS: float64(took.Microseconds()) / 1000}
+		out := classified{File: p.name, Predictions: []prediction{}, Sure: answer.Sure,
+			MS: float64(took.Microseconds()) / 1000}
 		for _, p := range answer.Predictions {
-			out.Predictions = append(out.Predictions, prediction(p))
+			class := classes[p.Index]
+			out.Predictions = append(out.Predictions, prediction{p.Index, class.ID, class.Label(*lang), p.Probability})
 		}
-		if *asJSON {
-			line, err := json.Marshal(out)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.stdout, "%s\n", line)
-			continue
-		}
-		note := ""
-		if !answer.Sure {
-			note = " (not sure)"
-		}
-		fmt.Fprintf(c.stdout, "%s%s\n", name, note)
-		for _, p := range out.Predictions {
-			fmt.Fprintf(c.stdout, "  %5.1f %%  %s", 100*p.Probability, p.Label)
-			if p.ID != "" {
-				fmt.Fprintf(c.stdout, "  %s", p.ID)
-			}
-			fmt.Fprintln(c.stdout)
+		if err := show(c.stdout, out); err != nil {
+			return err
 		}
 	}
-	if failed {
+	if lost > 0 {
 		return errReported
 	}
 	return nil
 }
 
-// readPicture decodes an image file.
-func readPicture(name string) (image.Image, error) {
-	f, err := os.Open(name)
+func asJSONLine(w io.Writer, r classified) error { return printJSON(w, r) }
+
+func printJSON(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s\n", line)
+	}
+	return err
+}
+
+const csvHeader = "file,rank,index,id,label,probability,sure\r\n"
+
+func asCSVLines(w io.Writer, r classified) error {
+	lines := csv.NewWriter(w)
+	lines.UseCRLF = true
+	for i, p := range r.Predictions {
+		lines.Write([]string{r.File, strconv.Itoa(i + 1), strconv.Itoa(p.Index), p.ID, p.Label,
+			strconv.FormatFloat(p.Probability, 'g', -1, 64), strconv.FormatBool(r.Sure)})
+	}
+	lines.Flush()
+	return lines.Error()
+}
+
+func asText(w io.Writer, r classified) error {
+	var b strings.Builder
+	b.WriteString(printable(r.File))
+	if !r.Sure {
+		b.WriteString(" (not sure)")
+	}
+	b.WriteByte('\n')
+	for _, p := range r.Predictions {
+		fmt.Fprintf(&b, "  %5.1f %%  %s", 100*p.Probability, printable(p.Label))
+		if p.ID != "" {
+			fmt.Fprintf(&b, "  %s", printable(p.ID))
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// picture is one of those to classify.
+type picture struct {
+	name    string // as it is printed, and its path; "-" for standard input
+	inside  string // its path inside the folder that was named, or its own name
+	folder  bool   // it was found in a folder
+	heatmap string // file for its heat map, "" for none
+}
+
+// list is what the arguments name: pictures, folders with the pictures in them and below, in order, and "-". A folder
+// that cannot be read, or has no pictures, is reported and counted as lost.
+func list(c *call) (pictures []picture, lost int, err error) {
+	for i, arg := range c.args {
+		if arg == stdin {
+			if slices.Contains(c.args[:i], stdin) {
+				return nil, 0, errors.New("classify: want - once, as standard input has one picture")
+			}
+			pictures = append(pictures, picture{name: stdin, inside: "stdin"})
+			continue
+		}
+		if info, err := os.Stat(arg); err != nil || !info.IsDir() {
+			pictures = append(pictures, picture{name: arg, inside: filepath.Base(arg)})
+			continue
+		}
+		d, err := calibrate.OpenDataset(arg)
+		if err != nil {
+			fmt.Fprintf(c.stderr, "resnet: %s\n", oneLine(err.Error()))
+			lost++
+			continue
+		}
+		passedOver(c, printable(arg), d)
+		for _, im := range d.Images {
+			inside := filepath.FromSlash(im.Name)
+			pictures = append(pictures, picture{name: filepath.Join(arg, inside), inside: inside, folder: true})
+		}
+	}
+	return pictures, lost, nil
+}
+
+// stdin is the argument that stands for standard input.
+const stdin = "-"
+
+// read decodes the picture.
+func (p picture) read(c *call) (image.Image, error) {
+	if p.name == stdin {
+		return decode.Decode(c.stdin)
+	}
+	f, err := os.Open(p.name)
 	if err != nil {
 		return nil, err
 	}
@@ -154,21 +264,18 @@ func readPicture(name string) (image.Image, error) {
 }
 
 // floatClassify is Classify by the float32 oracle.
-func floatClassify(f *resnet.Float, prep resnet.Prep, classes []resnet.Class, img image.Image, k int, lang string) (resnet.Result, error) {
+func floatClassify(f *resnet.Float, prep resnet.Prep, img image.Image, k int) (resnet.Result, error) {
 	crop, _, err := resnet.Fit(img, prep, resnet.View{})
 	if err != nil {
 		return resnet.Result{}, err
 	}
-	logits := f.Forward(calibrate.Normalise(crop, prep), prep.Crop, nil)
+	logits := f.Forward(prep.Normalise(crop), prep.Crop, nil)
 	p := make([]float64, len(logits))
 	resnet.Softmax(p, logits, 1)
-	keep, err := resnet.Keep(classes, nil, nil)
-	if err != nil {
-		return resnet.Result{}, err
-	}
+	keep := slices.Repeat([]bool{true}, len(logits))
 	r := resnet.Result{Sure: true}
 	for _, i := range resnet.TopK(logits, p, keep, k, 0) {
-		r.Predictions = append(r.Predictions, resnet.Prediction{Index: i, ID: classes[i].ID, Label: classes[i].Label(lang), Probability: p[i]})
+		r.Predictions = append(r.Predictions, resnet.Prediction{Index: i, Probability: p[i]})
 	}
 	return r, nil
 }

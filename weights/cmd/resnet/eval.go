@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -25,6 +27,7 @@ type evaluation struct {
 	Float     *accuracy `json:"float"`
 	Agreement *float64  `json:"agreement"`
 	Rate      float64   `json:"images_per_second"`
+	Failed    []failed  `json:"failed,omitempty"` // images that could not be read; the rest counts without them
 }
 
 func eval(c *call) error {
@@ -33,7 +36,9 @@ func eval(c *call) error {
 	arch := c.String("arch", "", "architecture of the checkpoint (default: the model's)")
 	n := c.Int("n", 0, "use only so many images, of each class as many (default: all)")
 	simd := simd(c)
-	asJSON := c.Bool("json", false, `print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer`)
+	lang := c.String("lang", "en", "language of the labels")
+	asJSON := c.Bool("json", false,
+		`print {"images","int8":{"top1","top5"},"float":{"top1","top5"},"agreement","images_per_second"}, fractions of 1; images_per_second is from file to int8 answer; "failed":[{"file","error"}] has images that could not be read, if any`)
 	if err := c.parse(1, 1); err != nil {
 		return err
 	}
@@ -67,6 +72,8 @@ func eval(c *call) error {
 		return err
 	}
 	defer d.Close()
+	passedOver(c, c.args[0], d)
+	spoken(c, m.Classes, *lang)
 	images := d.Images
 	if *n > 0 {
 		images = d.Sample(*n, 1)
@@ -78,25 +85,38 @@ func eval(c *call) error {
 
 	bar := newProgress(c.stderr, "int8 ")
 	start := time.Now()
-	int8s, sure, err := rankings(images, quantised(m, *simd), m.Temperature, bar)
+	int8s, sure, broken, err := rankings(images, quantised(m, *simd), m.Temperature, bar)
 	bar.clear()
 	if err != nil {
 		return err
 	}
-	e := evaluation{Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(), Int8: score(int8s, truth)}
+	if err := broken.report(c, images); err != nil {
+		return err
+	}
+	var left []failed
+	for _, i := range slices.Sorted(maps.Keys(broken)) {
+		left = append(left, failed{images[i].Name, oneLine(broken[i].Error())})
+	}
+	images, truth, int8s, sure = without(broken, images), without(broken, truth), without(broken, int8s),
+		without(broken, sure)
+	e := evaluation{Failed: left, Images: len(images), Rate: float64(len(images)) / time.Since(start).Seconds(),
+		Int8: score(int8s, truth)}
 	if f != nil {
 		bar := newProgress(c.stderr, "float")
-		floats, _, err := rankings(images, func() (runner, func(), error) {
+		floats, _, again, err := rankings(images, func() (runner, func(), error) {
 			return func(im calibrate.Image) ([]float32, error) {
 				crop, err := im.Load(m.Prep)
 				if err != nil {
 					return nil, err
 				}
-				return f.Forward(calibrate.Normalise(crop, m.Prep), m.Prep.Crop, nil), nil
+				return f.Forward(m.Prep.Normalise(crop), m.Prep.Crop, nil), nil
 			}, func() {}, nil
 		}, m.Temperature, bar)
 		bar.clear()
 		if err != nil {
+			return err
+		}
+		for _, err := range again { // of images that could be read before
 			return err
 		}
 		same := 0
@@ -117,13 +137,16 @@ func eval(c *call) error {
 		return nil
 	}
 	fmt.Fprintf(c.stdout, "%d images\n", e.Images)
+	if n := len(e.Failed); n > 0 {
+		fmt.Fprintf(c.stdout, "%d more could not be read and are left out\n", n)
+	}
 	fmt.Fprintf(c.stdout, "int8    top-1 %6.2f %%   top-5 %6.2f %%   %.1f images/s\n", 100*e.Int8.Top1, 100*e.Int8.Top5, e.Rate)
 	if f != nil {
 		fmt.Fprintf(c.stdout, "float   top-1 %6.2f %%   top-5 %6.2f %%\n", 100*e.Float.Top1, 100*e.Float.Top5)
 		fmt.Fprintf(c.stdout, "same top-1 label: %.2f %%\n", 100**e.Agreement)
 	}
 	confidence(c.stdout, int8s, sure, truth, m.Unsure)
-	worst(c.stdout, int8s, truth, m.Classes)
+	worst(c.stdout, int8s, truth, m.Classes, *lang)
 	return nil
 }
 
@@ -141,15 +164,16 @@ func loadBeside(path, arch string, m *resnet.Model) (loaded, error) {
 }
 
 // rankings returns the five best classes of each image, and the probability of the first at temperature t.
-func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), t float32, bar *progress) (best [][5]int, sure []float64, err error) {
+func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), t float32,
+	bar *progress) (best [][5]int, sure []float64, failed failures, err error) {
 	best, sure = make([][5]int, len(images)), make([]float64, len(images))
-	err = overAll(images, worker, bar, func(i int, logits []float32) {
+	failed, err = overAll(images, worker, bar, func(i int, logits []float32) {
 		p := make([]float64, len(logits))
 		resnet.Softmax(p, logits, t)
 		best[i] = topFive(logits)
 		sure[i] = p[best[i][0]]
 	})
-	return best, sure, err
+	return best, sure, failed, err
 }
 
 // confidence prints how far the probabilities can be trusted, and what is given as sure.
@@ -205,7 +229,7 @@ func score(best [][5]int, truth []int) accuracy {
 }
 
 // worst prints the ten classes that are missed most often and what they are taken for.
-func worst(w io.Writer, best [][5]int, truth []int, classes []resnet.Class) {
+func worst(w io.Writer, best [][5]int, truth []int, classes []resnet.Class, lang string) {
 	total, hits := map[int]int{}, map[int]int{}
 	taken := map[int]map[int]int{}
 	for i, class := range truth {
@@ -245,8 +269,9 @@ func worst(w io.Writer, best [][5]int, truth []int, classes []resnet.Class) {
 		})
 		var text []string
 		for _, other := range wrong[:min(3, len(wrong))] {
-			text = append(text, fmt.Sprintf("%s %d", classes[other].Label("en"), taken[class][other]))
+			text = append(text, fmt.Sprintf("%s %d", printable(classes[other].Label(lang)), taken[class][other]))
 		}
-		fmt.Fprintf(w, "%-24s %3d/%-3d   %s\n", classes[class].Label("en"), hits[class], total[class], strings.Join(text, ", "))
+		fmt.Fprintf(w, "%-24s %3d/%-3d   %s\n", printable(classes[class].Label(lang)), hits[class], total[class],
+			strings.Join(text, ", "))
 	}
 }

@@ -39,12 +39,12 @@ func export(c *call) error {
 		base := filepath.Base(c.args[0])
 		*out = strings.TrimSuffix(base, filepath.Ext(base)) + suffix + ".onnx"
 	}
-	if err := creatable(*out); err != nil {
+	if err := creatable(*out, c.args[0]); err != nil {
 		return err
 	}
 	if _, err := save(*out, write); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%s: %s in %s, input 3×%d×%d normalised by mean %v and std %v, output logits of %d classes\n", *out, m.Name, numbers, m.Prep.Crop, m.Prep.Crop, m.Prep.Mean, m.Prep.Std, len(m.Classes))
+	fmt.Fprintf(c.stdout, "%s: %s in %s, input 3×%d×%d normalised by mean %v and std %v, output logits of %d classes\n", printable(*out), printable(m.Name), numbers, m.Prep.Crop, m.Prep.Crop, m.Prep.Mean, m.Prep.Std, len(m.Classes))
 	return nil
 }

@@ -40,7 +40,7 @@ func fetch(c *call) error {
 		v.out = filepath.Join(filepath.Dir(path), e.Name+".msgpack")
 	}
 	if !asked && isMadeFrom(v.out, path) {
-		fmt.Fprintf(c.stdout, "%s: made of this checkpoint before; -calib or -o makes another\n", v.out)
+		fmt.Fprintf(c.stdout, "%s: made of this checkpoint before; -calib or -o makes another\n", printable(v.out))
 		return nil
 	}
 	v.arch, v.resize, v.crop, v.known = e.Arch, e.Resize, e.Crop, true

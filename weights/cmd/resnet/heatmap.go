@@ -18,42 +18,58 @@ import (
 )
 
 // heatmapFiles names the file for each picture's heat map: out itself for one picture, and for several, or where out is
-// a folder, a file in it with the picture's name. It makes the folder.
+// a folder, a file in it with the picture's name, in the same folders as below the one that was named. It makes the
+// folder.
 //
 // # Errors
 //
-// Two pictures of the same name, an output that is one of the pictures, and an out that cannot be written.
-func heatmapFiles(out string, pictures []string) ([]string, error) {
-	if info, err := os.Stat(out); len(pictures) == 1 && (err != nil || !info.IsDir()) {
-		return []string{out}, errors.Join(keeps(out, pictures), creatable(out))
+// Two pictures of the same name, an output that is one of the pictures or, alone, of the inputs, and an out that cannot
+// be written.
+func heatmapFiles(out string, pictures []picture, inputs ...string) error {
+	if len(pictures) == 0 {
+		return nil
+	}
+	infos := make([]os.FileInfo, len(pictures))
+	for i, p := range pictures {
+		infos[i], _ = os.Stat(p.name) // of one that is not there, reading tells
+	}
+	if info, err := os.Stat(out); len(pictures) == 1 && !pictures[0].folder && (err != nil || !info.IsDir()) {
+		pictures[0].heatmap = out
+		return errors.Join(keeps(out, infos), creatable(out, inputs...))
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
-		return nil, err
+		return err
 	}
-	files := make([]string, len(pictures))
-	for i, picture := range pictures {
-		base := filepath.Base(picture)
-		files[i] = filepath.Join(out, strings.TrimSuffix(base, filepath.Ext(base))+".png")
-		if k := slices.Index(files[:i], files[i]); k >= 0 {
-			return nil, fmt.Errorf("-heatmap: %s and %s would both be drawn to %s; give them other names", pictures[k], picture, files[i])
+	stems := map[string]int{}
+	for _, p := range pictures {
+		stems[strings.TrimSuffix(p.inside, filepath.Ext(p.inside))]++
+	}
+	owners := map[string]string{}
+	for i := range pictures {
+		p := &pictures[i]
+		name := strings.TrimSuffix(p.inside, filepath.Ext(p.inside))
+		if stems[name] > 1 { // photo.jpg and photo.png
+			name = p.inside
 		}
-		if err := keeps(files[i], pictures); err != nil {
-			return nil, err
+		p.heatmap = filepath.Join(out, name+".png")
+		if other, taken := owners[p.heatmap]; taken {
+			return fmt.Errorf("-heatmap: %s and %s would both be drawn to %s; give them other names", other, p.name,
+				p.heatmap)
+		}
+		owners[p.heatmap] = p.name
+		if err := keeps(p.heatmap, infos); err != nil {
+			return err
 		}
 	}
-	return files, creatable(files[0])
+	return creatable(filepath.Join(out, filepath.Base(pictures[0].heatmap)))
 }
 
 // keeps refuses an output that is one of the pictures.
-func keeps(file string, pictures []string) error {
+func keeps(file string, pictures []os.FileInfo) error {
 	there, err := os.Stat(file)
-	if err != nil {
-		return nil
-	}
-	for _, picture := range pictures {
-		if info, err := os.Stat(picture); err == nil && os.SameFile(there, info) {
-			return fmt.Errorf("-heatmap: %s is one of the pictures; name another file or folder", file)
-		}
+	is := func(p os.FileInfo) bool { return p != nil && os.SameFile(there, p) }
+	if err == nil && slices.ContainsFunc(pictures, is) {
+		return fmt.Errorf("-heatmap: %s is one of the pictures; name another file or folder", file)
 	}
 	return nil
 }
@@ -62,6 +78,9 @@ func keeps(file string, pictures []string) error {
 func writeHeatmap(file string, img image.Image, prep resnet.Prep, h *resnet.Heatmap) error {
 	crop, _, err := resnet.Fit(img, prep, resnet.View{})
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return err
 	}
 	_, err = save(file, func(w io.Writer) error { return png.Encode(w, overlay(crop, h)) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -15,8 +16,8 @@ import (
 	"resnet-web/weights/calibrate"
 )
 
-// loadImages prepares n images of a dataset, in parallel.
-func loadImages(path string, n int, prep resnet.Prep, bar *progress) ([]*image.RGBA, error) {
+// loadImages prepares n images of a dataset, in parallel, and leaves out those that cannot be read.
+func loadImages(c *call, path string, n int, prep resnet.Prep, bar *progress) ([]*image.RGBA, error) {
 	defer bar.clear()
 	d, err := calibrate.OpenDataset(path)
 	if err != nil {
@@ -38,12 +39,81 @@ func loadImages(path string, n int, prep resnet.Prep, bar *progress) ([]*image.R
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
+	bar.clear()
+	failed := failures{}
+	for i, err := range errs {
 		if err != nil {
-			return nil, err
+			failed[i] = err
 		}
 	}
-	return crops, nil
+	if err := failed.report(c, images); err != nil {
+		return nil, err
+	}
+	return without(failed, crops), nil
+}
+
+// failures are the errors of images that could not be read, by their place.
+type failures map[int]error
+
+// report names the first of the failures on standard error. It is an error if all images failed.
+func (f failures) report(c *call, images []calibrate.Image) error {
+	const most = 10
+	list := slices.Sorted(maps.Keys(f))
+	if len(list) > 0 && len(list) == len(images) {
+		return fmt.Errorf("none of %d images can be read: %w", len(images), f[0])
+	}
+	for _, i := range list[:min(most, len(list))] {
+		fmt.Fprintf(c.stderr, "resnet: %s; left out\n", oneLine(f[i].Error()))
+	}
+	if n := len(list) - most; n > 0 {
+		fmt.Fprintf(c.stderr, "resnet: and %d images more; left out\n", n)
+	}
+	return nil
+}
+
+// without is what list has for images that did not fail.
+func without[T any](f failures, list []T) []T {
+	var kept []T
+	for i, v := range list {
+		if f[i] == nil {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// passedOver says which files of a folder or zip are not taken for pictures.
+func passedOver(c *call, name string, d *calibrate.Dataset) {
+	const most = 3
+	n := len(d.Skipped)
+	if n == 0 {
+		return
+	}
+	var names []string
+	for _, s := range d.Skipped[:min(most, n)] {
+		names = append(names, printable(s))
+	}
+	if n > most {
+		names = append(names, "…")
+	}
+	fmt.Fprintf(c.stderr, "resnet: note: %s: passed over %d files whose names do not end in .jpg, .png, .gif, .webp, .bmp or .tif: %s\n", name, n, strings.Join(names, ", "))
+}
+
+// spoken says so if no class has a label in a language that was asked for. English is the default, and not asked for.
+func spoken(c *call, classes []resnet.Class, lang string) {
+	there := map[string]bool{"en": true}
+	for _, class := range classes {
+		for l := range class.Labels {
+			there[l] = true
+		}
+	}
+	for tag := lang; tag != ""; tag = tag[:max(strings.LastIndexByte(tag, '-'), 0)] {
+		if there[tag] {
+			return
+		}
+	}
+	fmt.Fprintf(c.stderr, "resnet: note: there are no labels in %q, only in %s\n", lang,
+		strings.Join(slices.Sorted(maps.Keys(there)), ", "))
 }
 
 // truths finds the class of each of images by the name of its folder; all are the images of the whole data set. Where the
@@ -131,8 +201,12 @@ func quantised(m *resnet.Model, open opener) func() (run runner, done func(), er
 	}
 }
 
-// overAll runs the images on all cores, each core with what worker makes, and shows see the logits of each.
-func overAll(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress, see func(i int, logits []float32)) error {
+// overAll runs the images on all cores, each core with what worker makes, and shows see the logits of each. An image
+// that fails does not end it.
+func overAll(images []calibrate.Image, worker func() (run runner, done func(), err error), bar *progress,
+	see func(i int, logits []float32)) (failures, error) {
+	failed := failures{}
+	var mu sync.Mutex // of failed
 	errs := make([]error, min(runtime.GOMAXPROCS(0), len(images)))
 	var next, count atomic.Int64
 	var wg sync.WaitGroup
@@ -147,15 +221,16 @@ func overAll(images []calibrate.Image, worker func() (run runner, done func(), e
 			for i := int(next.Add(1)) - 1; i < len(images); i = int(next.Add(1)) - 1 {
 				logits, err := run(images[i])
 				if err != nil {
-					errs[w] = err
-					next.Store(int64(len(images))) // the others stop too
-					return
+					mu.Lock()
+					failed[i] = err
+					mu.Unlock()
+				} else {
+					see(i, logits)
 				}
-				see(i, logits)
 				bar.set(int(count.Add(1)), len(images))
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return failed, errors.Join(errs...)
 }

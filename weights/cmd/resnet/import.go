@@ -58,7 +58,7 @@ func (v *conversion) convert(c *call, path string) error {
 			return fmt.Errorf("-%s: want UTF-8 of at most %d bytes, got %d bytes", flag, longest, len(text))
 		}
 	}
-	if err := creatable(v.out); err != nil {
+	if err := creatable(v.out, path, v.labels, v.calib, v.confidence); err != nil {
 		return err
 	}
 	f, prep, classes, err := v.read(path)
@@ -87,7 +87,7 @@ func (v *conversion) convert(c *call, path string) error {
 		if v.samples < 1 {
 			return fmt.Errorf("-samples: want 1 or more, got %d; -calib none takes no images", v.samples)
 		}
-		if crops, err = loadImages(v.calib, v.samples, prep, newProgress(c.stderr, "reading images")); err != nil {
+		if crops, err = loadImages(c, v.calib, v.samples, prep, newProgress(c.stderr, "reading images")); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,8 @@ func (v *conversion) convert(c *call, path string) error {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "recipe: %s\n", told(prep))
-	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", v.out, m.Name, len(m.Classes), prep.Crop, prep.Crop, size)
+	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", printable(v.out), m.Name, len(m.Classes),
+		prep.Crop, prep.Crop, size)
 	return nil
 }
 
@@ -128,11 +129,15 @@ const (
 func fit(c *call, m *resnet.Model, images []calibrate.Image, truth []int) error {
 	bar := newProgress(c.stderr, "fitting")
 	logits := make([][]float32, len(images))
-	err := overAll(images, quantised(m, open), bar, func(i int, l []float32) { logits[i] = slices.Clone(l) })
+	failed, err := overAll(images, quantised(m, open), bar, func(i int, l []float32) { logits[i] = slices.Clone(l) })
 	bar.clear()
 	if err != nil {
 		return err
 	}
+	if err := failed.report(c, images); err != nil {
+		return err
+	}
+	logits, truth, images = without(failed, logits), without(failed, truth), without(failed, images)
 	fit := calibrate.FitConfidence(logits, truth, sureness)
 	m.Temperature, m.Unsure = fit.Temperature, fit.Unsure
 	fmt.Fprintf(c.stdout, "temperature %.3f: calibration error %.1f %% (%.1f %% without); ", fit.Temperature, 100*fit.Error, 100*fit.Before)

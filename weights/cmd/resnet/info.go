@@ -37,7 +37,7 @@ func info(c *call) error {
 	}
 	slices.Sort(langs)
 	row := func(name, format string, a ...any) {
-		fmt.Fprintf(c.stdout, "%-14s %s\n", name, fmt.Sprintf(format, a...))
+		fmt.Fprintf(c.stdout, "%-14s %s\n", name, printable(fmt.Sprintf(format, a...)))
 	}
 	row("file", "%s, %d bytes", c.args[0], file.Size())
 	row("architecture", "%s, %d convolutions, %d parameters, %d multiply-adds", m.Name, len(m.Convs), s.Params, s.MACs)

@@ -59,7 +59,7 @@ func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 // say prints the notes on the checkpoint at path.
 func say(w io.Writer, path string, notes []string) {
 	for _, n := range notes {
-		fmt.Fprintf(w, "resnet: note: %s: %s\n", path, oneLine(n))
+		fmt.Fprintf(w, "resnet: note: %s: %s\n", printable(path), oneLine(n))
 	}
 }
 

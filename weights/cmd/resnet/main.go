@@ -24,8 +24,9 @@ var commands []command
 
 func init() { // not a literal: help refers to commands
 	commands = []command{
-		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-lang L] [-simd auto|none] [-json] [-heatmap OUT.png] IMAGE...", "name what pictures show", classify},
-		{"eval", "[-model F] [-checkpoint C] [-n N] [-simd auto|none] [-json] DIR|ZIP", "measure accuracy over images in folders named by class", eval},
+		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-lang L] [-simd auto|none] [-json|-csv] [-heatmap OUT.png] IMAGE|DIR|-...", "name what pictures show", classify},
+		{"eval", "[-model F] [-checkpoint C] [-n N] [-lang L] [-simd auto|none] [-json] DIR|ZIP",
+			"measure accuracy over images in folders named by class", eval},
 		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-resize N -crop N -filter F -mean R,G,B -std R,G,B] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
 		{"info", "F", "describe a model file", info},
 		{"summary", "[-json] ARCH", "list a network's layers, parameters and multiply-adds", summary},
@@ -37,6 +38,7 @@ func init() { // not a literal: help refers to commands
 // call is one run of a command.
 type call struct {
 	*flag.FlagSet
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	args           []string // after parse: what is left of the flags
 	notes          string   // what -h prints below the flags
@@ -84,7 +86,17 @@ func usage(w io.Writer) {
 }
 
 // run is main without the process: it returns the exit code.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	out, errs := &output{w: stdout}, &output{w: stderr}
+	code := dispatch(args, stdin, out, errs)
+	if out.err != nil {
+		fmt.Fprintf(errs, "resnet: the result could not be written: %v\n", out.err)
+		return 1
+	}
+	return code
+}
+
+func dispatch(args []string, stdin io.Reader, stdout, stderr *output) int {
 	if len(args) == 0 {
 		usage(stderr)
 		return 2
@@ -98,7 +110,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if cmd.name != args[0] {
 			continue
 		}
-		c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdout: stdout, stderr: stderr, args: args[1:]}
+		c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdin: stdin, stdout: stdout,
+			stderr: stderr, args: args[1:]}
 		c.SetOutput(io.Discard) // errors are printed here, once
 		err := cmd.run(c)
 		switch {
@@ -119,6 +132,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return 0
 		case errors.Is(err, errReported):
 			return 1
+		case stdout.err != nil:
+			return 1 // run says why
 		case errors.Is(err, errUsage):
 			fmt.Fprintf(stderr, "resnet: %s\n", oneLine(strings.TrimPrefix(err.Error(), errUsage.Error()+": ")))
 			return 2
@@ -139,15 +154,10 @@ var errReported = errors.New("failures reported")
 
 // oneLine keeps a message, whatever a file put into it, on its line.
 func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.TrimPrefix(s, "resnet: "))
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(strings.TrimPrefix(s, "resnet: "))
 }
 
 func main() {
 	debug.SetGCPercent(25) // the heap is a few large arrays, which the collector scans quickly
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

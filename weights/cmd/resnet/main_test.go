@@ -29,7 +29,7 @@ import (
 // try runs the tool and returns what it printed.
 func try(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(args, &out, &errs)
+	code = run(args, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -93,7 +93,7 @@ func TestClassify(t *testing.T) {
 			}
 		}
 		// The keys, in order, are the outside interface.
-		if !regexp.MustCompile(`^\{"file":".*","predictions":\[\{"index":\d+,"id":"n\d{8}","label":".*","probability":[0-9.e-]+\},.*\],"ms":[0-9.]+\}$`).MatchString(line) {
+		if !regexp.MustCompile(`^\{"file":".*","predictions":\[\{"index":\d+,"id":"n\d{8}","label":".*","probability":[0-9.e-]+\},.*\],"sure":(true|false),"ms":[0-9.]+\}$`).MatchString(line) {
 			t.Errorf("keys of %s", line)
 		}
 	}
@@ -118,10 +118,20 @@ func TestClassifyGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := []string{write("empty.png", ""), write("page.jpg", "<!doctype html>"), write("cut.png", string(whole[:200])), filepath.Join(dir, "none.png"), dir}
+	bad := []string{write("empty.png", ""), write("page.jpg", "<!doctype html>"), write("cut.png",
+		string(whole[:200])), filepath.Join(dir, "none.png")}
 	code, out, errs := try(append(append([]string{"classify", "-json", good}, bad...), good)...)
-	if code != 1 || strings.Count(out, "\n") != 2 || strings.Count(errs, "\n") != len(bad) {
-		t.Errorf("want two answers, %d lines of errors and exit code 1, got %d:\n%s%s", len(bad), code, out, errs)
+	if code != 1 || strings.Count(out, "\n") != 2+len(bad) || strings.Count(errs, "\n") != len(bad) {
+		t.Errorf("want two answers, %d errors on both outputs and exit code 1, got %d:\n%s%s", len(bad), code, out,
+			errs)
+	}
+	for i, line := range strings.Split(out, "\n")[1 : 1+len(bad)] {
+		var got failed
+		d := json.NewDecoder(strings.NewReader(line))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&got); err != nil || got.File != bad[i] || got.Error == "" {
+			t.Errorf("want an error of %s, got %s, %v", bad[i], line, err)
+		}
 	}
 	for _, name := range bad {
 		if !strings.Contains(errs, "resnet: "+name+": ") {
@@ -193,12 +203,12 @@ func TestConvert(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The exported network has rounded weights and unrounded activations.
-	crop, err := loadImages(images, 1, m.Prep, newProgress(io.Discard, ""))
+	crop, err := loadImages(&call{stderr: io.Discard}, images, 1, m.Prep, newProgress(io.Discard, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := f.Forward(calibrate.Normalise(crop[0], m.Prep), m.Prep.Crop, nil)
-	got := back.Forward(calibrate.Normalise(crop[0], m.Prep), m.Prep.Crop, nil)
+	want := f.Forward(m.Prep.Normalise(crop[0]), m.Prep.Crop, nil)
+	got := back.Forward(m.Prep.Normalise(crop[0]), m.Prep.Crop, nil)
 	var signal, noise float64
 	for i := range want {
 		signal += float64(want[i]) * float64(want[i])
@@ -468,6 +478,8 @@ func TestMistakes(t *testing.T) {
 		{"want three numbers", 1, []string{"import", "-mean", "1,2", fixture}},
 		{"-crop: want 32 or more", 1, []string{"import", "-crop", "20", fixture}},
 		{"-crop: want 32 or more", 1, []string{"import", "-crop", "-5", fixture}},
+		{"use a smaller crop", 1, []string{"import", "-crop", "4096", "-o", filepath.Join(dir, "x"), builtin}},
+		{"use a smaller crop", 1, []string{"classify", "-checkpoint", builtin, "-crop", "4096", odd}},
 		{"crop ≤ resize", 1, []string{"import", "-resize", "-5", fixture}},
 		{"positive deviations", 1, []string{"import", "-std", "0,0,0", fixture}},
 		{"divide those of bytes by 255", 1, []string{"import", "-mean", "124,116,104", fixture}},

@@ -22,6 +22,9 @@ type progress struct {
 
 func newProgress(w io.Writer, what string) *progress {
 	p := &progress{what: what}
+	if o, ok := w.(*output); ok { // which would quote what moves the cursor
+		w = o.w
+	}
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			p.w = w

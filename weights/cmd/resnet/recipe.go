@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"resnet-web/resnet"
+	"resnet-web/weights"
 	"resnet-web/weights/checkpoint"
 	"resnet-web/weights/labels"
 )
@@ -94,6 +95,9 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 		}
 	}
 	if prep, err = r.prep(prep); err != nil {
+		return fail(err)
+	}
+	if err := weights.CheckWork(&f.Network, prep.Crop); err != nil {
 		return fail(err)
 	}
 	if r.labels != "" {
