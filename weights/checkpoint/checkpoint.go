@@ -2,7 +2,7 @@
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
 // torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
-// them, except that it reads an ONNX file whole. [Checkpoint.Float] recognises the network by names and shapes, checks
+// them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the network by names and shapes, checks
 // each shape, and folds the batch normalisations into the convolutions in float64.
 //
 // It refuses what it does not know, and names it: a pickle runs nothing (its few constructors are a table in
@@ -15,8 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"resnet-web/resnet"
@@ -34,6 +36,7 @@ type Checkpoint struct {
 	Pad resnet.Shortcut
 
 	r       io.ReaderAt
+	beside  fs.FS // the folder of the file, nil where there is none
 	close   func() error
 	tensors []tensor
 	wiring  *wiring // of an ONNX graph
@@ -70,22 +73,34 @@ func Open(path string) (*Checkpoint, error) {
 		f.Close()
 		return nil, err
 	}
-	c, err := Read(f, info.Size())
+	// A root leads to nothing outside it, not by a link either.
+	folder, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		f.Close()
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	closeAll := func() error { return errors.Join(f.Close(), folder.Close()) }
+	c, err := ReadBeside(f, info.Size(), folder.FS())
+	if err != nil {
+		closeAll()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c.close = f.Close
+	c.close = closeAll
 	return c, nil
 }
 
-// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used.
-func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
+// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used. It refuses a file
+// whose data is in other files.
+func Read(r io.ReaderAt, size int64) (*Checkpoint, error) { return ReadBeside(r, size, nil) }
+
+// ReadBeside is Read for a file with others beside it, as x.onnx.data beside x.onnx: beside holds them by their names. Its
+// files must be io.ReaderAt, and it must not lead outside the folder, as a link can.
+func ReadBeside(r io.ReaderAt, size int64, beside fs.FS) (*Checkpoint, error) {
 	head := make([]byte, min(size, 16))
 	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	c := &Checkpoint{r: r}
+	c := &Checkpoint{r: r, beside: beside}
 	var err error
 	switch {
 	case len(head) < 16:
@@ -162,6 +177,7 @@ type tensor struct {
 	stride []int // in elements; nil when row-major without gaps
 	dtype  dtype
 	at     int64  // byte of the first element in the file
+	part   *part  // the file beside the checkpoint that has the elements, if one has
 	raw    []byte // the elements themselves, when a reader has them in memory
 }
 
@@ -223,7 +239,12 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	raw, size := t.raw, t.dtype.size
 	if raw == nil {
 		raw = make([]byte, span*int64(size))
-		if _, err := c.r.ReadAt(raw, t.at); err != nil {
+		if t.part != nil {
+			err = c.readPart(t.part, raw, t.at)
+		} else {
+			_, err = c.r.ReadAt(raw, t.at)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
 		}
 	}

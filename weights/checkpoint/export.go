@@ -152,8 +152,8 @@ func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
 	for _, c := range g.constants {
 		g.graph.add(graphInitializer, c)
 	}
-	g.graph.add(graphInput, value("input", 3, int64(size), int64(size)))
-	g.graph.add(graphOutput, value("logits", int64(n.Classes)))
+	g.graph.add(graphInput, valueInfo("input", 3, int64(size), int64(size)))
+	g.graph.add(graphOutput, valueInfo("logits", int64(n.Classes)))
 
 	opset := &message{}
 	opset.int(opsetVersion, 13)
@@ -191,8 +191,8 @@ func number(name string, v int64) *message {
 	return a
 }
 
-// value is a ValueInfoProto: float32, a free batch, then dims.
-func value(name string, dims ...int64) *message {
+// valueInfo is a ValueInfoProto: float32, a free batch, then dims.
+func valueInfo(name string, dims ...int64) *message {
 	shape, batch := &message{}, &message{}
 	batch.text(dimParameter, "N")
 	shape.add(shapeDim, batch)

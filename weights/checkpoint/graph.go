@@ -17,15 +17,16 @@ import (
 type graph struct {
 	nodes   []*node
 	inits   map[string]tensor
-	inputs  map[string]int64   // with their sides, 0 when free; the initialisers among them until link
+	inputs  map[string]value   // the initialisers among them until link
 	alias   map[string]string  // outputs of nodes that change nothing
 	users   map[string][]*node // by the value they read
 	made    map[string]*node   // by the value they write; constants have none
 	c       *Checkpoint
 	outputs map[string]bool
-	bytes   int64 // of the constants so far: a tensor's place among them is its at
-	side    int64 // of the input
-	stride  int   // of all layers so far
+	bytes   int64            // of the constants so far: a tensor's place among them is its at
+	parts   map[string]*part // files beside the model, by their names in it
+	side    int64            // of the input
+	stride  int              // of all layers so far
 }
 
 // link resolves constants and nodes that change nothing, finds the readers of each value, and makes sure that values
@@ -60,7 +61,6 @@ func (g *graph) link() error {
 		switch n.op {
 		case "Constant":
 			if a := n.attr("value"); a != nil && a.t != nil {
-				a.t.at, g.bytes = g.bytes, g.bytes+int64(len(a.t.raw))
 				g.inits[n.outputs[0]] = *a.t
 			}
 		case "Identity", "Dropout":
@@ -122,6 +122,12 @@ func (g *graph) integers(n *node, name string, input int) ([]int64, error) {
 	}
 	if t.dtype.name != "int64" || t.count() > 64 {
 		return nil, bad("ONNX: want a few int64 as input %d of %v, file has %s %s", input, n, t.dtype.name, dims(t.shape))
+	}
+	if t.raw == nil {
+		t.raw = make([]byte, 8*t.count())
+		if err := g.c.readPart(t.part, t.raw, t.at); err != nil {
+			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+		}
 	}
 	v := make([]int64, t.count())
 	for i := range v {
@@ -204,7 +210,11 @@ func (g *graph) name(t tensor, name string) {
 // follow walks from the input to the logits.
 func (g *graph) follow() error {
 	var x string
-	for x, g.side = range g.inputs {
+	for name, v := range g.inputs {
+		x = name
+		if len(v.dims) == 4 {
+			g.side = v.dims[3]
+		}
 	}
 	n, err := g.only(x, "Conv")
 	if err != nil {

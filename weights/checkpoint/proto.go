@@ -60,6 +60,9 @@ const (
 	tensorExternal = 13 // external_data
 	tensorLocation = 14 // data_location
 
+	entryKey   = 1 // StringStringEntryProto
+	entryValue = 2
+
 	valueName = 1 // ValueInfoProto
 	valueType = 2
 

@@ -192,7 +192,7 @@ func castONNX(t *testing.T, model []byte, dtype string) []byte {
 		default:
 			g := &message{}
 			check(fields(data, func(field int, _ uint64, data []byte) error {
-				if x, err := readTensor(data); field == 5 && err == nil && x.dtype.name == "float32" {
+				if x, err := newGraph(&Checkpoint{}).tensor(data); field == 5 && err == nil && x.dtype.name == "float32" {
 					c := Checkpoint{}
 					v, err := c.values(*x)
 					check(err)
