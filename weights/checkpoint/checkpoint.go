@@ -49,6 +49,7 @@ type wiring struct {
 	plain    bool               // no shortcuts
 	pool     bool               // a max-pool after the stem
 	pad      resnet.Shortcut    // PadAppend or PadSplit where there are such shortcuts
+	windows  []window           // those whose padding is ours for some sizes only
 }
 
 // Open opens the checkpoint at path, whose format its first bytes tell. The file stays open until Close.
@@ -227,6 +228,23 @@ func (t *tensor) count() int {
 	return n
 }
 
+// bytes reads the first n elements of t, which the reader has checked to be there.
+func (c *Checkpoint) bytes(t tensor, n int64) (raw []byte, err error) {
+	if t.raw != nil {
+		return t.raw, nil
+	}
+	raw = make([]byte, n*int64(t.dtype.size))
+	if t.part != nil {
+		err = c.readPart(t.part, raw, t.at)
+	} else {
+		_, err = c.r.ReadAt(raw, t.at)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+	}
+	return raw, nil
+}
+
 // values reads t, row-major, and checks that every element is finite.
 func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	if t.dtype.at == nil {
@@ -236,18 +254,11 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, size := t.raw, t.dtype.size
-	if raw == nil {
-		raw = make([]byte, span*int64(size))
-		if t.part != nil {
-			err = c.readPart(t.part, raw, t.at)
-		} else {
-			_, err = c.r.ReadAt(raw, t.at)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
-		}
+	raw, err := c.bytes(t, span)
+	if err != nil {
+		return nil, err
 	}
+	size := t.dtype.size
 	v := make([]float64, t.count())
 	index := make([]int, len(t.shape))
 	at := 0

@@ -19,7 +19,7 @@ func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
 	g := &onnxWriter{}
 	conv := func(c resnet.Conv, x string) string {
 		p := f.Convs[c.Index]
-		return g.node("Conv", c.Name, []string{x, g.floats(c.Name+".weight", p.W, c.Out, c.In, c.Kernel, c.Kernel), g.floats(c.Name+".bias", p.B, c.Out)}, window(c)...)
+		return g.node("Conv", c.Name, []string{x, g.floats(c.Name+".weight", p.W, c.Out, c.In, c.Kernel, c.Kernel), g.floats(c.Name+".bias", p.B, c.Out)}, windowOf(c)...)
 	}
 	g.network(f.Network, "input", layers{
 		conv: conv,
@@ -165,8 +165,8 @@ func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
 	return model.write(w)
 }
 
-// window is the attributes of a convolution.
-func window(c resnet.Conv) []*message {
+// windowOf is the attributes of a convolution.
+func windowOf(c resnet.Conv) []*message {
 	k, s, p := int64(c.Kernel), int64(c.Stride), int64(c.Pad)
 	return []*message{ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p)}
 }

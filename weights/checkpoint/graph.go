@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ type graph struct {
 	outputs map[string]bool
 	bytes   int64            // of the constants so far: a tensor's place among them is its at
 	parts   map[string]*part // files beside the model, by their names in it
-	side    int64            // of the input
+	h, w    int64            // of the input, 0 where free
 	stride  int              // of all layers so far
 }
 
@@ -123,11 +124,8 @@ func (g *graph) integers(n *node, name string, input int) ([]int64, error) {
 	if t.dtype.name != "int64" || t.count() > 64 {
 		return nil, bad("ONNX: want a few int64 as input %d of %v, file has %s %s", input, n, t.dtype.name, dims(t.shape))
 	}
-	if t.raw == nil {
-		t.raw = make([]byte, 8*t.count())
-		if err := g.c.readPart(t.part, t.raw, t.at); err != nil {
-			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
-		}
+	if t.raw, err = g.c.bytes(t, int64(t.count())); err != nil {
+		return nil, err
 	}
 	v := make([]int64, t.count())
 	for i := range v {
@@ -136,8 +134,32 @@ func (g *graph) integers(n *node, name string, input int) ([]int64, error) {
 	return v, nil
 }
 
-// step is a convolution on the way, with its normalisation.
-type step struct{ conv, norm *node }
+// numbers are the elements of a small constant of any type, at least one and at most limit.
+func (g *graph) numbers(t tensor, limit int) ([]float64, error) {
+	at := t.dtype.at
+	if at == nil {
+		at = integerAt[t.dtype.name]
+	}
+	n := t.count()
+	if n < 1 || n > limit || at == nil || t.stride != nil {
+		return nil, bad("ONNX: %s: want 1 to %d numbers, file has %s %s", t.name, limit, t.dtype.name, dims(t.shape))
+	}
+	raw, err := g.c.bytes(t, int64(n))
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = at(raw[i*t.dtype.size:])
+	}
+	return v, nil
+}
+
+// step is a convolution on the way, with its normalisation and the paddings of Pad nodes before it.
+type step struct {
+	conv, norm *node
+	pad        [4]int64
+}
 
 // stride of the step, 0 for one that no ResNet has.
 func (s step) stride() int {
@@ -147,9 +169,38 @@ func (s step) stride() int {
 	return 0
 }
 
-// conv takes n and the normalisation behind it, and returns their output.
-func (g *graph) conv(n *node) (step, string, error) {
-	s := step{conv: n}
+// padded is the one reader of a value, which must do one of ops, behind any Pad nodes, and what those amount to: above,
+// left, below, right.
+func (g *graph) padded(value string, ops ...string) (n *node, pad [4]int64, err error) {
+	if n, err = g.only(value, append(ops, "Pad")...); err != nil {
+		return nil, pad, err
+	}
+	return g.behind(n, ops...)
+}
+
+// behind is padded from a reader on.
+func (g *graph) behind(n *node, ops ...string) (_ *node, pad [4]int64, err error) {
+	for n.op == "Pad" {
+		p, err := g.pads(n)
+		if err != nil {
+			return nil, pad, err
+		}
+		if len(p) != 8 || p[0]|p[1]|p[4]|p[5] != 0 || slices.Min(p) < 0 || slices.Max(p) > maxPad {
+			return nil, pad, bad("ONNX: %v: padding %v, want height and width alone, by at most %d", n, p, maxPad)
+		}
+		for i, x := range []int64{p[2], p[3], p[6], p[7]} {
+			pad[i] = min(pad[i]+x, maxPad)
+		}
+		if n, err = g.only(n.outputs[0], append(ops, "Pad")...); err != nil {
+			return nil, pad, err
+		}
+	}
+	return n, pad, nil
+}
+
+// conv takes n, behind Pad nodes that amount to pad, and the normalisation behind it, and returns their output.
+func (g *graph) conv(n *node, pad [4]int64) (step, string, error) {
+	s := step{conv: n, pad: pad}
 	out := n.outputs[0]
 	if users := g.users[out]; len(users) == 1 && users[0].op == "BatchNormalization" {
 		if s.norm = users[0]; s.norm.int("training_mode", 0) != 0 || len(s.norm.outputs) != 1 {
@@ -160,15 +211,20 @@ func (g *graph) conv(n *node) (step, string, error) {
 	return s, out, nil
 }
 
-// add names the tensors of a step.
-func (g *graph) add(s step, conv, norm string) error {
+// add names the tensors of a step, which is behind layers of the stride at.
+func (g *graph) add(s step, conv, norm string, at int) error {
 	w, err := g.constant(s.conv, 1)
 	if err != nil {
 		return err
 	}
-	auto := s.conv.attr("auto_pad")
-	if len(w.shape) != 4 || s.conv.int("group", 1) != 1 || s.conv.same("dilations", 1) != 1 || s.conv.same("pads", 0) != int64(w.shape[2]/2) || auto != nil && auto.s != "NOTSET" {
-		return bad("%s: want a plain convolution padded by half its kernel, file has weight %s, group %d, dilation %d, padding %d", conv, dims(w.shape), s.conv.int("group", 1), s.conv.same("dilations", 1), s.conv.same("pads", 0))
+	if len(w.shape) != 4 || w.shape[2] != w.shape[3] || s.conv.int("group", 1) != 1 {
+		return bad("%s: %v: want a plain convolution, file has weight %s, group %d", conv, s.conv, dims(w.shape), s.conv.int("group", 1))
+	}
+	if k := s.conv.ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, []int64{int64(w.shape[2]), int64(w.shape[3])}) {
+		return bad("%s: %v: kernel_shape %v, but weight %s", conv, s.conv, k, dims(w.shape))
+	}
+	if err := g.window(s.conv, conv, w.shape[2], s.pad, at); err != nil {
+		return err
 	}
 	g.name(w, conv+".weight")
 	g.c.wiring.strides[conv] = s.stride()
@@ -213,40 +269,46 @@ func (g *graph) follow() error {
 	for name, v := range g.inputs {
 		x = name
 		if len(v.dims) == 4 {
-			g.side = v.dims[3]
+			g.h, g.w = v.dims[2], v.dims[3]
 		}
 	}
-	n, err := g.only(x, "Conv")
+	if g.h < 0 || g.w < 0 || g.h > 1<<16 || g.w > 1<<16 {
+		return bad("ONNX: input %q of %d×%d, want at most 65536", x, g.h, g.w)
+	}
+	n, pad, err := g.padded(x, "Conv")
 	if err != nil {
 		return err
 	}
-	stem, x, err := g.conv(n)
+	stem, x, err := g.conv(n, pad)
 	if err != nil {
 		return err
 	}
-	if err := g.add(stem, "conv1", "bn1"); err != nil {
+	if err := g.add(stem, "conv1", "bn1", 1); err != nil {
 		return err
 	}
-	if g.stride = stem.stride(); g.stride < 1 {
-		return bad("conv1: want stride 1 or 2, file has %d", stem.conv.same("strides", 1))
-	}
+	g.stride = stem.stride()
 	if n, err = g.only(x, "Relu"); err != nil {
 		return err
 	}
 	x = n.outputs[0]
-	if n, err := g.only(x, "MaxPool"); err == nil {
-		if n.same("kernel_shape", 0) != 3 || n.same("strides", 1) != 2 || n.same("pads", 0) != 1 || n.int("ceil_mode", 0) != 0 {
-			return bad("ONNX: %v: want 3×3, stride 2, padding 1", n)
+	// Its values are not negative, so zeros beside them change no maximum.
+	if g.leads(x, "MaxPool") {
+		n, pad, err := g.padded(x, "MaxPool")
+		if err != nil {
+			return err
+		}
+		if n.same("kernel_shape", 0) != 3 || n.same("strides", 1) != 2 {
+			return bad("ONNX: %v: want 3×3, stride 2, padding 1, file has kernel %v and strides %v", n, n.ints("kernel_shape"), n.ints("strides"))
+		}
+		if err := g.window(n, "maxpool", 3, pad, g.stride); err != nil {
+			return err
 		}
 		g.stride *= 2
 		g.c.wiring.pool = true
 		x = n.outputs[0]
 	}
 	stage, block := 1, 0
-	for {
-		if users := g.users[x]; len(users) == 1 && users[0].op != "Conv" {
-			break
-		}
+	for g.blocks(x) {
 		convs, proj, out, err := g.block(x)
 		if err != nil {
 			return err
@@ -258,23 +320,47 @@ func (g *graph) follow() error {
 		if stride > 1 && block > 0 {
 			stage, block = stage+1, 0
 		}
-		if g.stride *= stride; g.stride < 1 || g.stride > 1<<16 {
-			return bad("layer%d.%d: stride %d", stage, block, stride)
-		}
-		name := fmt.Sprintf("layer%d.%d.", stage, block)
+		name, at := fmt.Sprintf("layer%d.%d.", stage, block), g.stride
 		for i, s := range convs {
-			if err := g.add(s, fmt.Sprintf("%sconv%d", name, i+1), fmt.Sprintf("%sbn%d", name, i+1)); err != nil {
+			if err := g.add(s, fmt.Sprintf("%sconv%d", name, i+1), fmt.Sprintf("%sbn%d", name, i+1), at); err != nil {
 				return err
 			}
+			at *= s.stride()
 		}
 		if proj != nil {
-			if err := g.add(*proj, name+"downsample.0", name+"downsample.1"); err != nil {
+			if err := g.add(*proj, name+"downsample.0", name+"downsample.1", g.stride); err != nil {
 				return err
 			}
+		}
+		if g.stride = at; g.stride > 1<<16 {
+			return bad("layer%d.%d: stride %d", stage, block, stride)
 		}
 		x, block = out, block+1
 	}
-	return g.tail(x)
+	if err := g.tail(x); err != nil {
+		return err
+	}
+	w := g.c.wiring.windows
+	if len(w) > 0 && (g.h == 0 || g.w == 0) {
+		return bad("%s: %v: the input has no fixed size to tell whether %s is what we compute, %d on each side; export with a fixed one",
+			w[0].layer, w[0].node, w[0].padding(), w[0].kernel/2)
+	}
+	return g.c.wiring.fits(g.h, g.w)
+}
+
+// blocks tells whether a block begins at x.
+func (g *graph) blocks(x string) bool { return len(g.users[x]) != 1 || g.leads(x, "Conv") }
+
+// leads tells whether x has one reader, which does op, behind any Pad nodes.
+func (g *graph) leads(x, op string) bool {
+	for len(g.users[x]) == 1 {
+		n := g.users[x][0]
+		if n.op != "Pad" {
+			return n.op == op
+		}
+		x = n.outputs[0]
+	}
+	return false
 }
 
 // block follows one residual block from x to its last ReLU; proj is nil without a projection.
@@ -287,12 +373,12 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 	g.c.wiring.plain = plain
 	for _, n := range g.users[x] {
 		var path []step
-		switch n.op {
-		case "Conv":
+		switch {
+		case n.op == "Conv" || n.op == "Pad" && g.leads(n.outputs[0], "Conv"):
 			if path, n, err = g.path(n, plain); err != nil {
 				return nil, nil, "", err
 			}
-		case "Slice":
+		case n.op == "Slice":
 			if n, err = g.padding(n); err != nil {
 				return nil, nil, "", err
 			}
@@ -300,8 +386,8 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 		if plain {
 			return path, nil, n.outputs[0], nil
 		}
-		if n.op != "Add" || sum != nil && sum != n {
-			return nil, nil, "", bad("ONNX: want the branches from %q to meet in one Add, file has %v", x, n)
+		if !n.sums() || sum != nil && sum != n {
+			return nil, nil, "", bad("ONNX: want two branches from %q that meet in one Add or Sum, file has %v", x, n)
 		}
 		sum = n
 		switch {
@@ -323,25 +409,34 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 	return convs, proj, relu.outputs[0], nil
 }
 
-// path follows convolutions with a ReLU between them to the Add; in a plain net, to the second ReLU.
+// sums tells whether n adds two values.
+func (n *node) sums() bool {
+	return (n.op == "Add" || n.op == "Sum") && len(n.inputs) == 2 && n.inputs[0] != n.inputs[1]
+}
+
+// path follows convolutions with a ReLU between them from n to the sum; in a plain net, to the second ReLU.
 func (g *graph) path(n *node, plain bool) ([]step, *node, error) {
+	n, pad, err := g.behind(n, "Conv")
+	if err != nil {
+		return nil, nil, err
+	}
 	var steps []step
 	for {
-		s, out, err := g.conv(n)
+		s, out, err := g.conv(n, pad)
 		if err != nil {
 			return nil, nil, err
 		}
 		steps = append(steps, s)
-		if n, err = g.only(out, "Relu", "Add"); err != nil {
+		if n, err = g.only(out, "Relu", "Add", "Sum"); err != nil {
 			return nil, nil, err
 		}
-		if n.op == "Add" && !plain || n.op == "Relu" && plain && len(steps) == 2 {
+		if n.op != "Relu" && !plain || n.op == "Relu" && plain && len(steps) == 2 {
 			return steps, n, nil
 		}
-		if n.op == "Add" || len(steps) == 3 {
+		if n.op != "Relu" || len(steps) == 3 {
 			return nil, nil, bad("ONNX: want a block of two or three convolutions, file has %v after %d", n, len(steps))
 		}
-		if n, err = g.only(n.outputs[0], "Conv"); err != nil {
+		if n, pad, err = g.padded(n.outputs[0], "Conv"); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -350,18 +445,10 @@ func (g *graph) path(n *node, plain bool) ([]step, *node, error) {
 // padding follows a shortcut without parameters: rows and columns sliced by 2, then channels padded with zeros.
 func (g *graph) padding(n *node) (*node, error) {
 	for n.op == "Slice" {
-		starts, err := g.integers(n, "starts", 1)
-		if err != nil {
+		if err := g.slice(n); err != nil {
 			return nil, err
 		}
-		steps, err := g.integers(n, "steps", 4)
-		if err != nil {
-			return nil, err
-		}
-		odd := func(s int64) bool { return s != 1 && s != 2 }
-		if slices.ContainsFunc(starts, func(s int64) bool { return s != 0 }) || slices.ContainsFunc(steps, odd) {
-			return nil, bad("ONNX: %v: starts %v, steps %v, want 0 and 1 or 2", n, starts, steps)
-		}
+		var err error
 		if n, err = g.only(n.outputs[0], "Slice", "Pad"); err != nil {
 			return nil, err
 		}
@@ -382,13 +469,55 @@ func (g *graph) padding(n *node) (*node, error) {
 		return nil, bad("ONNX: %v pads channels on other sides than the one before", n)
 	}
 	w.pad = pad
-	return g.only(n.outputs[0], "Add")
+	return g.only(n.outputs[0], "Add", "Sum")
 }
 
-// pads are the amounts of a Pad node: before each of N, C, H, W, then behind. Where they are not constant they are what
-// torch.onnx.export makes of F.pad: a constant in F.pad's order (before and behind W, H, C), filled up with zeros,
-// reversed and transposed by a fixed chain of nodes.
+// slice checks that a Slice takes every second row and column, or all, from the first to the last.
+func (g *graph) slice(n *node) error {
+	var lists [4][]int64
+	for i, name := range []string{"starts", "ends", "axes", "steps"} {
+		optional := i >= 2 && n.attr(name) == nil && (i+1 >= len(n.inputs) || n.inputs[i+1] == "")
+		if optional {
+			continue
+		}
+		var err error
+		if lists[i], err = g.integers(n, name, i+1); err != nil {
+			return err
+		}
+	}
+	starts, ends, axes, steps := lists[0], lists[1], lists[2], lists[3]
+	if len(ends) != len(starts) || axes != nil && len(axes) != len(starts) || steps != nil && len(steps) != len(starts) {
+		return bad("ONNX: %v: starts %v, ends %v, axes %v, steps %v, want as many of each", n, starts, ends, axes, steps)
+	}
+	for i := range starts {
+		axis, step := int64(i), int64(1)
+		if axes != nil {
+			axis = axes[i]
+		}
+		if steps != nil {
+			step = steps[i]
+		}
+		end := int64(math.MaxInt32) // more than any map's side
+		if size := []int64{0, 0, g.h, g.w}[axis&3]; size > 0 {
+			end = (size + int64(g.stride) - 1) / int64(g.stride)
+		}
+		if axis < -4 || axis > 3 || starts[i] != 0 || ends[i] < end || step != 1 && (step != 2 || axis&3 < 2) {
+			return bad("ONNX: %v: starts %v, ends %v, axes %v, steps %v, want every second row and column from the first to the last", n, starts, ends, axes, steps)
+		}
+	}
+	return nil
+}
+
+// pads are the amounts of a Pad node: before each of N, C, H, W, then behind, of zeros. Where they are not constant they
+// are what torch.onnx.export makes of F.pad: a constant in F.pad's order (before and behind W, H, C), filled up with
+// zeros, reversed and transposed by a fixed chain of nodes.
 func (g *graph) pads(n *node) ([]int64, error) {
+	if a := n.attr("mode"); a != nil && a.s != "constant" {
+		return nil, bad("ONNX: %v: mode %q, want zeros", n, a.s)
+	}
+	if err := g.zero(n); err != nil {
+		return nil, err
+	}
 	if len(n.inputs) > 1 && g.made[n.inputs[1]] != nil {
 		chain := g.made[n.inputs[1]]
 		for _, op := range []string{"Cast", "Reshape", "Transpose", "Slice", "Reshape", "Concat"} {
@@ -401,12 +530,58 @@ func (g *graph) pads(n *node) ([]int64, error) {
 			chain = g.made[chain.inputs[0]]
 		}
 		list, err := g.integers(chain, "", 0)
-		if err != nil || len(list) != 6 {
-			return nil, bad("ONNX: want 6 paddings for %v, file has %v", n, list)
+		if err != nil || len(list)%2 != 0 || len(list) > 8 {
+			return nil, bad("ONNX: want up to 8 paddings for %v, file has %v", n, list)
 		}
-		return []int64{0, list[4], list[2], list[0], 0, list[5], list[3], list[1]}, nil
+		all := make([]int64, 8)
+		for i := range len(list) / 2 {
+			all[3-i], all[7-i] = list[2*i], list[2*i+1]
+		}
+		return all, nil
 	}
-	return g.integers(n, "pads", 1)
+	p, err := g.integers(n, "pads", 1)
+	if err != nil || len(n.inputs) < 4 || n.inputs[3] == "" {
+		return p, err
+	}
+	axes, err := g.integers(n, "axes", 3)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]int64, 8)
+	for i, axis := range axes {
+		if axis < -4 || axis > 3 || len(p) != 2*len(axes) {
+			return nil, bad("ONNX: %v: paddings %v of axes %v", n, p, axes)
+		}
+		all[axis&3], all[4+axis&3] = p[i], p[len(axes)+i]
+	}
+	return all, nil
+}
+
+// zero checks that a Pad node pads with zeros; before a max-pool of values that are not negative, less is the same.
+func (g *graph) zero(n *node) error {
+	v := 0.0
+	if a := n.attr("value"); a != nil {
+		v = a.f
+	}
+	if len(n.inputs) > 2 && n.inputs[2] != "" {
+		t, err := g.constant(n, 2)
+		if err != nil {
+			return err
+		}
+		list, err := g.numbers(t, 1)
+		if err != nil {
+			return err
+		}
+		v = list[0]
+	}
+	users := g.users[n.outputs[0]]
+	if len(users) == 1 && users[0].op == "MaxPool" && v < 0 {
+		return nil
+	}
+	if v != 0 {
+		return bad("ONNX: %v pads with %v, want zeros", n, v)
+	}
+	return nil
 }
 
 // tail follows the average over the whole map, the linear layer and at most a softmax.
@@ -465,12 +640,14 @@ func (g *graph) average(x string) (*node, error) {
 			return nil, bad("ONNX: %v: mean over axes %v, want 2 and 3", n, axes)
 		}
 	case "AveragePool":
-		if g.side == 0 {
+		if g.h == 0 || g.w == 0 {
 			return nil, bad("ONNX: %v: the input has no fixed size to tell whether this averages the whole map; export with a fixed one, or with GlobalAveragePool", n)
 		}
-		want := (g.side + int64(g.stride) - 1) / int64(g.stride)
-		if n.same("kernel_shape", 0) != want || n.same("pads", 0) != 0 {
-			return nil, bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d", n, want, want, g.side)
+		stride := int64(g.stride)
+		want := []int64{(g.h + stride - 1) / stride, (g.w + stride - 1) / stride}
+		auto := n.attr("auto_pad")
+		if !slices.Equal(n.ints("kernel_shape"), want) || n.same("pads", 0) != 0 || n.same("dilations", 1) != 1 || auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
+			return nil, bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d×%d, file has kernel %v, pads %v", n, want[0], want[1], g.h, g.w, n.ints("kernel_shape"), n.ints("pads"))
 		}
 	}
 	return n, nil

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -307,5 +308,253 @@ func TestExternalLies(t *testing.T) {
 	m.refuses(t, "external_data=False", `"net.data"`)
 	if _, _, err := reading(m.bytes(), fstest.MapFS{"net.data": {Data: make([]byte, 100)}}); err == nil || !strings.Contains(err.Error(), `"net.data", which has 100`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// node is the operation called name.
+func (m *model) node(name string) *node {
+	for _, n := range m.nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	panic("no node " + name)
+}
+
+// each calls change for all nodes that do op.
+func (m *model) each(op string, change func(n *node)) {
+	for _, n := range m.nodes {
+		if n.op == op {
+			change(n)
+		}
+	}
+}
+
+// set gives n an attribute in place of one of the same name.
+func (n *node) set(a attr) {
+	n.drop(a.name)
+	n.attrs = append(n.attrs, a)
+}
+
+func (n *node) drop(name string) {
+	n.attrs = slices.DeleteFunc(n.attrs, func(a attr) bool { return a.name == name })
+}
+
+// before puts a node between n and what it reads as input i.
+func (m *model) before(n *node, i int, op string, inputs []string, attrs ...attr) *node {
+	name := fmt.Sprintf("%s before %s", op, n.name)
+	added := &node{name: name, op: op, inputs: append([]string{n.inputs[i]}, inputs...), outputs: []string{name}, attrs: attrs}
+	n.inputs[i] = name
+	m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n), added)
+	return added
+}
+
+// after puts a node between the output of n and all that reads it, the graph's output among them.
+func (m *model) after(n *node, op string, inputs []string, attrs ...attr) *node {
+	name := fmt.Sprintf("%s after %s", op, n.name)
+	for _, x := range m.nodes {
+		for i, in := range x.inputs {
+			if in == n.outputs[0] {
+				x.inputs[i] = name
+			}
+		}
+	}
+	if m.outputs[n.outputs[0]] {
+		delete(m.outputs, n.outputs[0])
+		m.outputs[name] = true
+	}
+	added := &node{name: name, op: op, inputs: append([]string{n.outputs[0]}, inputs...), outputs: []string{name}, attrs: attrs}
+	m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n)+1, added)
+	return added
+}
+
+// constant adds an initialiser of whole numbers, or of others.
+func (m *model) constant(name, kind string, shape []int, v ...float32) string {
+	if shape == nil {
+		shape = []int{len(v)}
+	}
+	x := tensor{shape: shape, raw: []byte{}}
+	for _, d := range onnxTypes {
+		if d.name == cmp.Or(kind, "float32") {
+			x.dtype = d
+		}
+	}
+	for _, f := range v {
+		if kind == "uint8" {
+			x.raw = append(x.raw, byte(f))
+		} else {
+			x.raw = kinds[kind].put(x.raw, f)
+		}
+	}
+	m.inits[name] = x
+	return name
+}
+
+func many(name string, v ...int64) attr { return attr{name: name, ints: v} }
+
+// TestWindows reads other ways to write the padding of our networks.
+func TestWindows(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		arch   string
+		side   int
+		change func(m *model)
+	}{
+		{"Sum", "resnet50", 64, func(m *model) { m.each("Add", func(n *node) { n.op = "Sum" }) }},
+		{"Pad before Conv and MaxPool", "resnet18", 64, func(m *model) {
+			for _, op := range []string{"Conv", "MaxPool"} {
+				m.each(op, func(n *node) {
+					if p := n.same("pads", 0); p > 0 {
+						n.drop("pads")
+						m.before(n, 0, "Pad", []string{m.constant("pads of "+n.name, "int64", nil, 0, 0, float32(p), float32(p), 0, 0, float32(p), float32(p))}, attr{name: "mode", s: "constant"})
+					}
+				})
+			}
+		}},
+		{"Pad with axes, and with attributes, before Conv of valid padding", "resnet50v1", 64, func(m *model) {
+			n := m.node("conv1")
+			n.drop("pads")
+			n.set(attr{name: "auto_pad", s: "VALID"})
+			m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 3, 3, 3, 3), m.constant("with", "", []int{}, 0), m.constant("axes", "int64", nil, -2, 3)})
+			n = m.node("layer1.0.conv2")
+			n.set(many("pads", 0, 0, 1, 0))
+			m.before(n, 0, "Pad", nil, many("pads", 0, 0, 1, 1, 0, 0, 0, 1))
+		}},
+		{"Pad before MaxPool with less than any value", "resnet18", 64, func(m *model) {
+			n := m.node("maxpool")
+			n.drop("pads")
+			m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 0, 0, 1, 1, 0, 0, 1, 1), m.constant("with", "", []int{}, float32(math.Inf(-1)))})
+		}},
+		{"Pad in a plain net", "plain18", 64, func(m *model) {
+			n := m.node("layer1.0.conv1")
+			n.drop("pads")
+			m.before(n, 0, "Pad", nil, many("pads", 0, 0, 1, 1, 0, 0, 1, 1))
+		}},
+		{"auto_pad at stride 1, and of 1×1", "resnet50", 64, func(m *model) {
+			m.each("Conv", func(n *node) {
+				if k := n.same("kernel_shape", 0); n.same("strides", 1) == 1 || k == 1 {
+					n.drop("pads")
+					n.set(attr{name: "auto_pad", s: map[bool]string{true: "SAME_UPPER", false: "SAME_LOWER"}[k == 3]})
+				}
+			})
+		}},
+		{"auto_pad at stride 2 of odd maps", "resnet18", 65, func(m *model) {
+			for _, op := range []string{"Conv", "MaxPool"} {
+				m.each(op, func(n *node) {
+					n.drop("pads")
+					n.set(attr{name: "auto_pad", s: "SAME_UPPER"})
+				})
+			}
+		}},
+		{"no padding behind even maps", "resnet18", 64, func(m *model) {
+			for _, op := range []string{"Conv", "MaxPool"} {
+				m.each(op, func(n *node) {
+					if p := n.same("pads", 0); n.same("strides", 1) == 2 && p > 0 {
+						n.set(many("pads", p, p, p-1, p-1))
+						n.set(attr{name: "ceil_mode", i: 1})
+					}
+				})
+			}
+		}},
+		{"ceil_mode on an odd map", "resnet18", 65, func(m *model) { m.node("maxpool").set(attr{name: "ceil_mode", i: 1}) }},
+		{"sliced in one or two nodes", "resnet8cifar", 32, func(m *model) {
+			n := m.nodes[slices.IndexFunc(m.nodes, func(n *node) bool { return n.op == "Slice" })]
+			m.constant(n.inputs[1], "int64", nil, 0)
+			m.constant(n.inputs[2], "int64", nil, 32)
+			m.constant(n.inputs[3], "int64", nil, -1)
+			m.constant(n.inputs[4], "int64", nil, 2)
+			m.before(n, 0, "Slice", []string{n.inputs[1], m.constant("ends", "int64", nil, 1<<31), m.constant("rows", "int64", nil, 2), n.inputs[4]})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := small(t, test.arch, test.side)
+			test.change(m)
+			m.reads(t, test.side)
+		})
+	}
+}
+
+// TestWindowsRefused refuses what is computed otherwise, and says where.
+func TestWindowsRefused(t *testing.T) {
+	for _, test := range []struct {
+		arch   string
+		side   int
+		change func(m *model)
+		want   []string
+	}{
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("dilations", 2, 2)) }, []string{`MaxPool "maxpool"`, "dilations [2 2], want none"}},
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("dilations", 1, 2)) }, []string{"dilations"}},
+		{"resnet18", 64, func(m *model) { m.node("layer4.0.conv2").set(many("dilations", 2, 2)) }, []string{`layer4.0.conv2: Conv "layer4.0.conv2"`, "dilations [2 2]"}},
+		{"resnet18", 64, func(m *model) { m.node("layer2.0.conv1").set(many("pads", 0, 0, 1, 1)) },
+			[]string{`layer2.0.conv1: Conv "layer2.0.conv1": want it padded by half its kernel, 1 on each side, file has pads [0 0 1 1]`}},
+		{"resnet18", 64, func(m *model) { m.node("conv1").set(many("pads", 2, 2, 3, 3)) }, []string{"conv1", "want it padded by half its kernel, 3 on each side, file has pads [2 2 3 3]"}},
+		{"resnet18", 64, func(m *model) { n := m.node("conv1"); n.drop("pads"); n.set(attr{name: "auto_pad", s: "SAME_UPPER"}) },
+			[]string{"auto_pad SAME_UPPER is not what we compute", "odd sides"}},
+		{"resnet18", 64, func(m *model) { m.node("conv1").set(attr{name: "auto_pad", s: "SAME_UPPER"}) }, []string{"auto_pad \"SAME_UPPER\" with pads [3 3 3 3]"}},
+		{"resnet18", 64, func(m *model) {
+			n := m.node("layer1.0.conv1")
+			n.drop("pads")
+			n.set(attr{name: "auto_pad", s: "VALID"})
+		},
+			[]string{"file has auto_pad VALID"}},
+		{"resnet18", 65, func(m *model) { m.node("conv1").set(many("pads", 3, 3, 2, 2)) }, []string{"for an input of 65×65", "its map has even sides"}},
+		{"resnet18", 0, func(m *model) { m.node("conv1").set(many("pads", 3, 3, 2, 2)) }, []string{"conv1", "no fixed size", "export with a fixed one"}},
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(attr{name: "ceil_mode", i: 1}) }, []string{"maxpool", "and ceil_mode is not what we compute"}},
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("kernel_shape", 2, 2)) }, []string{"want 3×3, stride 2, padding 1, file has kernel [2 2]"}},
+		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("kernel_shape", 5, 5)) }, []string{"kernel_shape [5 5], but weight 2×2×3×3"}},
+		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("strides", 1, 2)) }, []string{"want stride 1 or 2, file has [1 2]"}},
+		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("pads", 1, 1, 1)) }, []string{"pads [1 1 1], want 4"}},
+		{"resnet18", 64, func(m *model) {
+			m.before(m.node("conv1"), 0, "Pad", nil, many("pads", 0, 0, 3, 3, 0, 0, 3, 3), attr{name: "mode", s: "reflect"})
+		}, []string{`Pad "Pad before conv1": mode "reflect", want zeros`}},
+		{"resnet18", 64, func(m *model) {
+			m.before(m.node("maxpool"), 0, "Pad", nil, many("pads", 0, 0, 0, 0, 0, 0, 1, 1), attr{name: "value", f: 1})
+		}, []string{"pads with 1, want zeros"}},
+		{"resnet18", 64, func(m *model) {
+			m.before(m.node("layer1.0.conv1"), 0, "Pad", nil, many("pads", 0, 0, 0, 0, 0, 0, -1, 0))
+		}, []string{"want height and width alone"}},
+		{"resnet18", 64, func(m *model) {
+			m.before(m.node("layer1.0.conv1"), 0, "Pad", nil, many("pads", 0, 1, 0, 0, 0, 0, 0, 0))
+		},
+			[]string{"want height and width alone"}},
+		{"resnet18", 64, func(m *model) {
+			m.each("Add", func(n *node) { n.op, n.inputs = "Sum", append(n.inputs, n.inputs[0]) })
+		}, []string{"want two branches"}},
+	} {
+		m := small(t, test.arch, test.side)
+		test.change(m)
+		m.refuses(t, test.want...)
+	}
+	cuts := []struct {
+		input int
+		to    []float32
+	}{{1, []float32{1, 1}}, {2, []float32{31, 32}}, {2, []float32{-1, -1}}, {3, []float32{1, 3}}, {3, []float32{1}}, {4, []float32{2, 3}}}
+	for _, test := range cuts {
+		m, first := small(t, "resnet8cifar", 32), true
+		m.each("Slice", func(n *node) {
+			if first {
+				m.constant(n.inputs[test.input], "int64", nil, test.to...)
+			}
+			first = false
+		})
+		m.refuses(t, "Slice", "want")
+	}
+	m := small(t, "resnet8cifar", 32)
+	m.each("Pad", func(n *node) { n.set(attr{name: "mode", s: "edge"}) })
+	m.refuses(t, `mode "edge", want zeros`)
+}
+
+// TestFits tells the sizes for which unequal paddings are ours.
+func TestFits(t *testing.T) {
+	m := small(t, "resnet18", 64)
+	m.node("layer3.0.conv1").set(many("pads", 1, 1, 0, 0)) // behind layers of stride 8
+	c := m.reads(t, 64)
+	for side, want := range map[int]bool{32: true, 64: true, 57: true, 56: false, 65: false, 224: true, 72: false, 96: true} {
+		if err := c.Fits(side); (err == nil) != want {
+			t.Errorf("%d: got %v, want it to fit: %t", side, err, want)
+		}
+	}
+	if err := small(t, "resnet18", 64).reads(t, 64).Fits(65); err != nil {
+		t.Error(err)
 	}
 }

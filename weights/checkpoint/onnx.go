@@ -42,6 +42,14 @@ func (n *node) int(name string, otherwise int64) int64 {
 	return otherwise
 }
 
+// ints is a list attribute, nil where the node has none.
+func (n *node) ints(name string) []int64 {
+	if a := n.attr(name); a != nil {
+		return a.ints
+	}
+	return nil
+}
+
 // same is the value that all of a list attribute's numbers have, −1 when they differ.
 func (n *node) same(name string, otherwise int64) int64 {
 	a := n.attr(name)
@@ -194,6 +202,14 @@ func (g *graph) attribute(data []byte) (attr, error) {
 var onnxTypes = map[uint64]dtype{
 	onnxFloat: float32_, onnxFloat16: float16, onnxDouble: float64_, onnxBfloat16: bfloat16,
 	onnxUint8: {"uint8", 1, nil}, onnxInt8: {"int8", 1, nil}, onnxInt32: {"int32", 4, nil}, onnxInt64: {"int64", 8, nil}, onnxBool: {"bool", 1, nil},
+}
+
+// integerAt reads the elements of those types of onnxTypes that are no real numbers.
+var integerAt = map[string]func([]byte) float64{
+	"uint8": func(b []byte) float64 { return float64(b[0]) },
+	"int8":  func(b []byte) float64 { return float64(int8(b[0])) },
+	"int32": func(b []byte) float64 { return float64(int32(binary.LittleEndian.Uint32(b))) },
+	"int64": func(b []byte) float64 { return float64(int64(binary.LittleEndian.Uint64(b))) },
 }
 
 func (g *graph) tensor(data []byte) (*tensor, error) {

@@ -23,20 +23,26 @@ func loadModel(path string) (*resnet.Model, error) {
 // loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its shortcuts;
 // what had to be guessed is written to notes.
 func loadFloat(path, arch string, pad resnet.Shortcut, notes io.Writer) (*resnet.Float, error) {
+	f, _, err := loadCheckpoint(path, arch, pad, notes)
+	return f, err
+}
+
+// loadCheckpoint is loadFloat for those who also ask the checkpoint, which is closed, for what it tells of its input.
+func loadCheckpoint(path, arch string, pad resnet.Shortcut, notes io.Writer) (*resnet.Float, *checkpoint.Checkpoint, error) {
 	c, err := checkpoint.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer c.Close()
 	c.Pad = pad
 	f, err := c.Float(arch)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if f.CIFAR && !f.Plain && pad == 0 && c.Format != "onnx" {
 		fmt.Fprintf(notes, "resnet: note: %s does not tell where its shortcuts have their zero channels: taken as all behind, as in the paper; -pad split is half before\n", path)
 	}
-	return f, nil
+	return f, c, nil
 }
 
 // classesFor names the outputs of a checkpoint that brings no labels: ImageNet's classes, or their numbers.

@@ -48,7 +48,7 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 	if !ok {
 		return fail(fmt.Errorf("-pad: want append or split, got %q", r.pad))
 	}
-	f, err := loadFloat(path, r.arch, pad, c.stderr)
+	f, file, err := loadCheckpoint(path, r.arch, pad, c.stderr)
 	if err != nil {
 		return fail(err)
 	}
@@ -68,6 +68,9 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 	}
 	if prep, err = r.prep(prep); err != nil {
 		return fail(err)
+	}
+	if err := file.Fits(prep.Crop); err != nil {
+		return fail(fmt.Errorf("%s: %w; -crop gives another size", path, err))
 	}
 	if r.labels != "" {
 		if classes, err = r.classes(f.Classes); err != nil {
