@@ -35,6 +35,13 @@ type Checkpoint struct {
 	// for 0, or PadSplit. A .pth or .safetensors file does not tell. An ONNX graph does, and then Pad is not used.
 	Pad resnet.Shortcut
 
+	// Normalisation is what an ONNX graph does to its pictures before the first convolution, which is not part of the
+	// network then; nil where it does nothing.
+	Normalisation *Normalisation
+
+	// Notes say what was left out of the file or guessed, in sentences.
+	Notes []string
+
 	r       io.ReaderAt
 	beside  fs.FS // the folder of the file, nil where there is none
 	close   func() error

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -41,9 +42,7 @@ func (g *graph) link() error {
 		written[name] = true
 		delete(g.inputs, name)
 	}
-	if len(g.inputs) != 1 {
-		return bad("ONNX: want one input, file has %d", len(g.inputs))
-	}
+	live := g.live()
 	for _, n := range g.nodes {
 		for i, in := range n.inputs {
 			if !written[in] {
@@ -58,6 +57,9 @@ func (g *graph) link() error {
 				return bad("ONNX: %v writes %q again", n, out)
 			}
 			written[out] = true
+		}
+		if !live[n] {
+			continue
 		}
 		switch n.op {
 		case "Constant":
@@ -87,6 +89,36 @@ func (g *graph) link() error {
 		}
 	}
 	return nil
+}
+
+// live are the nodes that an output depends on.
+func (g *graph) live() map[*node]bool {
+	live, wanted := map[*node]bool{}, maps.Clone(g.outputs)
+	for _, n := range slices.Backward(g.nodes) {
+		for _, out := range n.outputs {
+			live[n] = live[n] || wanted[out]
+		}
+		if live[n] {
+			for _, in := range n.inputs {
+				wanted[in] = in != ""
+			}
+		}
+	}
+	return live
+}
+
+// input is the one that is read.
+func (g *graph) input() (string, error) {
+	var read []string
+	for name := range g.inputs {
+		if len(g.users[name]) > 0 {
+			read = append(read, name)
+		}
+	}
+	if len(read) != 1 {
+		return "", bad("ONNX: want one input that leads to an output, file has %d (%d that lead to none)", len(read), len(g.inputs)-len(read))
+	}
+	return read[0], nil
 }
 
 // only is the one reader of a value, which must do one of ops.
@@ -181,21 +213,40 @@ func (g *graph) padded(value string, ops ...string) (n *node, pad [4]int64, err 
 // behind is padded from a reader on.
 func (g *graph) behind(n *node, ops ...string) (_ *node, pad [4]int64, err error) {
 	for n.op == "Pad" {
-		p, err := g.pads(n)
+		p, err := g.border(n, false)
 		if err != nil {
 			return nil, pad, err
 		}
-		if len(p) != 8 || p[0]|p[1]|p[4]|p[5] != 0 || slices.Min(p) < 0 || slices.Max(p) > maxPad {
-			return nil, pad, bad("ONNX: %v: padding %v, want height and width alone, by at most %d", n, p, maxPad)
-		}
-		for i, x := range []int64{p[2], p[3], p[6], p[7]} {
-			pad[i] = min(pad[i]+x, maxPad)
+		for i := range pad {
+			pad[i] = min(pad[i]+p[i], maxPad)
 		}
 		if n, err = g.only(n.outputs[0], append(ops, "Pad")...); err != nil {
 			return nil, pad, err
 		}
 	}
 	return n, pad, nil
+}
+
+// border is what a Pad node adds above, to the left, below and to the right of maps whose channels are last or not.
+func (g *graph) border(n *node, last bool) (pad [4]int64, err error) {
+	p, err := g.pads(n)
+	if err != nil {
+		return pad, err
+	}
+	p = slices.Clone(p)
+	h := 2
+	if last {
+		h = 1
+	}
+	ok := len(p) == 8 && slices.Min(p) >= 0 && slices.Max(p) <= maxPad
+	if ok {
+		pad = [4]int64{p[h], p[h+1], p[h+4], p[h+5]}
+		p[h], p[h+1], p[h+4], p[h+5] = 0, 0, 0, 0
+	}
+	if !ok || slices.Max(p) > 0 {
+		return pad, bad("ONNX: %v: padding %v, want height and width alone, by at most %d", n, p, maxPad)
+	}
+	return pad, nil
 }
 
 // conv takes n, behind Pad nodes that amount to pad, and the normalisation behind it, and returns their output.
@@ -265,17 +316,11 @@ func (g *graph) name(t tensor, name string) {
 
 // follow walks from the input to the logits.
 func (g *graph) follow() error {
-	var x string
-	for name, v := range g.inputs {
-		x = name
-		if len(v.dims) == 4 {
-			g.h, g.w = v.dims[2], v.dims[3]
-		}
+	x, err := g.input()
+	if err != nil {
+		return err
 	}
-	if g.h < 0 || g.w < 0 || g.h > 1<<16 || g.w > 1<<16 {
-		return bad("ONNX: input %q of %d×%d, want at most 65536", x, g.h, g.w)
-	}
-	n, pad, err := g.padded(x, "Conv")
+	n, pad, err := g.front(x, g.inputs[x])
 	if err != nil {
 		return err
 	}

@@ -343,6 +343,9 @@ func (n *node) drop(name string) {
 // before puts a node between n and what it reads as input i.
 func (m *model) before(n *node, i int, op string, inputs []string, attrs ...attr) *node {
 	name := fmt.Sprintf("%s before %s", op, n.name)
+	for slices.ContainsFunc(m.nodes, func(n *node) bool { return n.name == name }) {
+		name += "'"
+	}
 	added := &node{name: name, op: op, inputs: append([]string{n.inputs[i]}, inputs...), outputs: []string{name}, attrs: attrs}
 	n.inputs[i] = name
 	m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n), added)

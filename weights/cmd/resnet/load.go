@@ -39,6 +39,9 @@ func loadCheckpoint(path, arch string, pad resnet.Shortcut, notes io.Writer) (*r
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
+	for _, note := range c.Notes {
+		fmt.Fprintf(notes, "resnet: note: %s: %s\n", path, note)
+	}
 	if f.CIFAR && !f.Plain && pad == 0 && c.Format != "onnx" {
 		fmt.Fprintf(notes, "resnet: note: %s does not tell where its shortcuts have their zero channels: taken as all behind, as in the paper; -pad split is half before\n", path)
 	}

@@ -53,6 +53,9 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 		return fail(err)
 	}
 	prep, classes := defaultPrep(f), classesFor(f.Classes)
+	if n := file.Normalisation; n != nil {
+		prep.Mean, prep.Std = n.Mean, n.Std
+	}
 	m, err := loadModel("")
 	if err != nil {
 		return fail(err)
