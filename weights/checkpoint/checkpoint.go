@@ -187,6 +187,13 @@ type tensor struct {
 	at     int64  // byte of the first element in the file
 	part   *part  // the file beside the checkpoint that has the elements, if one has
 	raw    []byte // the elements themselves, when a reader has them in memory
+	steps  *steps // what turns integers into real numbers, nil for others
+}
+
+// steps is the scale of integers: (element − zero) · scale, with one pair of numbers or one for each index of axis.
+type steps struct {
+	scale, zero tensor // zero has no elements where it is 0
+	axis        int
 }
 
 // maxDims is more than any tensor of a ResNet has.
@@ -252,6 +259,30 @@ func (c *Checkpoint) bytes(t tensor, n int64) (raw []byte, err error) {
 	return raw, nil
 }
 
+// numbers reads the elements of a row-major tensor of any type.
+func (c *Checkpoint) numbers(t tensor) ([]float64, error) {
+	n := t.count()
+	if n == 0 || t.dtype.size == 0 {
+		return nil, nil
+	}
+	at := t.dtype.at
+	if at == nil {
+		at = integerAt[t.dtype.name]
+	}
+	if at == nil || t.stride != nil {
+		return nil, bad("%s: want numbers, file has %s %s", t.name, t.dtype.name, dims(t.shape))
+	}
+	raw, err := c.bytes(t, int64(n))
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = at(raw[i*t.dtype.size:])
+	}
+	return v, nil
+}
+
 // values reads t, row-major, and checks that every element is finite.
 func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	if t.dtype.at == nil {
@@ -266,11 +297,36 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 		return nil, err
 	}
 	size := t.dtype.size
+	var scale, zero []float64
+	inner := 1 // elements for each index of the axis, in a row-major tensor
+	if t.steps != nil {
+		if scale, err = c.numbers(t.steps.scale); err != nil {
+			return nil, err
+		}
+		if zero, err = c.numbers(t.steps.zero); err != nil {
+			return nil, err
+		}
+		for _, n := range t.shape[min(t.steps.axis+1, len(t.shape)):] {
+			inner *= n
+		}
+	}
 	v := make([]float64, t.count())
 	index := make([]int, len(t.shape))
 	at := 0
 	for i := range v {
 		v[i] = t.dtype.at(raw[at*size:])
+		if len(scale) > 0 {
+			k := 0
+			if len(scale) > 1 {
+				if k = index[t.steps.axis]; t.stride == nil {
+					k = i / inner % len(scale)
+				}
+			}
+			if len(zero) > 0 {
+				v[i] -= zero[k]
+			}
+			v[i] *= scale[k]
+		}
 		if math.IsNaN(v[i]) || math.IsInf(v[i], 0) {
 			return nil, bad("%s: element %d is %v, want finite numbers; the training may have diverged", t.name, i, v[i])
 		}

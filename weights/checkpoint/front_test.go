@@ -136,7 +136,7 @@ func TestFrontRefused(t *testing.T) {
 			m.normalise(nil, "Sub", []float32{0.5})
 			n := m.node("Sub before conv1")
 			n.inputs[0], n.inputs[1] = n.inputs[1], n.inputs[0]
-		}, `want a constant as input 1 of Sub "Sub before conv1"`},
+		}, `Sub "Sub before conv1", which reads it as another input than the first`},
 		{func(m *model) {
 			m.inputs["phase"] = value{onnxFloat, []int64{0}}
 			m.node("layer1.0.conv1").inputs[0] = "phase"

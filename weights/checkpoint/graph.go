@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -17,18 +18,19 @@ import (
 
 // graph is the part of a ModelProto that matters here.
 type graph struct {
-	nodes   []*node
-	inits   map[string]tensor
-	inputs  map[string]value   // the initialisers among them until link
-	alias   map[string]string  // outputs of nodes that change nothing
-	users   map[string][]*node // by the value they read
-	made    map[string]*node   // by the value they write; constants have none
-	c       *Checkpoint
-	outputs map[string]bool
-	bytes   int64            // of the constants so far: a tensor's place among them is its at
-	parts   map[string]*part // files beside the model, by their names in it
-	h, w    int64            // of the input, 0 where free
-	stride  int              // of all layers so far
+	nodes    []*node
+	inits    map[string]tensor
+	inputs   map[string]value   // the initialisers among them until link
+	alias    map[string]string  // outputs of nodes that change nothing
+	users    map[string][]*node // by the value they read
+	made     map[string]*node   // by the value they write; constants have none
+	c        *Checkpoint
+	outputs  map[string]bool
+	bytes    int64            // of the constants so far: a tensor's place among them is its at
+	parts    map[string]*part // files beside the model, by their names in it
+	h, w     int64            // of the input, 0 where free
+	channels int              // of the last convolution
+	stride   int              // of all layers so far
 }
 
 // link resolves constants and nodes that change nothing, finds the readers of each value, and makes sure that values
@@ -63,12 +65,21 @@ func (g *graph) link() error {
 		}
 		switch n.op {
 		case "Constant":
-			if a := n.attr("value"); a != nil && a.t != nil {
-				g.inits[n.outputs[0]] = *a.t
+			if t := g.literal(n); t != nil {
+				g.inits[n.outputs[0]] = *t
 			}
-		case "Identity", "Dropout":
+		case "Identity", "Dropout", "Cast":
 			if len(n.inputs) == 0 {
 				return bad("ONNX: %v without input", n)
+			}
+			if len(n.inputs) > 2 && n.inputs[2] != "" {
+				if t, err := g.constant(n, 2); err != nil || len(t.raw) != 1 || t.raw[0] != 0 {
+					return bad("ONNX: %v is in training mode; export after model.eval()", n)
+				}
+			}
+			if n.op == "Cast" && onnxTypes[uint64(n.int("to", 0))].at == nil {
+				g.reads(n) // to integers
+				continue
 			}
 			g.alias[n.outputs[0]] = n.inputs[0]
 			if g.outputs[n.outputs[0]] {
@@ -76,19 +87,198 @@ func (g *graph) link() error {
 			}
 		case "Shape": // feeds a Reshape
 		case "QuantizeLinear", "DequantizeLinear":
-			return bad("ONNX: %v: this network is quantised; export it in floating point", n)
-		default:
-			for _, out := range n.outputs {
-				g.made[out] = n
+			if err := g.dequantise(n); err != nil {
+				return err
 			}
-			for i, in := range n.inputs {
-				if in != "" && !slices.Contains(n.inputs[:i], in) {
-					g.users[in] = append(g.users[in], n)
+		case "Transpose", "Reshape", "Squeeze", "Unsqueeze":
+			if t, ok := g.inits[n.inputs0()]; ok {
+				if t, ok = g.reshape(n, t); ok {
+					g.inits[n.outputs[0]] = t
+					continue
 				}
 			}
+			g.reads(n)
+		default:
+			g.reads(n)
 		}
 	}
 	return nil
+}
+
+// reads enters n among the makers and readers of its values.
+func (g *graph) reads(n *node) {
+	for _, out := range n.outputs {
+		g.made[out] = n
+	}
+	for i, in := range n.inputs {
+		if in != "" && !slices.Contains(n.inputs[:i], in) {
+			g.users[in] = append(g.users[in], n)
+		}
+	}
+}
+
+// inputs0 is the first input, or "".
+func (n *node) inputs0() string {
+	if len(n.inputs) == 0 {
+		return ""
+	}
+	return n.inputs[0]
+}
+
+// literal is the value of a Constant, nil where it is none of numbers.
+func (g *graph) literal(n *node) *tensor {
+	t := &tensor{name: n.outputs[0], dtype: float32_}
+	for _, a := range n.attrs {
+		switch a.name {
+		case "value":
+			return a.t
+		case "value_float":
+			t.shape, t.raw = []int{}, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(a.f)))
+		case "value_floats":
+			t.shape, t.raw = []int{len(a.raw) / 4}, a.raw[:len(a.raw)/4*4]
+		case "value_int", "value_ints":
+			list := a.ints
+			if t.shape, t.dtype = []int{len(list)}, onnxTypes[onnxInt64]; a.name == "value_int" {
+				t.shape, list = []int{}, []int64{a.i}
+			}
+			t.raw = []byte{}
+			for _, v := range list {
+				t.raw = binary.LittleEndian.AppendUint64(t.raw, uint64(v))
+			}
+		}
+	}
+	if t.raw == nil {
+		return nil
+	}
+	t.at, g.bytes = g.bytes, g.bytes+int64(len(t.raw))
+	return t
+}
+
+// dequantise makes a constant of a DequantizeLinear of one.
+func (g *graph) dequantise(n *node) error {
+	x, ok := g.inits[n.inputs0()]
+	if !ok || n.op == "QuantizeLinear" {
+		return bad("ONNX: %v: this network is quantised; export it in floating point (integers are read where they are constant weights)", n)
+	}
+	s := steps{axis: int(n.int("axis", 1))}
+	var err error
+	if s.scale, err = g.constant(n, 1); err != nil {
+		return err
+	}
+	if len(n.inputs) > 2 && n.inputs[2] != "" {
+		if s.zero, err = g.constant(n, 2); err != nil {
+			return err
+		}
+		if s.zero.count() != s.scale.count() {
+			return bad("ONNX: %v: scale %s with zero point %s", n, dims(s.scale.shape), dims(s.zero.shape))
+		}
+	}
+	if s.axis < 0 {
+		s.axis += len(x.shape)
+	}
+	each := s.scale.count() != 1
+	if x.dtype.at = integerAt[x.dtype.name]; x.dtype.at == nil || x.stride != nil || s.scale.steps != nil || s.scale.dtype.at == nil || s.zero.steps != nil ||
+		n.int("block_size", 0) != 0 || each && (s.axis < 0 || s.axis >= len(x.shape) || s.scale.count() != x.shape[s.axis]) {
+		return bad("ONNX: %v: want integers with one scale or one for each index of an axis, file has %s %s with scale %s, axis %d, block_size %d; export it in floating point",
+			n, x.dtype.name, dims(x.shape), dims(s.scale.shape), s.axis, n.int("block_size", 0))
+	}
+	if !each {
+		s.axis = 0
+	}
+	x.steps = &s
+	g.inits[n.outputs[0]] = x
+	return nil
+}
+
+// reshape gives a constant the shape that n makes, or says that it cannot.
+func (g *graph) reshape(n *node, t tensor) (tensor, bool) {
+	if n.op == "Transpose" {
+		perm := n.ints("perm")
+		seen := make([]bool, len(t.shape))
+		for _, p := range perm {
+			if p < 0 || p >= int64(len(seen)) || seen[p] {
+				return t, false
+			}
+			seen[p] = true
+		}
+		if len(perm) != len(t.shape) {
+			return t, false
+		}
+		return transpose(t, perm...), true
+	}
+	list, err := g.integers(n, "shape", 1)
+	if n.op != "Reshape" {
+		list, err = g.integers(n, "axes", 1)
+	}
+	if err != nil || t.stride != nil || t.steps != nil || len(list) > maxDims {
+		return t, false
+	}
+	var shape []int
+	switch n.op {
+	case "Reshape":
+		free, rest := -1, 1
+		for i, d := range list {
+			if d == 0 && i < len(t.shape) {
+				d = int64(t.shape[i])
+			}
+			if d < -1 || d > math.MaxInt32 || d == -1 && free >= 0 {
+				return t, false
+			}
+			if shape = append(shape, int(d)); d == -1 {
+				free = i
+			} else if d > 0 && rest <= math.MaxInt32 {
+				rest *= int(d)
+			}
+		}
+		if free >= 0 {
+			shape[free] = t.count() / rest
+		}
+	case "Squeeze":
+		for i, d := range t.shape {
+			if !slices.Contains(list, int64(i)) && !slices.Contains(list, int64(i-len(t.shape))) {
+				shape = append(shape, d)
+			}
+		}
+	case "Unsqueeze":
+		rank, old := len(t.shape)+len(list), t.shape
+		for i := range rank {
+			if slices.Contains(list, int64(i)) || slices.Contains(list, int64(i-rank)) {
+				shape = append(shape, 1)
+			} else if len(old) > 0 {
+				shape, old = append(shape, old[0]), old[1:]
+			}
+		}
+	}
+	to := t
+	to.shape = shape
+	limit := int64(t.count())
+	if n, err := to.span(limit); err != nil || n != limit {
+		return t, false
+	}
+	return to, true
+}
+
+// transpose permutes the axes of t.
+func transpose(t tensor, perm ...int64) tensor {
+	stride := t.stride
+	if stride == nil {
+		stride = make([]int, len(t.shape))
+		n := 1
+		for i := len(t.shape) - 1; i >= 0; i-- {
+			stride[i], n = n, n*t.shape[i]
+		}
+	}
+	to := t
+	to.shape, to.stride = make([]int, len(perm)), make([]int, len(perm))
+	for i, p := range perm {
+		to.shape[i], to.stride[i] = t.shape[p], stride[p]
+	}
+	if t.steps != nil {
+		s := *t.steps
+		s.axis = slices.Index(perm, int64(s.axis))
+		to.steps = &s
+	}
+	return to
 }
 
 // live are the nodes that an output depends on.
@@ -121,18 +311,42 @@ func (g *graph) input() (string, error) {
 	return read[0], nil
 }
 
-// only is the one reader of a value, which must do one of ops.
+// only is the one reader of a value, which must do one of ops with it.
 func (g *graph) only(value string, ops ...string) (*node, error) {
 	users := g.users[value]
-	if len(users) == 1 && slices.Contains(ops, users[0].op) {
-		return users[0], nil
-	}
 	came := "nothing"
-	if len(users) > 0 {
+	if len(users) == 1 && slices.Contains(ops, users[0].op) {
+		if n := users[0]; n.inputs[0] == value || n.sums() || n.op == "Mul" {
+			return n, nil
+		}
+		came = fmt.Sprintf("%v, which reads it as another input than the first", users[0])
+	} else if len(users) > 0 {
 		came = fmt.Sprint(users[:min(len(users), 4)])
+		for _, n := range users {
+			if h := hints[n.op]; h != "" {
+				came += "; " + h
+				break
+			}
+		}
 	}
 	return nil, bad("ONNX: want %s after %q, file has %s", strings.Join(ops, " or "), value, came)
 }
+
+// hints say why an operation cannot be taken, and what to do.
+var hints = func() map[string]string {
+	const relu = "only ReLU is computed here: train the network with it"
+	const before = "a network that normalises before it convolves (pre-activation, ResNet v2) cannot be taken"
+	const integers = "export the network in floating point, before it is quantised"
+	return map[string]string{
+		"LeakyRelu": relu, "PRelu": relu, "Elu": relu, "Selu": relu, "Celu": relu, "Gelu": relu, "HardSwish": relu, "Mish": relu, "Clip": relu, "Softplus": relu,
+		"ThresholdedRelu": relu, "Swish": relu, "Sigmoid": "only ReLU is computed here, no SiLU and no squeeze-and-excitation: train the network without",
+		"BatchNormalization":    before,
+		"InstanceNormalization": "only batch normalisation is computed here", "GroupNormalization": "only batch normalisation is computed here",
+		"QLinearConv": integers, "ConvInteger": integers, "DynamicQuantizeLinear": integers, "QuantizeLinear": integers,
+		"If": "export the network with a fixed input, so that nothing depends on it", "Loop": "export the network without loops",
+		"GlobalMaxPool": "an average is wanted here",
+	}
+}()
 
 // constant is an input of n that is an initialiser.
 func (g *graph) constant(n *node, input int) (tensor, error) {
@@ -153,7 +367,7 @@ func (g *graph) integers(n *node, name string, input int) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.dtype.name != "int64" || t.count() > 64 {
+	if t.dtype.name != "int64" || t.count() > 64 || t.stride != nil || t.steps != nil {
 		return nil, bad("ONNX: want a few int64 as input %d of %v, file has %s %s", input, n, t.dtype.name, dims(t.shape))
 	}
 	if t.raw, err = g.c.bytes(t, int64(t.count())); err != nil {
@@ -168,23 +382,10 @@ func (g *graph) integers(n *node, name string, input int) ([]int64, error) {
 
 // numbers are the elements of a small constant of any type, at least one and at most limit.
 func (g *graph) numbers(t tensor, limit int) ([]float64, error) {
-	at := t.dtype.at
-	if at == nil {
-		at = integerAt[t.dtype.name]
-	}
-	n := t.count()
-	if n < 1 || n > limit || at == nil || t.stride != nil {
+	if n := t.count(); n < 1 || n > limit || t.steps != nil {
 		return nil, bad("ONNX: %s: want 1 to %d numbers, file has %s %s", t.name, limit, t.dtype.name, dims(t.shape))
 	}
-	raw, err := g.c.bytes(t, int64(n))
-	if err != nil {
-		return nil, err
-	}
-	v := make([]float64, n)
-	for i := range v {
-		v[i] = at(raw[i*t.dtype.size:])
-	}
-	return v, nil
+	return g.c.numbers(t)
 }
 
 // step is a convolution on the way, with its normalisation and the paddings of Pad nodes before it.
@@ -277,6 +478,7 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 	if err := g.window(s.conv, conv, w.shape[2], s.pad, at); err != nil {
 		return err
 	}
+	g.channels = w.shape[0]
 	g.name(w, conv+".weight")
 	g.c.wiring.strides[conv] = s.stride()
 	if len(s.conv.inputs) > 2 {
@@ -629,107 +831,235 @@ func (g *graph) zero(n *node) error {
 	return nil
 }
 
-// tail follows the average over the whole map, the linear layer and at most a softmax.
+// tail follows the average over the whole map, the linear layer and what comes after the logits.
 func (g *graph) tail(x string) error {
-	n, err := g.average(x)
+	x, err := g.average(x)
 	if err != nil {
 		return err
 	}
-	for n.op != "Gemm" && n.op != "MatMul" {
-		if n, err = g.only(n.outputs[0], "Flatten", "Reshape", "Squeeze", "Gemm", "MatMul"); err != nil {
+	var n *node
+	for n == nil || n.flattens() {
+		if n, err = g.only(x, "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Gemm", "MatMul", "Conv"); err != nil {
 			return err
 		}
+		x = n.outputs[0]
 	}
-	out, err := g.linear(n)
-	if err != nil {
+	if x, err = g.linear(n); err != nil {
 		return err
 	}
-	if s, err := g.only(out, "Softmax"); err == nil {
-		out = s.outputs[0]
+	return g.end(x)
+}
+
+// flattens tells whether n only gives N×C×1×1 or N×C another shape.
+func (n *node) flattens() bool {
+	return slices.Contains([]string{"Flatten", "Reshape", "Squeeze", "Unsqueeze"}, n.op)
+}
+
+// end checks that what follows the logits changes no answer, and that some of it is an output.
+func (g *graph) end(logits string) error {
+	type state struct {
+		value   string
+		softmax bool
 	}
-	if !g.outputs[out] || len(g.users[out]) > 0 {
-		return bad("ONNX: want the linear layer to be the output, file has %v behind it", g.users[out])
+	output := false
+	seen := map[string]bool{}
+	for list := []state{{logits, false}}; len(list) > 0; {
+		x := list[len(list)-1]
+		list = list[:len(list)-1]
+		output = output || g.outputs[x.value]
+		for _, n := range g.users[x.value] {
+			switch {
+			case (n.op == "Softmax" || n.op == "LogSoftmax") && !x.softmax:
+				if axis := n.int("axis", 1); axis != 1 && axis != -1 {
+					return bad("ONNX: %v: axis %d, want the classes", n, axis)
+				}
+				g.c.note("%v is left out: probabilities are computed of what it reads", n)
+			case n.op == "ArgMax" || n.op == "TopK":
+				g.c.note("%v is left out: all classes are given", n)
+			case n.op == "Sigmoid":
+				return bad("ONNX: %v behind the linear layer: a network with several answers at once (multi-label), which cannot be taken yet; want one whose classes exclude each other", n)
+			case n.op == "Gemm" || n.op == "MatMul":
+				return bad("ONNX: %v behind the linear layer: want a head of one linear layer, file has several", n)
+			case !n.flattens():
+				return bad("ONNX: want the linear layer to be the output, file has %v behind it; export the network without it", n)
+			}
+			if out := n.outputs[0]; !seen[out] {
+				seen[out] = true
+				list = append(list, state{out, x.softmax || !n.flattens()})
+			}
+		}
+	}
+	if !output {
+		return bad("ONNX: want the linear layer to lead to an output, file has none behind %q", logits)
 	}
 	return nil
 }
 
-// average returns the node that averages x over the whole map.
-func (g *graph) average(x string) (*node, error) {
-	n, err := g.only(x, "GlobalAveragePool", "ReduceMean", "AveragePool", "Pad")
-	if err != nil {
-		return nil, err
-	}
-	if n.op == "Pad" { // by nothing: an exporter puts it before an AveragePool
-		p, err := g.pads(n)
+// average follows the nodes that average x over the whole map, and returns what they make.
+func (g *graph) average(x string) (string, error) {
+	const n, c, h, w, hw = 0, 1, 2, 3, 4
+	axes, means := []int{n, c, h, w}, []string{"ReduceMean"}
+	left := map[int]bool{h: true, w: true}
+	for len(left) > 0 {
+		ops := means
+		if len(axes) == 4 && len(left) == 2 {
+			ops = []string{"GlobalAveragePool", "ReduceMean", "AveragePool", "Pad", "Transpose", "Reshape"}
+		}
+		next, err := g.only(x, ops...)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if slices.ContainsFunc(p, func(x int64) bool { return x != 0 }) {
-			return nil, bad("ONNX: %v: padding %v, want none", n, p)
-		}
-		if n, err = g.only(n.outputs[0], "AveragePool"); err != nil {
-			return nil, err
+		x = next.outputs[0]
+		switch next.op {
+		case "GlobalAveragePool", "AveragePool", "Pad":
+			if !slices.Equal(axes, []int{n, c, h, w}) {
+				return "", bad("ONNX: %v: want the channels before the map", next)
+			}
+			if next.op == "Pad" { // by nothing: an exporter puts it before an AveragePool
+				if pad, err := g.border(next, false); err != nil || pad != [4]int64{} {
+					return "", cmp.Or(err, bad("ONNX: %v: padding %v before the average, want none", next, pad))
+				}
+				continue
+			}
+			if next.op == "AveragePool" {
+				if err := g.whole(next); err != nil {
+					return "", err
+				}
+			}
+			return x, nil
+		case "Transpose":
+			if !slices.Equal(next.ints("perm"), []int64{0, 2, 3, 1}) || axes[1] != c {
+				return "", bad("ONNX: %v: perm %v before the average, want [0 2 3 1]", next, next.ints("perm"))
+			}
+			axes = []int{n, h, w, c}
+		case "Reshape":
+			shape, err := g.integers(next, "shape", 1)
+			if err != nil {
+				return "", err
+			}
+			map3 := g.sideHere(g.h) * g.sideHere(g.w)
+			if axes[1] != c || len(shape) != 3 || shape[1] != 0 && shape[1] != int64(g.channels) || shape[2] != -1 && (map3 == 0 || shape[2] != map3) {
+				return "", bad("ONNX: %v to %v before the average: want batch × %d × map", next, shape, g.channels)
+			}
+			axes, left = []int{n, c, hw}, map[int]bool{hw: true}
+		case "ReduceMean":
+			list, err := g.integers(next, "axes", 1)
+			if err != nil {
+				return "", err
+			}
+			gone := make([]bool, len(axes))
+			for _, i := range list {
+				if i < 0 {
+					i += int64(len(axes))
+				}
+				if i < 0 || i >= int64(len(axes)) || !left[axes[i]] {
+					return "", bad("ONNX: %v: mean over axes %v, want those of the map", next, list)
+				}
+				delete(left, axes[i])
+				gone[i] = next.int("keepdims", 1) == 0
+			}
+			if len(list) == 0 {
+				return "", bad("ONNX: %v: mean over no axes, want those of the map", next)
+			}
+			var rest []int
+			for i, a := range axes {
+				if !gone[i] {
+					rest = append(rest, a)
+				}
+			}
+			axes = rest
 		}
 	}
-	switch n.op {
-	case "ReduceMean":
-		axes, err := g.integers(n, "axes", 1)
-		if err != nil {
-			return nil, err
-		}
-		for i := range axes {
-			axes[i] = (axes[i] + 4) % 4
-		}
-		slices.Sort(axes)
-		if !slices.Equal(axes, []int64{2, 3}) {
-			return nil, bad("ONNX: %v: mean over axes %v, want 2 and 3", n, axes)
-		}
-	case "AveragePool":
-		if g.h == 0 || g.w == 0 {
-			return nil, bad("ONNX: %v: the input has no fixed size to tell whether this averages the whole map; export with a fixed one, or with GlobalAveragePool", n)
-		}
-		stride := int64(g.stride)
-		want := []int64{(g.h + stride - 1) / stride, (g.w + stride - 1) / stride}
-		auto := n.attr("auto_pad")
-		if !slices.Equal(n.ints("kernel_shape"), want) || n.same("pads", 0) != 0 || n.same("dilations", 1) != 1 || auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
-			return nil, bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d×%d, file has kernel %v, pads %v", n, want[0], want[1], g.h, g.w, n.ints("kernel_shape"), n.ints("pads"))
-		}
-	}
-	return n, nil
+	return x, nil
 }
 
-// linear names the tensors of n, y = W·x + b in one node or two, and returns the output.
+// sideHere is the side of the last map of an input of the given side, 0 where that is free.
+func (g *graph) sideHere(side int64) int64 { return (side + int64(g.stride) - 1) / int64(g.stride) }
+
+// whole checks that an AveragePool takes the whole map at once.
+func (g *graph) whole(n *node) error {
+	if g.h == 0 || g.w == 0 {
+		return bad("ONNX: %v: the input has no fixed size to tell whether this averages the whole map; export with a fixed one, or with GlobalAveragePool", n)
+	}
+	want := []int64{g.sideHere(g.h), g.sideHere(g.w)}
+	auto := n.attr("auto_pad")
+	if !slices.Equal(n.ints("kernel_shape"), want) || n.same("pads", 0) != 0 || n.same("dilations", 1) != 1 || auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
+		return bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d×%d, file has kernel %v, pads %v",
+			n, want[0], want[1], g.h, g.w, n.ints("kernel_shape"), n.ints("pads"))
+	}
+	return nil
+}
+
+// linear names the tensors of n, y = W·x + b in one node or two, or a convolution of 1×1 maps, and returns the output.
+// Where there is no b it is 0.
 func (g *graph) linear(n *node) (string, error) {
 	w, err := g.constant(n, 1)
 	if err != nil {
 		return "", err
 	}
+	if n.op == "Conv" {
+		pads, auto := n.same("pads", 0), n.attr("auto_pad")
+		if len(w.shape) != 4 || w.shape[2] != 1 || w.shape[3] != 1 || n.int("group", 1) != 1 || pads != 0 || auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
+			return "", bad("fc: %v: want a 1×1 convolution for a linear layer, file has weight %s, group %d, pads %v", n, dims(w.shape), n.int("group", 1), n.ints("pads"))
+		}
+		w.shape = w.shape[:2]
+		if w.stride != nil {
+			w.stride = w.stride[:2]
+		}
+	}
 	if len(w.shape) != 2 {
 		return "", bad("fc: want a matrix, file has %s", dims(w.shape))
 	}
-	bias, transposed := n, n.op == "Gemm" && n.int("transB", 0) == 1
-	at := 2
-	if n.op == "MatMul" {
-		if bias, err = g.only(n.outputs[0], "Add"); err != nil {
-			return "", err
-		}
-		if at = 1; bias.inputs[0] != n.outputs[0] {
-			at = 0
-		}
-	}
-	if !transposed {
-		w.shape, w.stride = []int{w.shape[1], w.shape[0]}, []int{1, w.shape[1]}
-	}
 	for _, a := range n.attrs {
-		if (a.name == "alpha" || a.name == "beta") && a.f != 1 || a.name == "transA" && a.i != 0 {
+		if n.op == "Gemm" && ((a.name == "alpha" || a.name == "beta") && a.f != 1 || a.name == "transA" && a.i != 0) {
 			return "", bad("fc: %s of %v, want y = W·x + b", a.name, n)
 		}
 	}
-	b, err := g.constant(bias, at)
+	if n.op == "MatMul" || n.op == "Gemm" && n.int("transB", 0) == 0 {
+		w = transpose(w, 1, 0)
+	}
+	g.name(w, "fc.weight")
+	b, x, err := g.bias(n, w.shape[0])
 	if err != nil {
 		return "", err
 	}
-	g.name(w, "fc.weight")
 	g.name(b, "fc.bias")
-	return bias.outputs[0], nil
+	return x, nil
+}
+
+// bias is what is added to the outputs of a linear layer: its input 2, or that of an Add behind it.
+func (g *graph) bias(n *node, outputs int) (b tensor, x string, err error) {
+	x = n.outputs[0]
+	if n.op != "MatMul" && len(n.inputs) > 2 && n.inputs[2] != "" {
+		b, err = g.constant(n, 2)
+		return flat(b, outputs), x, err
+	}
+	if users := g.users[x]; len(users) == 1 && users[0].sums() && !g.outputs[x] {
+		at := 1
+		if users[0].inputs[1] == x {
+			at = 0
+		}
+		b, err = g.constant(users[0], at)
+		return flat(b, outputs), users[0].outputs[0], err
+	}
+	// As many zeros as the matrix has rows, which are not empty: no more than its elements.
+	if w := g.c.tensors[len(g.c.tensors)-1]; w.count() == 0 {
+		return b, x, bad("fc: %v: want a matrix, file has %s", n, dims(w.shape))
+	}
+	b = tensor{shape: []int{outputs}, dtype: float32_, raw: make([]byte, 4*outputs), at: g.bytes}
+	g.bytes += int64(len(b.raw))
+	return b, x, nil
+}
+
+// flat is t as a vector where it is one of n elements, in whatever shape.
+func flat(t tensor, n int) tensor {
+	if t.stride == nil && t.count() == n && len(t.shape) > 1 && t.shape[len(t.shape)-1] == n {
+		if t.steps != nil {
+			s := *t.steps
+			s.axis = 0
+			t.steps = &s
+		}
+		t.shape = []int{n}
+	}
+	return t
 }

@@ -76,6 +76,7 @@ func (m *model) bytes() []byte {
 		}
 		to.text(nodeName, n.name)
 		to.text(nodeOp, n.op)
+		to.text(nodeDomain, n.domain)
 		for _, a := range n.attrs {
 			to.add(nodeAttribute, a.message())
 		}
@@ -120,6 +121,9 @@ func (a attr) message() *message {
 	}
 	for _, x := range a.ints {
 		to.int(attributeInts, x)
+	}
+	if a.raw != nil {
+		to.text(attributeFloats, string(a.raw))
 	}
 	if a.t != nil {
 		to.add(attributeTensor, a.t.message("value"))

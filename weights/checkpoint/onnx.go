@@ -7,11 +7,13 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // node is one operation.
 type node struct {
 	name, op        string
+	domain          string
 	inputs, outputs []string
 	attrs           []attr
 }
@@ -22,6 +24,7 @@ type attr struct {
 	f    float64
 	s    string
 	ints []int64
+	raw  []byte // of a list of float32
 	t    *tensor
 }
 
@@ -162,12 +165,20 @@ func (g *graph) node(data []byte) (*node, error) {
 			}
 			n.attrs = append(n.attrs, a)
 		case nodeDomain:
-			if len(data) > 0 && string(data) != "ai.onnx" {
-				return bad("ONNX: an operation of domain %q, want only those of ONNX itself", data)
-			}
+			n.domain = string(data)
 		}
 		return nil
 	})
+	if err == nil && n.domain != "" && n.domain != "ai.onnx" {
+		advice := "export it again without its own operations"
+		switch {
+		case strings.HasPrefix(n.domain, "com.microsoft"):
+			advice = "take the model from before onnxruntime optimised or quantised it"
+		case strings.HasPrefix(n.domain, "pkg."):
+			advice = "export it again with PyTorch 2.9 or later, or with torch.onnx.export(…, dynamo=False)"
+		}
+		return n, bad("ONNX: %v is of domain %q, want operations of ONNX itself; %s", n, n.domain, advice)
+	}
 	if err == nil && (n.op == "" || len(n.outputs) == 0 || n.outputs[0] == "") {
 		err = bad("ONNX: node %q without operation or named output", n.name)
 	}
@@ -188,6 +199,11 @@ func (g *graph) attribute(data []byte) (attr, error) {
 			a.s = string(data)
 		case attributeTensor:
 			a.t, err = g.tensor(data)
+		case attributeFloats:
+			if data == nil {
+				data = binary.LittleEndian.AppendUint32(nil, uint32(v))
+			}
+			a.raw = join(a.raw, data)
 		case attributeInts:
 			a.ints, err = numbers(a.ints, v, data, 64)
 		}

@@ -46,6 +46,7 @@ const (
 	attributeInt    = 3
 	attributeString = 4
 	attributeTensor = 5
+	attributeFloats = 7
 	attributeInts   = 8
 	attributeType   = 20
 
