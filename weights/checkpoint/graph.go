@@ -388,10 +388,10 @@ func (g *graph) numbers(t tensor, limit int) ([]float64, error) {
 	return g.c.numbers(t)
 }
 
-// step is a convolution on the way, with its normalisation and the paddings of Pad nodes before it.
+// step is a convolution on the way, with its normalisation, the paddings of Pad nodes before it and an Add of its bias.
 type step struct {
-	conv, norm *node
-	pad        [4]int64
+	conv, bias, norm *node
+	pad              [4]int64
 }
 
 // stride of the step, 0 for one that no ResNet has.
@@ -454,6 +454,13 @@ func (g *graph) border(n *node, last bool) (pad [4]int64, err error) {
 func (g *graph) conv(n *node, pad [4]int64) (step, string, error) {
 	s := step{conv: n, pad: pad}
 	out := n.outputs[0]
+	if users := g.users[out]; len(users) == 1 && users[0].sums() && len(n.inputs) < 3 {
+		_, before := g.inits[users[0].inputs[0]]
+		_, behind := g.inits[users[0].inputs[1]]
+		if before || behind {
+			s.bias, out = users[0], users[0].outputs[0]
+		}
+	}
 	if users := g.users[out]; len(users) == 1 && users[0].op == "BatchNormalization" {
 		if s.norm = users[0]; s.norm.int("training_mode", 0) != 0 || len(s.norm.outputs) != 1 {
 			return s, "", bad("ONNX: %v is in training mode; export after model.eval()", s.norm)
@@ -486,6 +493,25 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 		if err != nil {
 			return err
 		}
+		g.name(b, conv+".bias")
+	} else if s.bias != nil {
+		i := 1
+		if s.bias.inputs[1] == s.conv.outputs[0] {
+			i = 0
+		}
+		b, err := g.constant(s.bias, i)
+		if err != nil {
+			return err
+		}
+		// One number for each channel of N×C×H×W, as Conv has them in a vector.
+		shape, c := b.shape, w.shape[0]
+		if len(shape) == 4 && shape[0] == 1 {
+			shape = shape[1:]
+		}
+		if !slices.Equal(shape, []int{c, 1, 1}) || b.stride != nil || b.steps != nil {
+			return bad("%s: %v: want a bias of 1×%d×1×1, file has %s", conv, s.bias, c, dims(b.shape))
+		}
+		b.shape = []int{c}
 		g.name(b, conv+".bias")
 	} else if s.norm == nil {
 		return bad("%s: want a bias or a BatchNormalization, file has none", conv)

@@ -177,6 +177,16 @@ func TestTail(t *testing.T) {
 		}, `Softmax "Softmax after logits" is left out`},
 		{"LogSoftmax", func(m *model) { m.after(m.node("logits"), "LogSoftmax", nil, attr{name: "axis", i: 1}) }, "LogSoftmax"},
 		{"ArgMax", func(m *model) { m.after(m.node("logits"), "ArgMax", nil, attr{name: "axis", i: 1}) }, `ArgMax "ArgMax after logits" is left out`},
+		{"bias of a convolution in an Add", func(m *model) {
+			for i, name := range []string{"layer1.0.conv1", "layer2.0.conv2", "layer2.0.downsample.0"} {
+				n := m.node(name)
+				b := m.inits[n.inputs[2]]
+				b.shape = []int{1, b.shape[0], 1, 1}[i%2:]
+				m.inits[n.inputs[2]] = b
+				m.after(n, "Add", []string{n.inputs[2]})
+				n.inputs = n.inputs[:2]
+			}
+		}, ""},
 		{"features too", func(m *model) { m.outputs["features"] = true }, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -220,6 +230,11 @@ func TestTailRefused(t *testing.T) {
 		{func(m *model) {
 			m.before(m.node("logits"), 0, "Dropout", []string{m.constant("ratio", "", []int{}, 0.5), m.constant("training", "int8", []int{}, 1)})
 		}, []string{"in training mode"}},
+		{func(m *model) {
+			n := m.node("layer1.0.conv1")
+			m.after(n, "Add", []string{n.inputs[2]}) // a number for each column
+			n.inputs = n.inputs[:2]
+		}, []string{"want a bias of 1×2×1×1, file has 2"}},
 		{func(m *model) { m.node("logits").set(attr{name: "alpha", f: 0.5}) }, []string{`alpha of Gemm "logits"`}},
 		{func(m *model) { m.node("layer1.0.conv1.relu").op = "Clip" }, []string{`Clip "layer1.0.conv1.relu"`, "train the network with it"}},
 		{func(m *model) {
