@@ -321,32 +321,62 @@ func (g *graph) only(value string, ops ...string) (*node, error) {
 		}
 		came = fmt.Sprintf("%v, which reads it as another input than the first", users[0])
 	} else if len(users) > 0 {
-		came = fmt.Sprint(users[:min(len(users), 4)])
-		for _, n := range users {
-			if h := hints[n.op]; h != "" {
-				came += "; " + h
-				break
-			}
-		}
+		came = few(users)
+	}
+	if h := hint(users, ops); h != "" {
+		came += "; " + h
 	}
 	return nil, bad("ONNX: want %s after %q, file has %s", strings.Join(ops, " or "), value, came)
 }
 
-// hints say why an operation cannot be taken, and what to do.
-var hints = func() map[string]string {
+// few lists the first of many nodes.
+func few(nodes []*node) string { return fmt.Sprint(nodes[:min(len(nodes), 4)]) }
+
+// hint says why users cannot be taken where one that does one of ops is wanted, and what to do.
+func hint(users []*node, ops []string) string {
 	const relu = "only ReLU is computed here: train the network with it"
-	const before = "a network that normalises before it convolves (pre-activation, ResNet v2) cannot be taken"
-	const integers = "export the network in floating point, before it is quantised"
-	return map[string]string{
-		"LeakyRelu": relu, "PRelu": relu, "Elu": relu, "Selu": relu, "Celu": relu, "Gelu": relu, "HardSwish": relu, "Mish": relu, "Clip": relu, "Softplus": relu,
-		"ThresholdedRelu": relu, "Swish": relu, "Sigmoid": "only ReLU is computed here, no SiLU and no squeeze-and-excitation: train the network without",
-		"BatchNormalization":    before,
-		"InstanceNormalization": "only batch normalisation is computed here", "GroupNormalization": "only batch normalisation is computed here",
-		"QLinearConv": integers, "ConvInteger": integers, "DynamicQuantizeLinear": integers, "QuantizeLinear": integers,
-		"If": "export the network with a fixed input, so that nothing depends on it", "Loop": "export the network without loops",
-		"GlobalMaxPool": "an average is wanted here",
+	front, sum, average, head := slices.Contains(ops, "Sub"), slices.Contains(ops, "Sum"), slices.Contains(ops, "GlobalAveragePool"), slices.Contains(ops, "Gemm")
+	if len(users) == 0 && head {
+		return "a backbone alone names no classes: export the network with its linear layer"
 	}
-}()
+	for _, n := range users {
+		switch n.op {
+		case "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSwish", "Mish", "Clip", "Softplus", "ThresholdedRelu", "Swish":
+			return relu
+		case "Sigmoid":
+			return "only ReLU is computed here, no SiLU and no squeeze-and-excitation: train the network without"
+		case "InstanceNormalization", "GroupNormalization", "LayerNormalization":
+			return "only batch normalisation is computed here"
+		case "QLinearConv", "ConvInteger", "DynamicQuantizeLinear":
+			return "export the network in floating point, before it is quantised"
+		case "If", "Loop":
+			return "export the network for a fixed input, so that nothing depends on it"
+		case "BatchNormalization":
+			if front {
+				return "a network that normalises before it convolves (pre-activation, ResNet v2) cannot be taken"
+			}
+		case "MaxPool":
+			if average {
+				return "a max-pool behind blocks or behind a stem of several convolutions (ResNet-C, D) cannot be taken"
+			}
+		case "GlobalMaxPool":
+			return "an average over the map is wanted, no maximum"
+		case "GlobalAveragePool", "ReduceMean":
+			if sum {
+				return "squeeze-and-excitation cannot be taken"
+			}
+		}
+	}
+	switch {
+	case front && len(users) > 1:
+		return "several networks on one picture cannot be taken: export one of them"
+	case front:
+		return "export the network without what it does to the picture first"
+	case head:
+		return "want a head of one linear layer"
+	}
+	return ""
+}
 
 // constant is an input of n that is an initialiser.
 func (g *graph) constant(n *node, input int) (tensor, error) {
@@ -477,7 +507,8 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 		return err
 	}
 	if len(w.shape) != 4 || w.shape[2] != w.shape[3] || s.conv.int("group", 1) != 1 {
-		return bad("%s: %v: want a plain convolution, file has weight %s, group %d", conv, s.conv, dims(w.shape), s.conv.int("group", 1))
+		return bad("%s: %v: want a plain convolution, file has weight %s, group %d; grouped ones (ResNeXt) cannot be taken",
+			conv, s.conv, dims(w.shape), s.conv.int("group", 1))
 	}
 	if k := s.conv.ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, []int64{int64(w.shape[2]), int64(w.shape[3])}) {
 		return bad("%s: %v: kernel_shape %v, but weight %s", conv, s.conv, k, dims(w.shape))
@@ -514,7 +545,8 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 		b.shape = []int{c}
 		g.name(b, conv+".bias")
 	} else if s.norm == nil {
-		return bad("%s: want a bias or a BatchNormalization, file has none", conv)
+		return bad("%s: %v: want a bias or a BatchNormalization behind it, file has %v; other normalisations cannot be taken",
+			conv, s.conv, few(g.users[s.conv.outputs[0]]))
 	}
 	if s.norm == nil {
 		return nil
@@ -660,7 +692,14 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 			return path, nil, n.outputs[0], nil
 		}
 		if !n.sums() || sum != nil && sum != n {
-			return nil, nil, "", bad("ONNX: want two branches from %q that meet in one Add or Sum, file has %v", x, n)
+			for n.op == "Pad" && len(g.users[n.outputs[0]]) == 1 {
+				n = g.users[n.outputs[0]][0]
+			}
+			why := ""
+			if n.op == "AveragePool" || n.op == "GlobalAveragePool" {
+				why = "; shortcuts or branches that average (ResNet-D, squeeze-and-excitation) cannot be taken"
+			}
+			return nil, nil, "", bad("ONNX: want two branches from %q that meet in one Add or Sum, file has %v%s", x, n, why)
 		}
 		sum = n
 		switch {
@@ -904,7 +943,7 @@ func (g *graph) end(logits string) error {
 				g.c.note("%v is left out: all classes are given", n)
 			case n.op == "Sigmoid":
 				return bad("ONNX: %v behind the linear layer: a network with several answers at once (multi-label), which cannot be taken yet; want one whose classes exclude each other", n)
-			case n.op == "Gemm" || n.op == "MatMul":
+			case slices.Contains([]string{"Gemm", "MatMul", "Relu", "BatchNormalization"}, n.op):
 				return bad("ONNX: %v behind the linear layer: want a head of one linear layer, file has several", n)
 			case !n.flattens():
 				return bad("ONNX: want the linear layer to be the output, file has %v behind it; export the network without it", n)

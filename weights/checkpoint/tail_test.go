@@ -212,9 +212,28 @@ func TestTailRefused(t *testing.T) {
 		{func(m *model) { m.after(m.node("logits"), "Sigmoid", nil) }, []string{`Sigmoid "Sigmoid after logits"`, "multi-label"}},
 		{func(m *model) { m.after(m.node("logits"), "Softmax", nil, attr{name: "axis", i: 0}) }, []string{"axis 0, want the classes"}},
 		{func(m *model) { m.after(m.after(m.node("logits"), "Softmax", nil), "Softmax", nil) }, []string{`Softmax "Softmax after Softmax after logits" behind it`}},
-		{func(m *model) { m.after(m.node("logits"), "Relu", nil) }, []string{`Relu "Relu after logits" behind it; export the network without it`}},
+		{func(m *model) { m.after(m.node("logits"), "Relu", nil) }, []string{`Relu "Relu after logits" behind the linear layer`, "want a head of one linear layer"}},
+		{func(m *model) { m.after(m.node("logits"), "Exp", nil) }, []string{`Exp "Exp after logits" behind it; export the network without it`}},
+		{func(m *model) { m.outputs = map[string]bool{"features": true} }, []string{"file has nothing; a backbone alone"}},
+		{func(m *model) { m.after(m.node("features"), "BatchNormalization", nil) }, []string{"BatchNormalization \"", "want a head of one linear layer"}},
+		{func(m *model) { m.before(m.node("conv1"), 0, "Slice", nil) }, []string{"without what it does to the picture first"}},
+		{func(m *model) { m.before(m.node("conv1"), 0, "BatchNormalization", nil) }, []string{"pre-activation, ResNet v2"}},
+		{func(m *model) {
+			m.before(m.node("maxpool"), 0, "Conv", m.node("layer1.0.conv1").inputs[1:], many("pads", 1, 1, 1, 1))
+			m.before(m.node("maxpool"), 0, "Relu", nil)
+			m.before(m.node("maxpool"), 0, "Conv", m.node("layer1.0.conv1").inputs[1:], many("pads", 1, 1, 1, 1))
+			m.before(m.node("maxpool"), 0, "Relu", nil)
+		}, []string{`MaxPool "maxpool"`, "a stem of several convolutions (ResNet-C, D)"}},
+		{func(m *model) { m.before(m.node("layer2.0.downsample.0"), 0, "AveragePool", nil) }, []string{"AveragePool \"", "(ResNet-D, squeeze-and-excitation)"}},
+		{func(m *model) { m.node("layer1.0.conv2").set(attr{name: "group", i: 2}) }, []string{"layer1.0.conv2", "group 2; grouped ones (ResNeXt)"}},
+		{func(m *model) { n := m.node("layer1.0.conv2"); n.inputs = n.inputs[:2] }, []string{"layer1.0.conv2", "want a bias or a BatchNormalization behind it, file has [Add"}},
+		{func(m *model) {
+			n := m.node("layer1.0.conv2")
+			m.after(n, "Mul", []string{"gate"})
+			m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n)+1, &node{name: "squeeze", op: "GlobalAveragePool", inputs: n.outputs, outputs: []string{"gate"}})
+		}, []string{"squeeze-and-excitation cannot be taken"}},
 		{func(m *model) { m.after(m.node("logits"), "Gemm", []string{"fc.weight"}) }, []string{"want a head of one linear layer"}},
-		{func(m *model) { m.node("avgpool").op = "GlobalMaxPool" }, []string{`GlobalMaxPool "avgpool"`, "an average is wanted"}},
+		{func(m *model) { m.node("avgpool").op = "GlobalMaxPool" }, []string{`GlobalMaxPool "avgpool"`, "an average over the map is wanted"}},
 		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 1, 2)) }, []string{"mean over axes [1 2]"}},
 		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 2)) }, []string{"want ReduceMean after"}},
 		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean" }, []string{"want a constant as input 1 of ReduceMean"}},
