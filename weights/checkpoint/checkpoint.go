@@ -39,11 +39,15 @@ type Checkpoint struct {
 	// network then; nil where it does nothing.
 	Normalisation *Normalisation
 
+	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
+	Side int
+
 	// Notes say what was left out of the file or guessed, in sentences.
 	Notes []string
 
 	r       io.ReaderAt
 	beside  fs.FS // the folder of the file, nil where there is none
+	parts   []*part
 	close   func() error
 	tensors []tensor
 	wiring  *wiring // of an ONNX graph

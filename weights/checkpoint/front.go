@@ -35,6 +35,9 @@ func (g *graph) front(x string, v value) (*node, [4]int64, error) {
 	if g.h < 0 || g.w < 0 || g.h > 1<<16 || g.w > 1<<16 {
 		return nil, pad, bad("ONNX: input %q of %d×%d, want at most 65536", x, g.h, g.w)
 	}
+	if g.h == g.w {
+		g.c.Side = int(g.h)
+	}
 
 	scale, shift := [3]float64{1, 1, 1}, [3]float64{} // what has become of an x: scale·x + shift
 	for _, n := range nodes {

@@ -249,6 +249,14 @@ func TestExternal(t *testing.T) {
 		}
 	}
 
+	c, err := Open(file)
+	must(err)
+	defer c.Close()
+	var parts bytes.Buffer
+	if must(c.WriteParts(&parts)); !bytes.Equal(parts.Bytes(), data) || c.Side != 32 {
+		t.Errorf("got %d bytes of other files and side %d, want %d and 32", parts.Len(), c.Side, len(data))
+	}
+
 	// A link inside the folder is a file, one out of it is not.
 	inside, out := filepath.Join(dir, "net/blob"), filepath.Join(dir, "blob")
 	must(os.Rename(beside, inside))

@@ -320,7 +320,13 @@ func (g *graph) external(t *tensor, location, offset, length string) error {
 		if p, err = g.c.part(t.name, location); err != nil {
 			return err
 		}
-		p.base, g.bytes = g.bytes, g.bytes+p.size
+		if known := g.parts[p.name]; known != nil { // by another way of writing it
+			p = known
+		} else {
+			p.base, g.bytes = g.bytes, g.bytes+p.size
+			g.parts[p.name] = p
+			g.c.parts = append(g.c.parts, p)
+		}
 		g.parts[location] = p
 	}
 	number := func(s string, otherwise int64) int64 {

@@ -126,15 +126,22 @@ func eval(c *call) error {
 
 // loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.
 func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Float, error) {
+	load := func(arch string) (*resnet.Float, error) {
+		f, c, err := loadCheckpoint(path, arch, m.Pad, notes)
+		if err != nil {
+			return nil, err
+		}
+		return f, c.Fits(m.Prep.Crop)
+	}
 	if arch != "" {
-		return loadFloat(path, arch, m.Pad, notes)
+		return load(arch)
 	}
 	if _, err := resnet.Lookup(m.Name); err == nil { // not so for widths of its own, which shapes tell
-		if f, err := loadFloat(path, m.Name, m.Pad, notes); err == nil {
+		if f, err := load(m.Name); err == nil {
 			return f, nil
 		}
 	}
-	return loadFloat(path, "", m.Pad, notes)
+	return load("")
 }
 
 // rankings returns the five best classes of each image, and the probability of the first at temperature t.

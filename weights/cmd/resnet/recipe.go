@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"resnet-web/resnet"
+	"resnet-web/weights/checkpoint"
 	"resnet-web/weights/labels"
 )
 
@@ -71,6 +72,10 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 	}
 	if prep, err = r.prep(prep); err != nil {
 		return fail(err)
+	}
+	if r.crop == 0 && file.Side != 0 && file.Side != prep.Crop {
+		fmt.Fprintf(c.stderr, "resnet: note: %s is a graph for pictures of %d×%d, taken for %d×%d; -crop %d gives it its own size\n",
+			path, file.Side, file.Side, prep.Crop, prep.Crop, file.Side)
 	}
 	if err := file.Fits(prep.Crop); err != nil {
 		return fail(fmt.Errorf("%s: %w; -crop gives another size", path, err))
@@ -159,7 +164,7 @@ func (r *recipe) classes(n int) ([]resnet.Class, error) {
 	return classes, nil
 }
 
-// fingerprint is the digest by which a model's source names its checkpoint.
+// fingerprint is the digest by which a model's source names its checkpoint, with the files beside it that hold its weights.
 func fingerprint(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -169,6 +174,13 @@ func fingerprint(path string) (string, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err
+	}
+	// An ONNX file may hold the graph alone. What cannot be opened is refused when it is read.
+	if c, err := checkpoint.Open(path); err == nil {
+		defer c.Close()
+		if err := c.WriteParts(h); err != nil {
+			return "", err
+		}
 	}
 	return "SHA-256 " + hex.EncodeToString(h.Sum(nil))[:16], nil
 }
