@@ -19,23 +19,31 @@ type part struct {
 
 // part finds the file that a checkpoint names, inside its folder. It opens nothing yet.
 func (c *Checkpoint) part(tensor, name string) (*part, error) {
-	if name == "" || path.IsAbs(name) || slices.Contains(strings.FieldsFunc(name, func(r rune) bool { return r == '/' || r == '\\' }), "..") || strings.Contains(name, ":") {
-		return nil, bad("%s: its data is said to be in %q; want the name of a file in the folder of the checkpoint, neither absolute nor with ..; "+
+	if name == "" || path.IsAbs(name) || slices.Contains(strings.FieldsFunc(name, func(r rune) bool {
+		return r == '/' ||
+			r == '\\'
+	}), "..") || strings.Contains(name, ":") {
+		return nil, bad("%s: its data is said to be in %q; want the name of a file in the folder of the checkpoint, "+
+			"neither absolute nor with ..; "+
 			"save the model again", tensor, name)
 	}
 	name = path.Clean(name)
 	if c.beside == nil {
-		return nil, bad("%s: its data is in another file, %q; open the checkpoint in the folder where that lies, or export with all data inside "+
+		return nil, bad("%s: its data is in another file, %q; open the checkpoint in the folder where that lies, or "+
+			"export with all data inside "+
 			"(torch.onnx.export(…, external_data=False))", tensor, name)
 	}
 	info, err := fs.Stat(c.beside, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, bad("%s: its data is in the file %q, which is not beside the checkpoint; put both into one folder, under their own names", tensor, name)
+		return nil, bad("%s: its data is in the file %q, which is not beside the checkpoint; put both into one folder, "+
+			"under their own names", tensor, name)
 	case err != nil:
-		return nil, bad("%s: its data is in the file %q, which cannot be read (%v); where it is a link to another folder, put a copy in its place", tensor, name, err)
+		return nil, bad("%s: its data is in the file %q, which cannot be read (%v); where it is a link to another "+
+			"folder, put a copy in its place", tensor, name, err)
 	case !info.Mode().IsRegular() || info.Size() > 1<<40: // larger, the sum of many could not be counted
-		return nil, bad("%s: its data is said to be in %q, which is no file of a sensible size; put a copy of the data in its place", tensor, name)
+		return nil, bad("%s: its data is said to be in %q, which is no file of a sensible size; put a copy of the data "+
+			"in its place", tensor, name)
 	}
 	return &part{name: name, size: info.Size()}, nil
 }

@@ -18,7 +18,8 @@ func (g *graph) front(x string, v value) (*node, [4]int64, error) {
 	for err == nil && n.op != "Conv" {
 		if nodes = append(nodes, n); n.op == "Transpose" {
 			if last || !slices.Equal(n.ints("perm"), []int64{0, 3, 1, 2}) {
-				return nil, pad, bad("ONNX: %v: perm %v before the first convolution, want one Transpose by [0 3 1 2]", n, n.ints("perm"))
+				return nil, pad, bad("ONNX: %v: perm %v before the first convolution, want one Transpose by [0 3 1 2]", n,
+					n.ints("perm"))
 			}
 			last = true
 		}
@@ -70,7 +71,8 @@ func (g *graph) front(x string, v value) (*node, [4]int64, error) {
 				}
 			}
 			if pad != [4]int64{} && (n.op == "Sub" || n.op == "Add") {
-				return nil, pad, bad("ONNX: %v shifts the picture when it has been padded already: want its border to be zeros for the convolution", n)
+				return nil, pad, bad("ONNX: %v shifts the picture when it has been padded already: want its border to be "+
+					"zeros for the convolution", n)
 			}
 			g.c.Normalisation = &Normalisation{}
 		}
@@ -81,7 +83,8 @@ func (g *graph) front(x string, v value) (*node, [4]int64, error) {
 	unit, of := 1.0, "0…1"
 	for i := range scale {
 		if !(scale[i] > 1e-9 && scale[i] < 1e9 && shift[i] > -1e9 && shift[i] < 1e9) {
-			return nil, pad, bad("ONNX: the input is multiplied by %v and shifted by %v before the first convolution, want positive and finite numbers", scale, shift)
+			return nil, pad, bad("ONNX: the input is multiplied by %v and shifted by %v before the first convolution, want "+
+				"positive and finite numbers", scale, shift)
 		}
 		if mean, std := -shift[i]/scale[i], 1/scale[i]; v.kind == onnxUint8 || mean > 1 || std > 1 {
 			unit, of = 255, "0…255"
@@ -91,7 +94,8 @@ func (g *graph) front(x string, v value) (*node, [4]int64, error) {
 		g.c.Normalisation.Mean[i] = float32(-shift[i] / scale[i] / unit)
 		g.c.Normalisation.Std[i] = float32(1 / scale[i] / unit)
 	}
-	g.c.note("the graph normalises its pictures, of values in %s, itself: mean %v and std %v are taken from it, unless -mean and -std give others",
+	g.c.note("the graph normalises its pictures, of values in %s, itself: mean %v and std %v are taken from it, "+
+		"unless -mean and -std give others",
 		of, triple(g.c.Normalisation.Mean), triple(g.c.Normalisation.Std))
 	return n, pad, nil
 }
@@ -116,7 +120,8 @@ func (g *graph) channelwise(n *node, last bool) (v [3]float64, err error) {
 		shape = nil
 	}
 	if count := t.count(); count != 1 && (count != 3 || len(shape) == 0 || shape[len(shape)-1] != 3) {
-		return v, bad("ONNX: %v before the first convolution: want one number or one for each of 3 channels, file has %s", n, dims(t.shape))
+		return v, bad("ONNX: %v before the first convolution: want one number or one for each of 3 channels, file has %s",
+			n, dims(t.shape))
 	}
 	list, err := g.numbers(t, 3)
 	if err != nil {

@@ -104,7 +104,8 @@ func TestFront(t *testing.T) {
 				t.Fatalf("got %v and %q, want a normalisation and a note", c.Normalisation, c.Notes)
 			}
 			for i := range 3 {
-				if math.Abs(float64(c.Normalisation.Mean[i]-test.mean[i])) > 1e-6 || math.Abs(float64(c.Normalisation.Std[i]-test.std[i])) > 1e-6 {
+				if math.Abs(float64(c.Normalisation.Mean[i]-test.mean[i])) > 1e-6 ||
+					math.Abs(float64(c.Normalisation.Std[i]-test.std[i])) > 1e-6 {
 					t.Errorf("got %v, want mean %v, std %v", c.Normalisation, test.mean, test.std)
 				}
 			}
@@ -117,12 +118,14 @@ func TestFrontRefused(t *testing.T) {
 		change func(m *model)
 		want   string
 	}{
-		{func(m *model) { m.before(m.node("conv1"), 0, "Transpose", nil, many("perm", 0, 2, 3, 1)) }, "perm [0 2 3 1] before the first convolution"},
+		{func(m *model) { m.before(m.node("conv1"), 0, "Transpose", nil, many("perm", 0, 2, 3, 1)) },
+			"perm [0 2 3 1] before the first convolution"},
 		{func(m *model) {
 			m.channelsLast(64)
 			m.before(m.node("conv1"), 0, "Transpose", nil, many("perm", 0, 3, 1, 2))
 		}, "want one Transpose"},
-		{func(m *model) { m.normalise([]int{3}, "Sub", []float32{1, 2, 3}) }, `Sub "Sub before conv1" before the first convolution: want one number`},
+		{func(m *model) { m.normalise([]int{3}, "Sub", []float32{1, 2, 3}) },
+			`Sub "Sub before conv1" before the first convolution: want one number`},
 		{func(m *model) { m.channelsLast(64); m.normalise([]int{3}, "Sub", []float32{1, 2, 3}) }, "want one number"},
 		{func(m *model) { m.normalise([]int{3, 1, 1}, "Sub", []float32{1, 2, 3}); m.channelsLast(64) }, "want one number"},
 		{func(m *model) { m.normalise([]int{1, 2, 1, 1}, "Sub", []float32{1, 2}) }, "want one number"},

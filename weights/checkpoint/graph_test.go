@@ -147,7 +147,8 @@ func (t tensor) message(name string) *message {
 		to.put(t.raw)
 		return to
 	}
-	for key, v := range map[string]string{"location": t.part.name, "offset": fmt.Sprint(t.at), "length": fmt.Sprint(len(t.raw))} {
+	for key, v := range map[string]string{"location": t.part.name, "offset": fmt.Sprint(t.at),
+		"length": fmt.Sprint(len(t.raw))} {
 		entry := &message{}
 		entry.text(entryKey, key)
 		entry.text(entryValue, v)
@@ -308,7 +309,8 @@ func TestExternalLies(t *testing.T) {
 		file := m.bytes()
 		var err error
 		used := allocated(func() { _, _, err = reading(file, fstest.MapFS{"net.data": {Data: data}}) })
-		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "layer4.1.conv1.weight") {
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(),
+			"layer4.1.conv1.weight") {
 			t.Errorf("got %v, want %q in it", err, test.want)
 		}
 		if used > bound(len(file)) {
@@ -318,7 +320,8 @@ func TestExternalLies(t *testing.T) {
 	m := small(t, "resnet18", 32)
 	m.outside("net.data")
 	m.refuses(t, "external_data=False", `"net.data"`)
-	if _, _, err := reading(m.bytes(), fstest.MapFS{"net.data": {Data: make([]byte, 100)}}); err == nil || !strings.Contains(err.Error(), `"net.data", which has 100`) {
+	if _, _, err := reading(m.bytes(), fstest.MapFS{"net.data": {Data: make([]byte, 100)}}); err == nil ||
+		!strings.Contains(err.Error(), `"net.data", which has 100`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -358,7 +361,8 @@ func (m *model) before(n *node, i int, op string, inputs []string, attrs ...attr
 	for slices.ContainsFunc(m.nodes, func(n *node) bool { return n.name == name }) {
 		name += "'"
 	}
-	added := &node{name: name, op: op, inputs: append([]string{n.inputs[i]}, inputs...), outputs: []string{name}, attrs: attrs}
+	added := &node{name: name, op: op, inputs: append([]string{n.inputs[i]}, inputs...), outputs: []string{name},
+		attrs: attrs}
 	n.inputs[i] = name
 	m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n), added)
 	return added
@@ -378,7 +382,8 @@ func (m *model) after(n *node, op string, inputs []string, attrs ...attr) *node 
 		delete(m.outputs, n.outputs[0])
 		m.outputs[name] = true
 	}
-	added := &node{name: name, op: op, inputs: append([]string{n.outputs[0]}, inputs...), outputs: []string{name}, attrs: attrs}
+	added := &node{name: name, op: op, inputs: append([]string{n.outputs[0]}, inputs...), outputs: []string{name},
+		attrs: attrs}
 	m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n)+1, added)
 	return added
 }
@@ -421,7 +426,8 @@ func TestWindows(t *testing.T) {
 				m.each(op, func(n *node) {
 					if p := n.same("pads", 0); p > 0 {
 						n.drop("pads")
-						m.before(n, 0, "Pad", []string{m.constant("pads of "+n.name, "int64", nil, 0, 0, float32(p), float32(p), 0, 0, float32(p), float32(p))}, attr{name: "mode", s: "constant"})
+						m.before(n, 0, "Pad", []string{m.constant("pads of "+n.name, "int64", nil, 0, 0, float32(p), float32(p), 0, 0,
+							float32(p), float32(p))}, attr{name: "mode", s: "constant"})
 					}
 				})
 			}
@@ -430,7 +436,8 @@ func TestWindows(t *testing.T) {
 			n := m.node("conv1")
 			n.drop("pads")
 			n.set(attr{name: "auto_pad", s: "VALID"})
-			m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 3, 3, 3, 3), m.constant("with", "", []int{}, 0), m.constant("axes", "int64", nil, -2, 3)})
+			m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 3, 3, 3, 3), m.constant("with", "", []int{}, 0),
+				m.constant("axes", "int64", nil, -2, 3)})
 			n = m.node("layer1.0.conv2")
 			n.set(many("pads", 0, 0, 1, 0))
 			m.before(n, 0, "Pad", nil, many("pads", 0, 0, 1, 1, 0, 0, 0, 1))
@@ -438,7 +445,8 @@ func TestWindows(t *testing.T) {
 		{"Pad before MaxPool with less than any value", "resnet18", 64, func(m *model) {
 			n := m.node("maxpool")
 			n.drop("pads")
-			m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 0, 0, 1, 1, 0, 0, 1, 1), m.constant("with", "", []int{}, float32(math.Inf(-1)))})
+			m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 0, 0, 1, 1, 0, 0, 1, 1), m.constant("with", "",
+				[]int{}, float32(math.Inf(-1)))})
 		}},
 		{"Pad in a plain net", "plain18", 64, func(m *model) {
 			n := m.node("layer1.0.conv1")
@@ -478,7 +486,8 @@ func TestWindows(t *testing.T) {
 			m.constant(n.inputs[2], "int64", nil, 32)
 			m.constant(n.inputs[3], "int64", nil, -1)
 			m.constant(n.inputs[4], "int64", nil, 2)
-			m.before(n, 0, "Slice", []string{n.inputs[1], m.constant("ends", "int64", nil, 1<<31), m.constant("rows", "int64", nil, 2), n.inputs[4]})
+			m.before(n, 0, "Slice", []string{n.inputs[1], m.constant("ends", "int64", nil, 1<<31), m.constant("rows", "int64",
+				nil, 2), n.inputs[4]})
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -497,28 +506,43 @@ func TestWindowsRefused(t *testing.T) {
 		change func(m *model)
 		want   []string
 	}{
-		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("dilations", 2, 2)) }, []string{`MaxPool "maxpool"`, "dilations [2 2], want none"}},
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("dilations", 2, 2)) }, []string{`MaxPool "maxpool"`,
+			"dilations [2 2], want none"}},
 		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("dilations", 1, 2)) }, []string{"dilations"}},
-		{"resnet18", 64, func(m *model) { m.node("layer4.0.conv2").set(many("dilations", 2, 2)) }, []string{`layer4.0.conv2: Conv "layer4.0.conv2"`, "dilations [2 2]"}},
+		{"resnet18", 64, func(m *model) { m.node("layer4.0.conv2").set(many("dilations", 2, 2)) },
+			[]string{`layer4.0.conv2: Conv "layer4.0.conv2"`, "dilations [2 2]"}},
 		{"resnet18", 64, func(m *model) { m.node("layer2.0.conv1").set(many("pads", 0, 0, 1, 1)) },
 			[]string{`layer2.0.conv1: Conv "layer2.0.conv1": want it padded by half its kernel, 1 on each side, file has pads [0 0 1 1]`}},
-		{"resnet18", 64, func(m *model) { m.node("conv1").set(many("pads", 2, 2, 3, 3)) }, []string{"conv1", "want it padded by half its kernel, 3 on each side, file has pads [2 2 3 3]"}},
-		{"resnet18", 64, func(m *model) { n := m.node("conv1"); n.drop("pads"); n.set(attr{name: "auto_pad", s: "SAME_UPPER"}) },
+		{"resnet18", 64, func(m *model) { m.node("conv1").set(many("pads", 2, 2, 3, 3)) }, []string{"conv1",
+			"want it padded by half its kernel, 3 on each side, file has pads [2 2 3 3]"}},
+		{"resnet18", 64, func(m *model) {
+			n := m.node("conv1")
+			n.drop("pads")
+			n.set(attr{name: "auto_pad", s: "SAME_UPPER"})
+		},
 			[]string{"auto_pad SAME_UPPER is not what we compute", "odd sides"}},
-		{"resnet18", 64, func(m *model) { m.node("conv1").set(attr{name: "auto_pad", s: "SAME_UPPER"}) }, []string{"auto_pad \"SAME_UPPER\" with pads [3 3 3 3]"}},
+		{"resnet18", 64, func(m *model) { m.node("conv1").set(attr{name: "auto_pad", s: "SAME_UPPER"}) },
+			[]string{"auto_pad \"SAME_UPPER\" with pads [3 3 3 3]"}},
 		{"resnet18", 64, func(m *model) {
 			n := m.node("layer1.0.conv1")
 			n.drop("pads")
 			n.set(attr{name: "auto_pad", s: "VALID"})
 		},
 			[]string{"file has auto_pad VALID"}},
-		{"resnet18", 65, func(m *model) { m.node("conv1").set(many("pads", 3, 3, 2, 2)) }, []string{"for an input of 65×65", "its map has even sides"}},
-		{"resnet18", 0, func(m *model) { m.node("conv1").set(many("pads", 3, 3, 2, 2)) }, []string{"conv1", "no fixed size", "export with a fixed one"}},
-		{"resnet18", 64, func(m *model) { m.node("maxpool").set(attr{name: "ceil_mode", i: 1}) }, []string{"maxpool", "and ceil_mode is not what we compute"}},
-		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("kernel_shape", 2, 2)) }, []string{"want 3×3, stride 2, padding 1, file has kernel [2 2]"}},
-		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("kernel_shape", 5, 5)) }, []string{"kernel_shape [5 5], but weight 2×2×3×3"}},
-		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("strides", 1, 2)) }, []string{"want stride 1 or 2, file has [1 2]"}},
-		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("pads", 1, 1, 1)) }, []string{"pads [1 1 1], want 4"}},
+		{"resnet18", 65, func(m *model) { m.node("conv1").set(many("pads", 3, 3, 2, 2)) },
+			[]string{"for an input of 65×65", "its map has even sides"}},
+		{"resnet18", 0, func(m *model) { m.node("conv1").set(many("pads", 3, 3, 2, 2)) }, []string{"conv1",
+			"no fixed size", "export with a fixed one"}},
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(attr{name: "ceil_mode", i: 1}) }, []string{"maxpool",
+			"and ceil_mode is not what we compute"}},
+		{"resnet18", 64, func(m *model) { m.node("maxpool").set(many("kernel_shape", 2, 2)) },
+			[]string{"want 3×3, stride 2, padding 1, file has kernel [2 2]"}},
+		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("kernel_shape", 5, 5)) },
+			[]string{"kernel_shape [5 5], but weight 2×2×3×3"}},
+		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("strides", 1, 2)) },
+			[]string{"want stride 1 or 2, file has [1 2]"}},
+		{"resnet18", 64, func(m *model) { m.node("layer1.0.conv1").set(many("pads", 1, 1, 1)) },
+			[]string{"pads [1 1 1], want 4"}},
 		{"resnet18", 64, func(m *model) {
 			m.before(m.node("conv1"), 0, "Pad", nil, many("pads", 0, 0, 3, 3, 0, 0, 3, 3), attr{name: "mode", s: "reflect"})
 		}, []string{`Pad "Pad before conv1": mode "reflect", want zeros`}},
@@ -543,7 +567,8 @@ func TestWindowsRefused(t *testing.T) {
 	cuts := []struct {
 		input int
 		to    []float32
-	}{{1, []float32{1, 1}}, {2, []float32{31, 32}}, {2, []float32{-1, -1}}, {3, []float32{1, 3}}, {3, []float32{1}}, {4, []float32{2, 3}}}
+	}{{1, []float32{1, 1}}, {2, []float32{31, 32}}, {2, []float32{-1, -1}}, {3, []float32{1, 3}}, {3, []float32{1}},
+		{4, []float32{2, 3}}}
 	for _, test := range cuts {
 		m, first := small(t, "resnet8cifar", 32), true
 		m.each("Slice", func(n *node) {
@@ -564,7 +589,8 @@ func TestFits(t *testing.T) {
 	m := small(t, "resnet18", 64)
 	m.node("layer3.0.conv1").set(many("pads", 1, 1, 0, 0)) // behind layers of stride 8
 	c := m.reads(t, 64)
-	for side, want := range map[int]bool{32: true, 64: true, 57: true, 56: false, 65: false, 224: true, 72: false, 96: true} {
+	for side, want := range map[int]bool{32: true, 64: true, 57: true, 56: false, 65: false, 224: true, 72: false,
+		96: true} {
 		if err := c.Fits(side); (err == nil) != want {
 			t.Errorf("%d: got %v, want it to fit: %t", side, err, want)
 		}

@@ -217,7 +217,8 @@ func (g *graph) attribute(data []byte) (attr, error) {
 
 var onnxTypes = map[uint64]dtype{
 	onnxFloat: float32_, onnxFloat16: float16, onnxDouble: float64_, onnxBfloat16: bfloat16,
-	onnxUint8: {"uint8", 1, nil}, onnxInt8: {"int8", 1, nil}, onnxInt32: {"int32", 4, nil}, onnxInt64: {"int64", 8, nil}, onnxBool: {"bool", 1, nil},
+	onnxUint8: {"uint8", 1, nil}, onnxInt8: {"int8", 1, nil}, onnxInt32: {"int32", 4, nil}, onnxInt64: {"int64", 8,
+		nil}, onnxBool: {"bool", 1, nil},
 }
 
 // integerAt reads the elements of those types of onnxTypes that are no real numbers.
@@ -303,7 +304,8 @@ func (g *graph) tensor(data []byte) (*tensor, error) {
 		return nil, err
 	}
 	if count*int64(t.dtype.size) != int64(len(t.raw)) {
-		return nil, bad("%s: %s %s needs %d bytes, file has %d", t.name, t.dtype.name, dims(t.shape), count*int64(t.dtype.size), len(t.raw))
+		return nil, bad("%s: %s %s needs %d bytes, file has %d", t.name, t.dtype.name, dims(t.shape),
+			count*int64(t.dtype.size), len(t.raw))
 	}
 	if t.raw == nil {
 		t.raw = []byte{}
@@ -342,7 +344,8 @@ func (g *graph) external(t *tensor, location, offset, length string) error {
 	from := number(offset, 0)
 	n := number(length, p.size-from)
 	if from < 0 || n < 0 || from > p.size || n > p.size-from {
-		return bad("%s: want bytes from %q, %q of them, of the file %q, which has %d; both may not be of one export: download or export them again",
+		return bad("%s: want bytes from %q, %q of them, of the file %q, which has %d; both may not be of one export: "+
+			"download or export them again",
 			t.name, offset, length, p.name, p.size)
 	}
 	count, err := t.span(n / int64(t.dtype.size))
@@ -350,7 +353,8 @@ func (g *graph) external(t *tensor, location, offset, length string) error {
 		return err
 	}
 	if need := count * int64(t.dtype.size); need != n && length != "" {
-		return bad("%s: %s %s needs %d bytes, it has %d in the file %q; export again", t.name, t.dtype.name, dims(t.shape), need, n, p.name)
+		return bad("%s: %s %s needs %d bytes, it has %d in the file %q; export again", t.name, t.dtype.name, dims(t.shape),
+			need, n, p.name)
 	}
 	t.part, t.at, t.raw = p, p.base+from, nil
 	return nil

@@ -50,7 +50,8 @@ func TestTail(t *testing.T) {
 	}{
 		{"dynamo", func(m *model) { // as PyTorch 2.9 writes it, opset 18
 			x := features(m)
-			m.add("ReduceMean", []string{x, m.constant("val_0", "int64", nil, -1, -2)}, "mean", attr{name: "keepdims", i: 1}, attr{name: "noop_with_empty_axes"})
+			m.add("ReduceMean", []string{x, m.constant("val_0", "int64", nil, -1, -2)}, "mean", attr{name: "keepdims", i: 1},
+				attr{name: "noop_with_empty_axes"})
 			m.add("Reshape", []string{"mean", m.constant("val_1", "int64", nil, 1, 16)}, "view", attr{name: "allowzero", i: 1})
 			gemm(m, "view")
 		}, ""},
@@ -168,15 +169,18 @@ func TestTail(t *testing.T) {
 			m.before(m.node("conv1"), 0, "Cast", nil, attr{name: "to", i: onnxFloat16})
 			m.after(m.node("logits"), "Cast", nil, attr{name: "to", i: onnxFloat})
 		}, ""},
-		{"Softmax", func(m *model) { m.after(m.node("logits"), "Softmax", nil, attr{name: "axis", i: -1}) }, `Softmax "Softmax after logits" is left out`},
+		{"Softmax", func(m *model) { m.after(m.node("logits"), "Softmax", nil, attr{name: "axis", i: -1}) },
+			`Softmax "Softmax after logits" is left out`},
 		{"Softmax of an old opset, with Cast and best class", func(m *model) {
 			n := m.after(m.node("logits"), "Softmax", nil)
 			m.after(n, "Cast", nil, attr{name: "to", i: onnxFloat})
 			m.add("ArgMax", []string{"logits"}, "best", attr{name: "axis", i: 1})
 			m.outputs["best"] = true
 		}, `Softmax "Softmax after logits" is left out`},
-		{"LogSoftmax", func(m *model) { m.after(m.node("logits"), "LogSoftmax", nil, attr{name: "axis", i: 1}) }, "LogSoftmax"},
-		{"ArgMax", func(m *model) { m.after(m.node("logits"), "ArgMax", nil, attr{name: "axis", i: 1}) }, `ArgMax "ArgMax after logits" is left out`},
+		{"LogSoftmax", func(m *model) { m.after(m.node("logits"), "LogSoftmax", nil, attr{name: "axis", i: 1}) },
+			"LogSoftmax"},
+		{"ArgMax", func(m *model) { m.after(m.node("logits"), "ArgMax", nil, attr{name: "axis", i: 1}) },
+			`ArgMax "ArgMax after logits" is left out`},
 		{"bias of a convolution in an Add", func(m *model) {
 			for i, name := range []string{"layer1.0.conv1", "layer2.0.conv2", "layer2.0.downsample.0"} {
 				n := m.node(name)
@@ -209,14 +213,21 @@ func TestTailRefused(t *testing.T) {
 		change func(m *model)
 		want   []string
 	}{
-		{func(m *model) { m.after(m.node("logits"), "Sigmoid", nil) }, []string{`Sigmoid "Sigmoid after logits"`, "multi-label"}},
-		{func(m *model) { m.after(m.node("logits"), "Softmax", nil, attr{name: "axis", i: 0}) }, []string{"axis 0, want the classes"}},
-		{func(m *model) { m.after(m.after(m.node("logits"), "Softmax", nil), "Softmax", nil) }, []string{`Softmax "Softmax after Softmax after logits" behind it`}},
-		{func(m *model) { m.after(m.node("logits"), "Relu", nil) }, []string{`Relu "Relu after logits" behind the linear layer`, "want a head of one linear layer"}},
-		{func(m *model) { m.after(m.node("logits"), "Exp", nil) }, []string{`Exp "Exp after logits" behind it; export the network without it`}},
+		{func(m *model) { m.after(m.node("logits"), "Sigmoid", nil) }, []string{`Sigmoid "Sigmoid after logits"`,
+			"multi-label"}},
+		{func(m *model) { m.after(m.node("logits"), "Softmax", nil, attr{name: "axis", i: 0}) },
+			[]string{"axis 0, want the classes"}},
+		{func(m *model) { m.after(m.after(m.node("logits"), "Softmax", nil), "Softmax", nil) },
+			[]string{`Softmax "Softmax after Softmax after logits" behind it`}},
+		{func(m *model) { m.after(m.node("logits"), "Relu", nil) },
+			[]string{`Relu "Relu after logits" behind the linear layer`, "want a head of one linear layer"}},
+		{func(m *model) { m.after(m.node("logits"), "Exp", nil) },
+			[]string{`Exp "Exp after logits" behind it; export the network without it`}},
 		{func(m *model) { m.outputs = map[string]bool{"features": true} }, []string{"file has nothing; a backbone alone"}},
-		{func(m *model) { m.after(m.node("features"), "BatchNormalization", nil) }, []string{"BatchNormalization \"", "want a head of one linear layer"}},
-		{func(m *model) { m.before(m.node("conv1"), 0, "Slice", nil) }, []string{"without what it does to the picture first"}},
+		{func(m *model) { m.after(m.node("features"), "BatchNormalization", nil) }, []string{"BatchNormalization \"",
+			"want a head of one linear layer"}},
+		{func(m *model) { m.before(m.node("conv1"), 0, "Slice", nil) }, []string{"without what it does to the picture " +
+			"first"}},
 		{func(m *model) { m.before(m.node("conv1"), 0, "BatchNormalization", nil) }, []string{"pre-activation, ResNet v2"}},
 		{func(m *model) {
 			m.before(m.node("maxpool"), 0, "Conv", m.node("layer1.0.conv1").inputs[1:], many("pads", 1, 1, 1, 1))
@@ -224,30 +235,43 @@ func TestTailRefused(t *testing.T) {
 			m.before(m.node("maxpool"), 0, "Conv", m.node("layer1.0.conv1").inputs[1:], many("pads", 1, 1, 1, 1))
 			m.before(m.node("maxpool"), 0, "Relu", nil)
 		}, []string{`MaxPool "maxpool"`, "a stem of several convolutions (ResNet-C, D)"}},
-		{func(m *model) { m.before(m.node("layer2.0.downsample.0"), 0, "AveragePool", nil) }, []string{"AveragePool \"", "(ResNet-D, squeeze-and-excitation)"}},
-		{func(m *model) { m.node("layer1.0.conv2").set(attr{name: "group", i: 2}) }, []string{"layer1.0.conv2", "group 2; grouped ones (ResNeXt)"}},
-		{func(m *model) { n := m.node("layer1.0.conv2"); n.inputs = n.inputs[:2] }, []string{"layer1.0.conv2", "want a bias or a BatchNormalization behind it, file has [Add"}},
+		{func(m *model) { m.before(m.node("layer2.0.downsample.0"), 0, "AveragePool", nil) }, []string{"AveragePool \"",
+			"(ResNet-D, squeeze-and-excitation)"}},
+		{func(m *model) { m.node("layer1.0.conv2").set(attr{name: "group", i: 2}) }, []string{"layer1.0.conv2",
+			"group 2; grouped ones (ResNeXt)"}},
+		{func(m *model) { n := m.node("layer1.0.conv2"); n.inputs = n.inputs[:2] }, []string{"layer1.0.conv2",
+			"want a bias or a BatchNormalization behind it, file has [Add"}},
 		{func(m *model) {
 			n := m.node("layer1.0.conv2")
 			m.after(n, "Mul", []string{"gate"})
-			m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n)+1, &node{name: "squeeze", op: "GlobalAveragePool", inputs: n.outputs, outputs: []string{"gate"}})
+			m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, n)+1, &node{name: "squeeze", op: "GlobalAveragePool",
+				inputs: n.outputs, outputs: []string{"gate"}})
 		}, []string{"squeeze-and-excitation cannot be taken"}},
-		{func(m *model) { m.after(m.node("logits"), "Gemm", []string{"fc.weight"}) }, []string{"want a head of one linear layer"}},
-		{func(m *model) { m.node("avgpool").op = "GlobalMaxPool" }, []string{`GlobalMaxPool "avgpool"`, "an average over the map is wanted"}},
-		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 1, 2)) }, []string{"mean over axes [1 2]"}},
-		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 2)) }, []string{"want ReduceMean after"}},
-		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean" }, []string{"want a constant as input 1 of ReduceMean"}},
-		{func(m *model) { n := m.node("avgpool"); n.op = "AveragePool"; n.set(many("kernel_shape", 2, 1)) }, []string{"2×2 of the input's 64×64, file has kernel [2 1]"}},
+		{func(m *model) { m.after(m.node("logits"), "Gemm", []string{"fc.weight"}) },
+			[]string{"want a head of one linear layer"}},
+		{func(m *model) { m.node("avgpool").op = "GlobalMaxPool" }, []string{`GlobalMaxPool "avgpool"`,
+			"an average over the map is wanted"}},
+		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 1, 2)) },
+			[]string{"mean over axes [1 2]"}},
+		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 2)) },
+			[]string{"want ReduceMean after"}},
+		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean" }, []string{"want a constant as input 1 of " +
+			"ReduceMean"}},
+		{func(m *model) { n := m.node("avgpool"); n.op = "AveragePool"; n.set(many("kernel_shape", 2, 1)) },
+			[]string{"2×2 of the input's 64×64, file has kernel [2 1]"}},
 		{func(m *model) {
 			n := m.node("avgpool")
 			n.op = "AveragePool"
 			n.set(many("kernel_shape", 2, 2))
 			n.set(many("dilations", 2, 2))
 		}, []string{"want an average over the whole map"}},
-		{func(m *model) { m.before(m.node("avgpool"), 0, "Pad", nil, many("pads", 0, 0, 1, 1, 0, 0, 1, 1)) }, []string{"padding [1 1 1 1] before the average"}},
-		{func(m *model) { m.before(m.node("avgpool"), 0, "Transpose", nil, many("perm", 0, 2, 3, 1)) }, []string{"want the channels before the map"}},
+		{func(m *model) { m.before(m.node("avgpool"), 0, "Pad", nil, many("pads", 0, 0, 1, 1, 0, 0, 1, 1)) },
+			[]string{"padding [1 1 1 1] before the average"}},
+		{func(m *model) { m.before(m.node("avgpool"), 0, "Transpose", nil, many("perm", 0, 2, 3, 1)) },
+			[]string{"want the channels before the map"}},
 		{func(m *model) {
-			m.before(m.node("logits"), 0, "Dropout", []string{m.constant("ratio", "", []int{}, 0.5), m.constant("training", "int8", []int{}, 1)})
+			m.before(m.node("logits"), 0, "Dropout", []string{m.constant("ratio", "", []int{}, 0.5), m.constant("training",
+				"int8", []int{}, 1)})
 		}, []string{"in training mode"}},
 		{func(m *model) {
 			n := m.node("layer1.0.conv1")
@@ -255,7 +279,8 @@ func TestTailRefused(t *testing.T) {
 			n.inputs = n.inputs[:2]
 		}, []string{"want a bias of 1×2×1×1, file has 2"}},
 		{func(m *model) { m.node("logits").set(attr{name: "alpha", f: 0.5}) }, []string{`alpha of Gemm "logits"`}},
-		{func(m *model) { m.node("layer1.0.conv1.relu").op = "Clip" }, []string{`Clip "layer1.0.conv1.relu"`, "train the network with it"}},
+		{func(m *model) { m.node("layer1.0.conv1.relu").op = "Clip" }, []string{`Clip "layer1.0.conv1.relu"`,
+			"train the network with it"}},
 		{func(m *model) {
 			m.after(m.node("features"), "Reshape", []string{"fc.bias"})
 			n := m.node("Reshape after features")
@@ -337,7 +362,8 @@ func TestDequantised(t *testing.T) {
 		{func(m *model, dq *node) { dq.set(attr{name: "axis", i: -7}) }, "want integers with one scale or one for each"},
 		{func(m *model, dq *node) { m.constant(dq.inputs[1], "", nil, 1, 2, 3) }, "scale 3"},
 		{func(m *model, dq *node) { m.constant(dq.inputs[1], "int8", nil, 1, 1) }, "want integers with one scale"},
-		{func(m *model, dq *node) { dq.inputs = append(dq.inputs, m.constant("z", "int8", nil, 1, 2, 3)) }, "scale 2 with zero point 3"},
+		{func(m *model, dq *node) { dq.inputs = append(dq.inputs, m.constant("z", "int8", nil, 1, 2, 3)) },
+			"scale 2 with zero point 3"},
 		{func(m *model, dq *node) { dq.inputs[0] = "input" }, "this network is quantised"},
 		{func(m *model, dq *node) { m.constant(dq.inputs[1], "", nil, 1, float32(math.Inf(1))) }, "want finite numbers"},
 	} {
@@ -354,8 +380,10 @@ func TestLiterals(t *testing.T) {
 	m.normalise(nil, "Mul", []float32{2}, "Sub", []float32{1})
 	delete(m.inits, "Mul0")
 	delete(m.inits, "Sub2")
-	m.nodes = slices.Insert(m.nodes, 0, &node{name: "two", op: "Constant", outputs: []string{"Mul0"}, attrs: []attr{{name: "value_float", f: 2}}},
-		&node{name: "one", op: "Constant", outputs: []string{"Sub2"}, attrs: []attr{{name: "value_floats", raw: []byte{0, 0, 0x80, 0x3f}}}},
+	m.nodes = slices.Insert(m.nodes, 0, &node{name: "two", op: "Constant", outputs: []string{"Mul0"},
+		attrs: []attr{{name: "value_float", f: 2}}},
+		&node{name: "one", op: "Constant", outputs: []string{"Sub2"}, attrs: []attr{{name: "value_floats", raw: []byte{0,
+			0, 0x80, 0x3f}}}},
 		&node{name: "axes", op: "Constant", outputs: []string{"axes"}, attrs: []attr{many("value_ints", 2, 3)}})
 	n := m.node("avgpool")
 	n.op, n.inputs = "ReduceMean", append(n.inputs, "axes")
@@ -363,7 +391,8 @@ func TestLiterals(t *testing.T) {
 	if c != nil && (c.Normalisation == nil || c.Normalisation.Mean != [3]float32{0.5, 0.5, 0.5}) {
 		t.Errorf("got %v, want means of 0.5", c.Normalisation)
 	}
-	for domain, want := range map[string]string{"com.microsoft": "before onnxruntime optimised", "pkg.onnxscript.torch_lib": "PyTorch 2.9", "org.me": "without its own operations"} {
+	for domain, want := range map[string]string{"com.microsoft": "before onnxruntime optimised",
+		"pkg.onnxscript.torch_lib": "PyTorch 2.9", "org.me": "without its own operations"} {
 		m := small(t, "resnet18", 64)
 		m.node("conv1").domain = domain
 		m.refuses(t, `Conv "conv1" is of domain "`+domain+`"`, want)

@@ -20,7 +20,8 @@ type window struct {
 
 // window checks how n, of a square kernel and behind Pad nodes that amount to pad, goes over its map.
 func (g *graph) window(n *node, layer string, kernel int, pad [4]int64, at int) error {
-	w := window{node: n, layer: layer, kernel: int64(kernel), stride: n.same("strides", 1), pad: pad, auto: "NOTSET", ceil: n.int("ceil_mode", 0) != 0, at: at}
+	w := window{node: n, layer: layer, kernel: int64(kernel), stride: n.same("strides", 1), pad: pad, auto: "NOTSET",
+		ceil: n.int("ceil_mode", 0) != 0, at: at}
 	if a := n.attr("auto_pad"); a != nil {
 		w.auto = a.s
 	}
@@ -30,19 +31,22 @@ func (g *graph) window(n *node, layer string, kernel int, pad [4]int64, at int) 
 		}
 		w.own = [4]int64(a.ints)
 	}
-	if !slices.Contains([]string{"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"}, w.auto) || w.auto != "NOTSET" && w.own != [4]int64{} {
+	if !slices.Contains([]string{"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"}, w.auto) || w.auto != "NOTSET" &&
+		w.own != [4]int64{} {
 		return bad("%s: %v: auto_pad %q with pads %v, want one of the two", layer, n, w.auto, w.own)
 	}
 	if w.stride != 1 && w.stride != 2 {
 		return bad("%s: %v: want stride 1 or 2, file has %v", layer, n, n.ints("strides"))
 	}
 	if w.kernel < 1 || w.kernel > maxPad || n.same("dilations", 1) != 1 {
-		return bad("%s: %v: kernel %d, dilations %v, want none; export a network without them", layer, n, kernel, n.ints("dilations"))
+		return bad("%s: %v: kernel %d, dilations %v, want none; export a network without them", layer, n, kernel,
+			n.ints("dilations"))
 	}
 	// For maps larger than the kernel it depends on nothing but whether their sides are even.
 	even, odd := w.fits(1000, 1000), w.fits(1001, 1001)
 	if !even && !odd {
-		return bad("%s: %v: want it padded by half its kernel, %d on each side, file has %s; a network that is padded otherwise "+
+		return bad("%s: %v: want it padded by half its kernel, %d on each side, file has %s; a network that is padded "+
+			"otherwise "+
 			"(TensorFlow's SAME, Caffe) computes other numbers and cannot be taken", layer, n, kernel/2, w.padding())
 	}
 	if !even || !odd {
@@ -113,7 +117,8 @@ func (w *wiring) fits(h, width int64) error {
 		at := int64(x.at)
 		if !x.fits((h+at-1)/at, (width+at-1)/at) {
 			return bad("%s: %v: for an input of %d×%d, %s is not what we compute, %d on each side; take a size for which "+
-				"its map has %s sides, or a network trained with equal padding", x.layer, x.node, h, width, x.padding(), x.kernel/2, x.parity())
+				"its map has %s sides, or a network trained with equal padding",
+				x.layer, x.node, h, width, x.padding(), x.kernel/2, x.parity())
 		}
 	}
 	return nil
