@@ -85,14 +85,15 @@ func Open(path string) (*Checkpoint, error) {
 		f.Close()
 		return nil, err
 	}
-	// A root leads to nothing outside it, not by a link either.
-	folder, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("checkpoint: %w", err)
+	// A root leads to nothing outside it, not by a link either. Where the folder cannot be opened, a file that needs no
+	// other can still be read.
+	var beside fs.FS
+	closeAll := f.Close
+	if folder, err := os.OpenRoot(filepath.Dir(path)); err == nil {
+		beside = folder.FS()
+		closeAll = func() error { return errors.Join(f.Close(), folder.Close()) }
 	}
-	closeAll := func() error { return errors.Join(f.Close(), folder.Close()) }
-	c, err := ReadBeside(f, info.Size(), folder.FS())
+	c, err := ReadBeside(f, info.Size(), beside)
 	if err != nil {
 		closeAll()
 		return nil, fmt.Errorf("%s: %w", path, err)
