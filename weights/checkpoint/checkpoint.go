@@ -2,8 +2,8 @@
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
 // torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
-// them, except that it reads an ONNX file whole. [Checkpoint.Float] recognises the network by names and shapes, checks
-// each shape, and folds the batch normalisations into the convolutions in float64.
+// them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the network
+// by names and shapes, checks each shape, and folds the batch normalisations into the convolutions in float64.
 //
 // It refuses what it does not know, and names it: nothing of a pickle runs (only its tensors and dictionaries are made,
 // all else in it is passed over), every length is checked against the bytes of the file before memory is taken, and a
@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -35,23 +36,24 @@ type Checkpoint struct {
 	// ones and for 0, or PadAppend. A .pth or .safetensors file does not tell. An ONNX graph does; then Pad is not used.
 	Pad resnet.Shortcut
 
-	// What Float found besides: what it took for something, and what it did not use, each a sentence; and the
-	// normalisation of the pictures, if the network had it inside.
+	// What Float found besides: what it took for something, and what it did not use, each a sentence.
 	Notes []string
-	Norm  *Normalisation
+
+	// Normalisation is what the network does to its pictures itself, by its buffers or, in ONNX, before the first
+	// convolution. It is not part of the network that Float returns; nil where there is nothing of it.
+	Normalisation *Normalisation
+
+	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
+	Side int
 
 	r       io.ReaderAt
 	files   []io.ReaderAt // in place of r, where a tensor's file counts
 	shard   bool          // by the file's name it is one of several
+	beside  fs.FS         // the folder of the file, nil where there is none
+	parts   []*part
 	close   func() error
 	tensors []tensor
 	wiring  *wiring // of an ONNX graph
-}
-
-// Normalisation is what a network subtracts from a picture of 0…1 and divides it by.
-type Normalisation struct {
-	Mean, Std [3]float32
-	From      string // the names of the tensors
 }
 
 // wiring is what a graph tells beside its tensors.
@@ -61,6 +63,7 @@ type wiring struct {
 	plain    bool               // no shortcuts
 	pool     bool               // a max-pool after the stem
 	pad      resnet.Shortcut    // PadAppend or PadSplit where there are such shortcuts
+	windows  []window           // those whose padding is ours for some sizes only
 }
 
 // Open opens the checkpoint at path, whose format its first bytes tell. The file stays open until Close.
@@ -94,22 +97,35 @@ func Open(path string) (*Checkpoint, error) {
 		}
 		return c, nil
 	}
-	c, err := Read(f, info.Size())
+	// A root leads to nothing outside it, not by a link either. Where the folder cannot be opened, a file that needs no
+	// other can still be read.
+	var beside fs.FS
+	closeAll := f.Close
+	if folder, err := os.OpenRoot(filepath.Dir(path)); err == nil {
+		beside = folder.FS()
+		closeAll = func() error { return errors.Join(f.Close(), folder.Close()) }
+	}
+	c, err := ReadBeside(f, info.Size(), beside)
 	if err != nil {
-		f.Close()
+		closeAll()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c.close, c.shard = f.Close, shard.MatchString(filepath.Base(path))
+	c.close, c.shard = closeAll, shard.MatchString(filepath.Base(path))
 	return c, nil
 }
 
-// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used.
-func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
+// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used. It refuses a file
+// whose data is in other files.
+func Read(r io.ReaderAt, size int64) (*Checkpoint, error) { return ReadBeside(r, size, nil) }
+
+// ReadBeside is Read for a file with others beside it, as x.onnx.data beside x.onnx: beside holds them by their names.
+// Its files must be io.ReaderAt, and it must not lead outside the folder, as a link can.
+func ReadBeside(r io.ReaderAt, size int64, beside fs.FS) (*Checkpoint, error) {
 	head := make([]byte, min(size, 2048))
 	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	c := &Checkpoint{r: r}
+	c := &Checkpoint{r: r, beside: beside}
 	var err error
 	switch {
 	case len(head) < 16:
@@ -182,10 +198,18 @@ type tensor struct {
 	stride []int // in elements; nil when row-major without gaps
 	dtype  dtype
 	at     int64  // byte of the first element in the file
+	part   *part  // the file beside the checkpoint that has the elements, if one has
 	raw    []byte // the elements themselves, when a reader has them in memory
 	odd    string // what the tensor is and what to do, where its numbers cannot be read; it may lack a shape then
 	file   int    // of several, the number
 	home   int    // the dictionary it stands in, by number; 0 where a format has only one
+	steps  *steps // what turns integers into real numbers, nil for others
+}
+
+// steps is the scale of integers: (element − zero) · scale, with one pair of numbers or one for each index of axis.
+type steps struct {
+	scale, zero tensor // zero has no elements where it is 0
+	axis        int
 }
 
 // maxDims is more than any tensor of a ResNet has.
@@ -253,6 +277,51 @@ func (t *tensor) count() int {
 	return n
 }
 
+// bytes reads the first n elements of t, which the reader has checked to be there.
+func (c *Checkpoint) bytes(t tensor, n int64) (raw []byte, err error) {
+	if t.raw != nil {
+		return t.raw, nil
+	}
+	raw = make([]byte, n*int64(t.dtype.size))
+	if t.part != nil {
+		err = c.readPart(t.part, raw, t.at)
+	} else {
+		r := c.r
+		if c.files != nil {
+			r = c.files[t.file]
+		}
+		_, err = r.ReadAt(raw, t.at)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+	}
+	return raw, nil
+}
+
+// numbers reads the elements of a row-major tensor of any type.
+func (c *Checkpoint) numbers(t tensor) ([]float64, error) {
+	n := t.count()
+	if n == 0 || t.dtype.size == 0 {
+		return nil, nil
+	}
+	at := t.dtype.at
+	if at == nil {
+		at = integerAt[t.dtype.name]
+	}
+	if at == nil || t.stride != nil {
+		return nil, bad("%s: want numbers, file has %s %s", t.name, t.dtype.name, dims(t.shape))
+	}
+	raw, err := c.bytes(t, int64(n))
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = at(raw[i*t.dtype.size:])
+	}
+	return v, nil
+}
+
 // values reads t, row-major, and checks that every element is finite.
 func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	if t.odd != "" {
@@ -265,15 +334,22 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, size := t.raw, t.dtype.size
-	if raw == nil {
-		r := c.r
-		if c.files != nil {
-			r = c.files[t.file]
+	raw, err := c.bytes(t, span)
+	if err != nil {
+		return nil, err
+	}
+	size := t.dtype.size
+	var scale, zero []float64
+	inner := 1 // elements for each index of the axis, in a row-major tensor
+	if t.steps != nil {
+		if scale, err = c.numbers(t.steps.scale); err != nil {
+			return nil, err
 		}
-		raw = make([]byte, span*int64(size))
-		if _, err := r.ReadAt(raw, t.at); err != nil {
-			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+		if zero, err = c.numbers(t.steps.zero); err != nil {
+			return nil, err
+		}
+		for _, n := range t.shape[min(t.steps.axis+1, len(t.shape)):] {
+			inner *= n
 		}
 	}
 	v := make([]float64, t.count())
@@ -281,6 +357,18 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	at := 0
 	for i := range v {
 		v[i] = t.dtype.at(raw[at*size:])
+		if len(scale) > 0 {
+			k := 0
+			if len(scale) > 1 {
+				if k = index[t.steps.axis]; t.stride == nil {
+					k = i / inner % len(scale)
+				}
+			}
+			if len(zero) > 0 {
+				v[i] -= zero[k]
+			}
+			v[i] *= scale[k]
+		}
 		if math.IsNaN(v[i]) || math.IsInf(v[i], 0) {
 			return nil, bad("%s: element %d is %v, want finite numbers; the training may have diverged", t.name, i, v[i])
 		}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// part matches the names of a ResNet's layers but the last.
-var part = regexp.MustCompile(`^(conv1|bn1|layer\d+)\.`)
+// inner matches the names of a ResNet's layers but the last.
+var inner = regexp.MustCompile(`^(conv1|bn1|layer\d+)\.`)
 
 // layerName matches where the names of a ResNet's layers begin in longer ones.
 var layerName = regexp.MustCompile(`(conv1|bn1|layer\d+|fc)\.`)
@@ -48,7 +48,7 @@ func (s *state) head(features int, used map[string]bool, model string) (classes 
 		t := s.tensors[name]
 		switch {
 		case used[name], strings.HasSuffix(name, "num_batches_tracked"):
-		case part.MatchString(name):
+		case inner.MatchString(name):
 			counter := strings.HasSuffix(name, ".total_ops") || strings.HasSuffix(name, ".total_params") // THOP's
 			if !counter || t.count() != 1 {
 				return 0, bad("%s: want no such tensor in %s, file has %s", name, model, t.came())
@@ -191,7 +191,7 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 				return nil, err
 			}
 		}
-		norm := Normalisation{From: pair[0].name + ", " + pair[1].name}
+		norm, names := Normalisation{}, pair[0].name+", "+pair[1].name
 		scale := 1.0
 		if slices.Max(v[0]) > 1 || slices.Max(v[1]) > 2 { // of bytes
 			scale = 1.0 / 255
@@ -200,18 +200,20 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 			norm.Mean[k], norm.Std[k] = float32(v[0][k]*scale), float32(v[1][k]*scale)
 			if !(norm.Mean[k] >= 0 && norm.Mean[k] <= 1 && norm.Std[k] > 1e-6) {
 				return nil, bad("%s: want means of 0 to 1 or 0 to 255 and positive deviations, file has %v and %v",
-					norm.From, v[0], v[1])
+					names, v[0], v[1])
 			}
 		}
 		if m := norm.Mean; m[0] < m[1] && m[1] < m[2] && math.Abs(float64(m[2])-0.485) < 0.01 {
 			return nil, bad("%s: these are ImageNet's means with blue first, want red first; turn them and the input "+
-				"channels of conv1 around", norm.From)
+				"channels of conv1 around", names)
 		}
-		if i > 0 && (norm.Mean != s.c.Norm.Mean || norm.Std != s.c.Norm.Std) {
-			return nil, bad("want one normalisation of the pictures, file has two: %s and %s", s.c.Norm.From, norm.From)
+		if i > 0 && norm != *s.c.Normalisation {
+			return nil, bad("want one normalisation of the pictures, file has two: %s, %s and %s",
+				taken[0][0].name, taken[0][1].name, names)
 		}
 		if i == 0 {
-			s.c.Norm = &norm
+			s.c.Normalisation = &norm
+			s.note("mean and std are those that the network has inside, unless -mean and -std give others: %s", names)
 		}
 		rest = slices.DeleteFunc(rest, func(t tensor) bool { return t.name == pair[0].name || t.name == pair[1].name })
 	}
@@ -258,5 +260,5 @@ func (s *state) unused(rest []tensor) {
 }
 
 func (s *state) note(format string, args ...any) {
-	s.c.Notes = append(s.c.Notes, fmt.Sprintf(format, args...))
+	s.c.note(format, args...)
 }

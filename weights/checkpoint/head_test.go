@@ -186,7 +186,9 @@ func TestNormalisation(t *testing.T) {
 			param{test.mean, []int{3, 1, 1}, func(i int) float32 { return []float32{.5, .25, .125}[i] * test.factor }, ""},
 			param{test.std, []int{1, 3, 1, 1}, func(i int) float32 { return []float32{.5, .25, .75}[i] * test.factor }, ""})
 		_, c, err := openAll(safetensors(list))
-		if err != nil || c.Norm == nil || c.Norm.Mean != [3]float32{.5, .25, .125} || c.Norm.Std != [3]float32{.5, .25, .75} || c.Norm.From != test.mean+", "+test.std {
+		if err != nil || c.Normalisation == nil ||
+			*c.Normalisation != (Normalisation{[3]float32{.5, .25, .125}, [3]float32{.5, .25, .75}}) ||
+			!strings.HasSuffix(fmt.Sprint(c.Notes), ": "+test.mean+", "+test.std+"]") {
 			t.Errorf("%s: %+v, %v", test.mean, c, err)
 		}
 	}

@@ -471,6 +471,7 @@ func TestLies(t *testing.T) {
 		{"ONNX external data", "another file", onnxGraph(func(g *message) {
 			e, tensor := &message{}, &message{}
 			e.text(1, "location")
+			e.text(2, "w.data")
 			tensor.int(1, 1)
 			tensor.int(2, 1)
 			tensor.text(8, "w")
@@ -492,7 +493,7 @@ func TestLies(t *testing.T) {
 			n.text(2, "")
 			n.text(4, "Flatten")
 			g.add(1, n)
-			g.add(11, value("input", 3, 64, 64))
+			g.add(11, valueInfo("input", 3, 64, 64))
 		})},
 		{"ONNX cycle", "before it is written", onnxGraph(func(g *message) {
 			for _, io := range [][2]string{{"a", "b"}, {"b", "a"}} {
@@ -502,7 +503,7 @@ func TestLies(t *testing.T) {
 				n.text(4, "Relu")
 				g.add(1, n)
 			}
-			g.add(11, value("input", 3, 64, 64))
+			g.add(11, valueInfo("input", 3, 64, 64))
 		})},
 	} {
 		_, err := open(test.data)

@@ -152,15 +152,22 @@ func eval(c *call) error {
 
 // loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.
 func loadBeside(path, arch string, m *resnet.Model) (loaded, error) {
+	load := func(arch string) (loaded, error) {
+		f, err := loadFloat(path, arch, m.Pad)
+		if err != nil {
+			return f, err
+		}
+		return f, f.file.Fits(m.Prep.Crop)
+	}
 	if arch != "" {
-		return loadFloat(path, arch, m.Pad)
+		return load(arch)
 	}
 	if _, err := resnet.Lookup(m.Name); err == nil { // not so for widths of its own, which shapes tell
-		if f, err := loadFloat(path, m.Name, m.Pad); err == nil {
+		if f, err := load(m.Name); err == nil {
 			return f, nil
 		}
 	}
-	return loadFloat(path, "", m.Pad)
+	return load("")
 }
 
 // rankings returns the five best classes of each image, and the probability of the first at temperature t.

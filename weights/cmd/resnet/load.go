@@ -23,7 +23,7 @@ func loadModel(path string) (*resnet.Model, error) {
 // loaded is the network of a checkpoint, and what is to be said of it.
 type loaded struct {
 	*resnet.Float
-	norm    *checkpoint.Normalisation // of the pictures, where the network had it inside
+	file    *checkpoint.Checkpoint // closed, for what it tells of the pictures
 	notes   []string
 	strides string // the note on them, if there is one
 }
@@ -53,7 +53,7 @@ func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 			notes = append(notes, strides)
 		}
 	}
-	return loaded{f, c.Norm, notes, strides}, nil
+	return loaded{f, c, notes, strides}, nil
 }
 
 // say prints the notes on the checkpoint at path.

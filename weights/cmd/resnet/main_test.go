@@ -17,6 +17,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,14 @@ func TestConvert(t *testing.T) {
 	}
 	if db := 10 * math.Log10(signal/noise); db < 20 {
 		t.Errorf("logits of the exported network: want 20 dB against the checkpoint's, got %.1f", db)
+	}
+
+	// A graph is for pictures of one size, which -crop may give.
+	for crop, want := range map[int]bool{0: m.Prep.Crop != 224, m.Prep.Crop: false} {
+		_, _, stderr := try("import", "-calib", "none", "-crop", strconv.Itoa(crop), "-o", filepath.Join(dir, "again.msgpack"), out)
+		if note := fmt.Sprintf("the graph is for pictures of %d×%d, taken for 224×224; -crop", m.Prep.Crop, m.Prep.Crop); strings.Contains(stderr, note) != want {
+			t.Errorf("import -crop %d: want a note %t of the size, got %s", crop, want, stderr)
+		}
 	}
 
 	must(t, "export", "-format", "onnx-qdq", "-o", out, model)

@@ -61,7 +61,7 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 	known := r.known
 	if !known {
 		b := readBeside(path, f.Float)
-		if b.v1 && f.Bottleneck && !f.V1 && r.arch == "" {
+		if b.v1 && f.strides != "" {
 			if f, err = loadFloat(path, fmt.Sprintf("resnet%dv1", f.Depth), pad); err != nil {
 				return fail(err)
 			}
@@ -77,9 +77,9 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 		}
 		f.notes = append(f.notes, b.notes...)
 	}
-	if f.norm != nil {
-		prep.Mean, prep.Std = f.norm.Mean, f.norm.Std
-		f.notes = append(f.notes, "mean and std are those that the network has inside: "+f.norm.From)
+	norm := f.file.Normalisation
+	if norm != nil {
+		prep.Mean, prep.Std = norm.Mean, norm.Std
 	}
 	m, err := loadModel("")
 	if err != nil {
@@ -97,6 +97,13 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 	if prep, err = r.prep(prep); err != nil {
 		return fail(err)
 	}
+	if n := f.file.Side; r.crop == 0 && n != 0 && n != prep.Crop {
+		f.notes = append(f.notes, fmt.Sprintf("the graph is for pictures of %d×%d, taken for %d×%d; -crop %d gives it its "+
+			"own size", n, n, prep.Crop, prep.Crop, n))
+	}
+	if err := f.file.Fits(prep.Crop); err != nil {
+		return fail(fmt.Errorf("%s: %w; -crop gives another size", path, err))
+	}
 	if err := weights.CheckWork(&f.Network, prep.Crop); err != nil {
 		return fail(err)
 	}
@@ -105,7 +112,7 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 			return fail(err)
 		}
 	}
-	if guess := r.guessed(prep, f.norm != nil); guess != "" && !known {
+	if guess := r.guessed(prep, norm != nil); guess != "" && !known {
 		f.notes = append(f.notes, guess)
 	}
 	r.notes = f.notes
@@ -213,7 +220,8 @@ func (r *recipe) classes(n int) ([]resnet.Class, error) {
 	return classes, nil
 }
 
-// fingerprint is the digest by which a model's source names its checkpoint.
+// fingerprint is the digest by which a model's source names its checkpoint, with the files beside it that hold its
+// weights.
 func fingerprint(path string) (string, error) {
 	files, err := checkpoint.Files(path)
 	if err != nil {
@@ -228,6 +236,13 @@ func fingerprint(path string) (string, error) {
 		_, err = io.Copy(h, f)
 		f.Close()
 		if err != nil {
+			return "", err
+		}
+	}
+	// An ONNX file may hold the graph alone. What cannot be opened is refused when it is read.
+	if c, err := checkpoint.Open(path); err == nil {
+		defer c.Close()
+		if err := c.WriteParts(h); err != nil {
 			return "", err
 		}
 	}
