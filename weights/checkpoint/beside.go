@@ -69,20 +69,3 @@ func (c *Checkpoint) readPart(p *part, b []byte, at int64) error {
 	}
 	return err
 }
-
-// WriteParts writes the files beside the checkpoint that hold its tensors, one after the other: with the checkpoint
-// itself they are all that the network is made of. Most checkpoints have none.
-func (c *Checkpoint) WriteParts(w io.Writer) error {
-	for _, p := range c.parts {
-		f, err := c.beside.Open(p.name)
-		if err != nil {
-			return fmt.Errorf("checkpoint: %w", err)
-		}
-		_, err = io.Copy(w, f)
-		f.Close()
-		if err != nil {
-			return fmt.Errorf("checkpoint: %s: %w", p.name, err)
-		}
-	}
-	return nil
-}

@@ -253,9 +253,8 @@ func TestExternal(t *testing.T) {
 	c, err := Open(file)
 	must(err)
 	defer c.Close()
-	var parts bytes.Buffer
-	if must(c.WriteParts(&parts)); !bytes.Equal(parts.Bytes(), data) || c.Side != 32 {
-		t.Errorf("got %d bytes of other files and side %d, want %d and 32", parts.Len(), c.Side, len(data))
+	if files, err := Files(file); err != nil || !slices.Equal(files, []string{file, beside}) || c.Side != 32 {
+		t.Errorf("got files %q, %v and side %d, want %q and 32", files, err, c.Side, []string{file, beside})
 	}
 
 	// A link inside the folder is a file, one out of it is not.

@@ -108,7 +108,8 @@ func (x *index) open(dir string) (_ *Checkpoint, err error) {
 // shard matches the name of one file of several.
 var shard = regexp.MustCompile(`-\d{5}-of-\d{5}\.`)
 
-// Files are the files that Open reads for path: path itself, and the shards where it is their index.
+// Files are the files that Open reads for path: path itself, and those beside it that hold its tensors, which are the
+// shards of an index or the data of an ONNX graph. What cannot be opened as a checkpoint has path alone.
 func Files(path string) ([]string, error) {
 	list := []string{path}
 	f, err := os.Open(path)
@@ -123,6 +124,11 @@ func Files(path string) ([]string, error) {
 	if x := readIndex(f, info.Size()); x != nil {
 		for _, name := range x.files() {
 			list = append(list, filepath.Join(filepath.Dir(path), filepath.Base(name)))
+		}
+	} else if c, err := Open(path); err == nil {
+		defer c.Close()
+		for _, p := range c.parts {
+			list = append(list, filepath.Join(filepath.Dir(path), filepath.FromSlash(p.name)))
 		}
 	}
 	return list, nil

@@ -12,6 +12,7 @@ import (
 	"resnet-web/resnet"
 	"resnet-web/weights"
 	"resnet-web/weights/calibrate"
+	"resnet-web/weights/checkpoint"
 )
 
 // conversion is what import and fetch share: from a checkpoint to a model file.
@@ -58,7 +59,11 @@ func (v *conversion) convert(c *call, path string) error {
 			return fmt.Errorf("-%s: want UTF-8 of at most %d bytes, got %d bytes", flag, longest, len(text))
 		}
 	}
-	if err := creatable(v.out, path, v.labels, v.calib, v.confidence); err != nil {
+	files, err := checkpoint.Files(path)
+	if err != nil {
+		return err
+	}
+	if err := creatable(v.out, append(files, v.labels, v.calib, v.confidence)...); err != nil {
 		return err
 	}
 	f, prep, classes, err := v.read(path)
