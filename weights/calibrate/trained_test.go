@@ -34,7 +34,6 @@ func TestTrained(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.Pad = resnet.PadSplit
 		f, err := c.Float("")
 		if err != nil {
 			t.Fatal(err)

@@ -2,12 +2,12 @@
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
 // torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
-// them, except that it reads an ONNX file whole. [Checkpoint.Float] recognises the network by names and shapes, checks
-// each shape, and folds the batch normalisations into the convolutions in float64.
+// them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the network
+// by names and shapes, checks each shape, and folds the batch normalisations into the convolutions in float64.
 //
-// It refuses what it does not know, and names it: a pickle runs nothing (its few constructors are a table in
-// pickle.go), every length is checked against the bytes of the file before memory is taken, and a network that is not
-// exactly one of the family is an error that names the first layer that differs.
+// It refuses what it does not know, and names it: nothing of a pickle runs (only its tensors and dictionaries are made,
+// all else in it is passed over), every length is checked against the bytes of the file before memory is taken, and a
+// network that is not exactly one of the family is an error that names the first layer that differs.
 package checkpoint
 
 import (
@@ -15,8 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"resnet-web/resnet"
@@ -29,11 +32,25 @@ var ErrFormat = errors.New("unusable checkpoint")
 type Checkpoint struct {
 	Format string // "pth", "legacy pth", "safetensors" or "onnx"
 
-	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels: PadAppend, as in the paper and
-	// for 0, or PadSplit. A .pth or .safetensors file does not tell. An ONNX graph does, and then Pad is not used.
+	// Pad is how the parameter-free shortcuts of a CIFAR network add their zero channels: PadSplit, as most published
+	// ones and for 0, or PadAppend. A .pth or .safetensors file does not tell. An ONNX graph does; then Pad is not used.
 	Pad resnet.Shortcut
 
+	// What Float found besides: what it took for something, and what it did not use, each a sentence.
+	Notes []string
+
+	// Normalisation is what the network does to its pictures itself, by its buffers or, in ONNX, before the first
+	// convolution. It is not part of the network that Float returns; nil where there is nothing of it.
+	Normalisation *Normalisation
+
+	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
+	Side int
+
 	r       io.ReaderAt
+	files   []io.ReaderAt // in place of r, where a tensor's file counts
+	shard   bool          // by the file's name it is one of several
+	beside  fs.FS         // the folder of the file, nil where there is none
+	parts   []*part
 	close   func() error
 	tensors []tensor
 	wiring  *wiring // of an ONNX graph
@@ -46,6 +63,7 @@ type wiring struct {
 	plain    bool               // no shortcuts
 	pool     bool               // a max-pool after the stem
 	pad      resnet.Shortcut    // PadAppend or PadSplit where there are such shortcuts
+	windows  []window           // those whose padding is ours for some sizes only
 }
 
 // Open opens the checkpoint at path, whose format its first bytes tell. The file stays open until Close.
@@ -62,7 +80,8 @@ func Open(path string) (*Checkpoint, error) {
 	switch {
 	case err != nil:
 	case info.IsDir():
-		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder", path)
+		err = fmt.Errorf("checkpoint: %s: want a file, this is a folder; give the .safetensors, .pth, .bin or .onnx in it",
+			path)
 	case !info.Mode().IsRegular():
 		err = fmt.Errorf("checkpoint: %s: want a file that can be read from any place; make a copy of it", path)
 	}
@@ -70,40 +89,57 @@ func Open(path string) (*Checkpoint, error) {
 		f.Close()
 		return nil, err
 	}
-	c, err := Read(f, info.Size())
-	if err != nil {
+	if x := readIndex(f, info.Size()); x != nil {
 		f.Close()
+		c, err := x.open(filepath.Dir(path))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return c, nil
+	}
+	// A root leads to nothing outside it, not by a link either. Where the folder cannot be opened, a file that needs no
+	// other can still be read.
+	var beside fs.FS
+	closeAll := f.Close
+	if folder, err := os.OpenRoot(filepath.Dir(path)); err == nil {
+		beside = folder.FS()
+		closeAll = func() error { return errors.Join(f.Close(), folder.Close()) }
+	}
+	c, err := ReadBeside(f, info.Size(), beside)
+	if err != nil {
+		closeAll()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c.close = f.Close
+	c.close, c.shard = closeAll, shard.MatchString(filepath.Base(path))
 	return c, nil
 }
 
-// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used.
-func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
-	head := make([]byte, min(size, 16))
+// Read is Open for the size bytes of r, which must stay readable as long as the Checkpoint is used. It refuses a file
+// whose data is in other files.
+func Read(r io.ReaderAt, size int64) (*Checkpoint, error) { return ReadBeside(r, size, nil) }
+
+// ReadBeside is Read for a file with others beside it, as x.onnx.data beside x.onnx: beside holds them by their names.
+// Its files must be io.ReaderAt, and it must not lead outside the folder, as a link can.
+func ReadBeside(r io.ReaderAt, size int64, beside fs.FS) (*Checkpoint, error) {
+	head := make([]byte, min(size, 2048))
 	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	c := &Checkpoint{r: r}
+	c := &Checkpoint{r: r, beside: beside}
 	var err error
 	switch {
 	case len(head) < 16:
-		err = bad("want a checkpoint, file has %d bytes; download it again", size)
+		err = unknown(head, size)
 	case strings.HasPrefix(string(head), "PK\x03\x04"):
 		err = c.readZip(size)
 	case strings.HasPrefix(string(head), legacyMagic):
 		err = c.readLegacy(size)
-	case head[8] == '{':
+	case head[8] == '{' && (head[7] < ' ' || head[7] > '~'): // behind a length, not a text
 		err = c.readSafetensors(size)
 	case head[0] == 0x08: // ir_version, the first field of a ModelProto
 		err = c.readONNX(size)
-	case head[0] == '<':
-		err = bad("want a checkpoint, file starts as an HTML page; check the address it was downloaded from")
-	case strings.Contains(string(head), "\xa5magic"):
-		err = bad("want .pth, .safetensors or .onnx, this is a model file, made of one already")
 	default:
-		err = bad("want .pth, .safetensors or .onnx, file starts with % x", head[:8])
+		err = unknown(head, size)
 	}
 	if err != nil {
 		return nil, err
@@ -162,7 +198,18 @@ type tensor struct {
 	stride []int // in elements; nil when row-major without gaps
 	dtype  dtype
 	at     int64  // byte of the first element in the file
+	part   *part  // the file beside the checkpoint that has the elements, if one has
 	raw    []byte // the elements themselves, when a reader has them in memory
+	odd    string // what the tensor is and what to do, where its numbers cannot be read; it may lack a shape then
+	file   int    // of several, the number
+	home   int    // the dictionary it stands in, by number; 0 where a format has only one
+	steps  *steps // what turns integers into real numbers, nil for others
+}
+
+// steps is the scale of integers: (element − zero) · scale, with one pair of numbers or one for each index of axis.
+type steps struct {
+	scale, zero tensor // zero has no elements where it is 0
+	axis        int
 }
 
 // maxDims is more than any tensor of a ResNet has.
@@ -178,6 +225,10 @@ func (t *tensor) span(limit int64) (int64, error) {
 		return 0, bad("%s: %d dimensions with %d strides", t.name, len(t.shape), len(t.stride))
 	}
 	count, last := int64(1), int64(0)
+	most := limit
+	if slices.Contains(t.stride, 0) {
+		most = expanded(t.shape, limit)
+	}
 	for i, n := range t.shape {
 		if n < 0 || t.stride != nil && t.stride[i] < 0 {
 			return 0, bad("%s: negative shape %v or stride %v", t.name, t.shape, t.stride)
@@ -185,7 +236,7 @@ func (t *tensor) span(limit int64) (int64, error) {
 		if n == 0 {
 			return 0, nil
 		}
-		if int64(n) > limit/count {
+		if int64(n) > most/count {
 			return 0, bad("%s: shape %v needs more than the %d elements in the file", t.name, t.shape, limit)
 		}
 		count *= int64(n)
@@ -202,6 +253,21 @@ func (t *tensor) span(limit int64) (int64, error) {
 	return last + 1, nil
 }
 
+// expanded is how many elements a tensor may have where strides of 0 repeat the limit elements that are there: a vector
+// as many as a layer has channels, any other four for each, so that no file makes a far larger network.
+func expanded(shape []int, limit int64) int64 {
+	wide := 0
+	for _, n := range shape {
+		if n > 1 {
+			wide++
+		}
+	}
+	if limit > 0 && wide < 2 {
+		return max(limit, 4*maxChannels)
+	}
+	return min(limit, math.MaxInt64/4) * 4
+}
+
 // count is the number of elements.
 func (t *tensor) count() int {
 	n := 1
@@ -211,8 +277,56 @@ func (t *tensor) count() int {
 	return n
 }
 
+// bytes reads the first n elements of t, which the reader has checked to be there.
+func (c *Checkpoint) bytes(t tensor, n int64) (raw []byte, err error) {
+	if t.raw != nil {
+		return t.raw, nil
+	}
+	raw = make([]byte, n*int64(t.dtype.size))
+	if t.part != nil {
+		err = c.readPart(t.part, raw, t.at)
+	} else {
+		r := c.r
+		if c.files != nil {
+			r = c.files[t.file]
+		}
+		_, err = r.ReadAt(raw, t.at)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+	}
+	return raw, nil
+}
+
+// numbers reads the elements of a row-major tensor of any type.
+func (c *Checkpoint) numbers(t tensor) ([]float64, error) {
+	n := t.count()
+	if n == 0 || t.dtype.size == 0 {
+		return nil, nil
+	}
+	at := t.dtype.at
+	if at == nil {
+		at = integerAt[t.dtype.name]
+	}
+	if at == nil || t.stride != nil {
+		return nil, bad("%s: want numbers, file has %s %s", t.name, t.dtype.name, dims(t.shape))
+	}
+	raw, err := c.bytes(t, int64(n))
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = at(raw[i*t.dtype.size:])
+	}
+	return v, nil
+}
+
 // values reads t, row-major, and checks that every element is finite.
 func (c *Checkpoint) values(t tensor) ([]float64, error) {
+	if t.odd != "" {
+		return nil, bad("%s: want floating point, file has %s", t.name, t.odd)
+	}
 	if t.dtype.at == nil {
 		return nil, bad("%s: want floating point, file has %s", t.name, t.dtype.name)
 	}
@@ -220,11 +334,22 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, size := t.raw, t.dtype.size
-	if raw == nil {
-		raw = make([]byte, span*int64(size))
-		if _, err := c.r.ReadAt(raw, t.at); err != nil {
-			return nil, fmt.Errorf("checkpoint: %s: %w", t.name, err)
+	raw, err := c.bytes(t, span)
+	if err != nil {
+		return nil, err
+	}
+	size := t.dtype.size
+	var scale, zero []float64
+	inner := 1 // elements for each index of the axis, in a row-major tensor
+	if t.steps != nil {
+		if scale, err = c.numbers(t.steps.scale); err != nil {
+			return nil, err
+		}
+		if zero, err = c.numbers(t.steps.zero); err != nil {
+			return nil, err
+		}
+		for _, n := range t.shape[min(t.steps.axis+1, len(t.shape)):] {
+			inner *= n
 		}
 	}
 	v := make([]float64, t.count())
@@ -232,6 +357,18 @@ func (c *Checkpoint) values(t tensor) ([]float64, error) {
 	at := 0
 	for i := range v {
 		v[i] = t.dtype.at(raw[at*size:])
+		if len(scale) > 0 {
+			k := 0
+			if len(scale) > 1 {
+				if k = index[t.steps.axis]; t.stride == nil {
+					k = i / inner % len(scale)
+				}
+			}
+			if len(zero) > 0 {
+				v[i] -= zero[k]
+			}
+			v[i] *= scale[k]
+		}
 		if math.IsNaN(v[i]) || math.IsInf(v[i], 0) {
 			return nil, bad("%s: element %d is %v, want finite numbers; the training may have diverged", t.name, i, v[i])
 		}

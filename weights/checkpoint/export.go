@@ -19,7 +19,7 @@ func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
 	g := &onnxWriter{}
 	conv := func(c resnet.Conv, x string) string {
 		p := f.Convs[c.Index]
-		return g.node("Conv", c.Name, []string{x, g.floats(c.Name+".weight", p.W, c.Out, c.In, c.Kernel, c.Kernel), g.floats(c.Name+".bias", p.B, c.Out)}, window(c)...)
+		return g.node("Conv", c.Name, []string{x, g.floats(c.Name+".weight", p.W, c.Out, c.In, c.Kernel, c.Kernel), g.floats(c.Name+".bias", p.B, c.Out)}, windowOf(c)...)
 	}
 	g.network(f.Network, "input", layers{
 		conv: conv,
@@ -152,8 +152,8 @@ func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
 	for _, c := range g.constants {
 		g.graph.add(graphInitializer, c)
 	}
-	g.graph.add(graphInput, value("input", 3, int64(size), int64(size)))
-	g.graph.add(graphOutput, value("logits", int64(n.Classes)))
+	g.graph.add(graphInput, valueInfo("input", 3, int64(size), int64(size)))
+	g.graph.add(graphOutput, valueInfo("logits", int64(n.Classes)))
 
 	opset := &message{}
 	opset.int(opsetVersion, 13)
@@ -165,8 +165,8 @@ func (g *onnxWriter) write(w io.Writer, n resnet.Network, size int) error {
 	return model.write(w)
 }
 
-// window is the attributes of a convolution.
-func window(c resnet.Conv) []*message {
+// windowOf is the attributes of a convolution.
+func windowOf(c resnet.Conv) []*message {
 	k, s, p := int64(c.Kernel), int64(c.Stride), int64(c.Pad)
 	return []*message{ints("kernel_shape", k, k), ints("strides", s, s), ints("pads", p, p, p, p)}
 }
@@ -191,8 +191,8 @@ func number(name string, v int64) *message {
 	return a
 }
 
-// value is a ValueInfoProto: float32, a free batch, then dims.
-func value(name string, dims ...int64) *message {
+// valueInfo is a ValueInfoProto: float32, a free batch, then dims.
+func valueInfo(name string, dims ...int64) *message {
 	shape, batch := &message{}, &message{}
 	batch.text(dimParameter, "N")
 	shape.add(shapeDim, batch)

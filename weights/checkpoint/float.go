@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,11 @@ import (
 type state struct {
 	c       *Checkpoint
 	tensors map[string]tensor
-	order   []string // as in the file
+	order   []string          // as in the file
+	given   map[string]string // the names in the file
+	beside  []tensor          // of the same dictionary, outside the network's prefix
+	other   []tensor          // of other dictionaries
+	far     []string          // names of other dictionaries, and of other copies of the network
 }
 
 // epsilon is that of torchvision, timm and Hugging Face.
@@ -35,13 +38,17 @@ const maxChannels = 4096
 // ErrFormat, wrapped, where the file holds another network: the message names the first layer that differs, what was
 // wanted and what came. resnet.ErrArch for an arch that is none.
 func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
+	f, err := c.float(arch)
+	if err != nil && c.shard {
+		return nil, fmt.Errorf("%w; by its name this is one of several files, give the .index.json beside it", err)
+	}
+	return f, err
+}
+
+func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	s, err := c.state()
 	if err != nil {
 		return nil, err
-	}
-	fc, ok := s.tensors["fc.weight"]
-	if !ok || len(fc.shape) != 2 || fc.shape[0] < 1 {
-		return nil, bad("fc: want a linear layer of classes × features, file has %s; a backbone alone names no classes", s.came("fc.weight"))
 	}
 	var cfg resnet.Config
 	if arch == "" {
@@ -52,21 +59,40 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !strings.ContainsAny(cfg.Name, "x_") { // shapes tell the widths that the name leaves open
+		width, inner := s.widths(cfg.Bottleneck)
+		cfg = widen(cfg, width, inner)
+	}
 	pad := c.Pad
 	if c.wiring != nil {
 		pad = c.wiring.pad
+	} else if pad == 0 {
+		pad = resnet.PadSplit
 	}
-	if pad == resnet.PadSplit {
+	if pad == resnet.PadSplit && cfg.CIFAR {
 		cfg.Pad = pad
 	}
 	if cfg.Width < 1 || cfg.Width > maxChannels || cfg.Inner < 1 || cfg.Inner > maxChannels {
 		return nil, bad("conv1: want widths of 1 to %d, file has %d and, in a bottleneck, %d", maxChannels, cfg.Width, cfg.Inner)
 	}
-	net := cfg.Network(fc.shape[0])
-	if err := s.check(net); err != nil {
+	net := cfg.Network(1)
+	used, err := s.check(net)
+	if err != nil {
 		return nil, err
 	}
-	f := resnet.NewFloat(net)
+	classes, err := s.head(net.Features, used, net.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.apart(used); err != nil {
+		return nil, err
+	}
+	skip := 0
+	if classes == 1 {
+		s.note("the one output z is taken as the logit of the second of two classes, 0 and z")
+		skip = 1
+	}
+	f := resnet.NewFloat(cfg.Network(classes + skip))
 	for i := range f.Convs {
 		if f.Convs[i].Fixed() {
 			continue
@@ -75,11 +101,13 @@ func (c *Checkpoint) Float(arch string) (*resnet.Float, error) {
 			return nil, err
 		}
 	}
-	if err := s.read("fc.weight", f.FCW); err != nil {
+	if err := s.read("fc.weight", f.FCW[skip*f.Features:]); err != nil {
 		return nil, err
 	}
-	if err := s.read("fc.bias", f.FCB); err != nil {
-		return nil, err
+	if _, ok := s.tensors["fc.bias"]; ok {
+		if err := s.read("fc.bias", f.FCB[skip:]); err != nil {
+			return nil, err
+		}
 	}
 	return f, nil
 }
@@ -167,8 +195,9 @@ func round(name string, v []float64, to []float32) error {
 	return nil
 }
 
-// check compares every tensor of the network with the file, in the order of the network, and then looks for others.
-func (s *state) check(net resnet.Network) error {
+// check compares every tensor of the network but the linear layer with the file, in the order of the network, and
+// returns their names.
+func (s *state) check(net resnet.Network) (map[string]bool, error) {
 	used := map[string]bool{}
 	want := func(name string, shape ...int) error {
 		t, ok := s.tensors[name]
@@ -184,12 +213,12 @@ func (s *state) check(net resnet.Network) error {
 			continue
 		}
 		if err := want(conv.Name+".weight", conv.Out, conv.In, conv.Kernel, conv.Kernel); err != nil {
-			return err
+			return nil, err
 		}
 		bias, norm := s.parts(conv)
 		if bias {
 			if err := want(conv.Name+".bias", conv.Out); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if !norm {
@@ -197,35 +226,22 @@ func (s *state) check(net resnet.Network) error {
 		}
 		for _, part := range normParts {
 			if err := want(conv.Norm+part, conv.Out); err != nil {
-				return err
+				return nil, err
 			}
 		}
-	}
-	if err := want("fc.weight", net.Classes, net.Features); err != nil {
-		return err
-	}
-	if err := s.apart(used); err != nil {
-		return err
-	}
-	if err := want("fc.bias", net.Classes); err != nil {
-		return err
 	}
 	if w := s.c.wiring; w != nil {
 		for _, conv := range net.Convs() {
 			if stride := w.strides[conv.Name]; !conv.Fixed() && stride != conv.Stride {
-				return bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
+				return nil, bad("%s: want stride %d for %s, file has %d", conv.Name, conv.Stride, net.Name, stride)
 			}
 		}
 		if w.plain != net.Plain || w.pool != net.MaxPool {
-			return bad("want shortcuts %t and a max-pool %t for %s, file has %t and %t", !net.Plain, net.MaxPool, net.Name, !w.plain, w.pool)
+			return nil, bad("want shortcuts %t and a max-pool %t for %s, file has %t and %t",
+				!net.Plain, net.MaxPool, net.Name, !w.plain, w.pool)
 		}
 	}
-	for _, name := range s.order {
-		if !used[name] && !strings.HasSuffix(name, "num_batches_tracked") {
-			return bad("%s: want no such tensor in %s, file has %s", name, net.Name, s.came(name))
-		}
-	}
-	return nil
+	return used, nil
 }
 
 // apart makes sure that no two matrices lie in the same bytes, so that a network is never larger than its file.
@@ -238,10 +254,15 @@ func (s *state) apart(used map[string]bool) error {
 		}
 	}
 	slices.SortFunc(list, func(a, b tensor) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.at, b.at), strings.Compare(a.name, b.name))
 	})
 	for i := 1; i < len(list); i++ {
-		if a, b := list[i-1], list[i]; a.at+int64(a.count()*a.dtype.size) > b.at {
+		a, b := list[i-1], list[i]
+		span, err := a.span(math.MaxInt64 / 8)
+		if err != nil {
+			return err
+		}
+		if a.file == b.file && a.at+min(span, int64(a.count()))*int64(a.dtype.size) > b.at {
 			return bad("%s and %s lie in the same bytes, want each layer to have its own", a.name, b.name)
 		}
 	}
@@ -251,9 +272,16 @@ func (s *state) apart(used map[string]bool) error {
 // came says what the file has under a name, for messages.
 func (s *state) came(name string) string {
 	if t, ok := s.tensors[name]; ok {
-		return t.dtype.name + " " + dims(t.shape)
+		return t.came()
 	}
 	return "none"
+}
+
+func (t *tensor) came() string {
+	if t.odd != "" {
+		return t.odd
+	}
+	return t.dtype.name + " " + dims(t.shape)
 }
 
 // hint guesses which relative of the family has this shape.
@@ -264,6 +292,10 @@ func (s *state) hint(name string, shape []int) string {
 		return " but conv1.0.weight: a deep stem"
 	case len(shape) == 4 && shape[2] == 3 && shape[1] < shape[0] && strings.HasSuffix(name, ".conv2.weight"):
 		return ": grouped convolutions (ResNeXt)"
+	case len(shape) == 0 && strings.HasSuffix(name, ".running_mean"):
+		return "; GroupNorm, or normalisation without running statistics, is not read"
+	case len(shape) == 0 && strings.HasSuffix(name, "bn1.weight"):
+		return "; a ResNet without normalisation, or one without scale and shift (affine=False), is not read"
 	case len(shape) == 0 && strings.Contains(name, "downsample"):
 		return "; a net without shortcuts must be named, as plain18"
 	}
@@ -302,10 +334,6 @@ func (s *state) recognise() (resnet.Config, error) {
 		stages = append(stages, n)
 	}
 	_, bottleneck := s.tensors["layer1.0.conv3.weight"]
-	width, inner := stem.shape[0], stem.shape[0]
-	if t := s.tensors["layer1.0.conv1.weight"]; bottleneck && len(t.shape) == 4 {
-		inner = t.shape[0]
-	}
 	kind, v1 := "resnet", ""
 	if w := s.c.wiring; w != nil {
 		if w.plain {
@@ -318,12 +346,12 @@ func (s *state) recognise() (resnet.Config, error) {
 	for _, depth := range []int{18, 34, 50, 101, 152} {
 		cfg, err := resnet.Lookup(fmt.Sprintf("%s%d%s", kind, depth, v1))
 		if err == nil && cfg.Bottleneck == bottleneck && slices.Equal(cfg.Stages, stages) {
-			return widen(cfg, width, inner), nil
+			return cfg, nil
 		}
 	}
 	if len(stages) == 3 && !bottleneck && stages[0] == stages[1] && stages[0] == stages[2] {
 		if cfg, err := resnet.Lookup(fmt.Sprintf("%s%dcifar", kind, 6*stages[0]+2)); err == nil {
-			return widen(cfg, width, width), nil
+			return cfg, nil
 		}
 	}
 	kind = "basic"
@@ -331,6 +359,17 @@ func (s *state) recognise() (resnet.Config, error) {
 		kind = "bottleneck"
 	}
 	return none, bad("layer1: want the blocks of a ResNet-18, 34, 50, 101, 152 or of the CIFAR family, file has %v %s blocks", stages, kind)
+}
+
+// widths are the channels of the stem and, in a bottleneck, of its 3×3 convolution.
+func (s *state) widths(bottleneck bool) (width, inner int) {
+	if t := s.tensors["conv1.weight"]; len(t.shape) == 4 {
+		width, inner = t.shape[0], t.shape[0]
+	}
+	if t := s.tensors["layer1.0.conv1.weight"]; bottleneck && len(t.shape) == 4 {
+		inner = t.shape[0]
+	}
+	return width, inner
 }
 
 // widen gives cfg the widths of the file, under a name of resnet.Lookup where there is one.
@@ -347,75 +386,4 @@ func widen(cfg resnet.Config, width, inner int) resnet.Config {
 	cfg.Name = fmt.Sprintf("%s-%d-%d", cfg.Name, width, inner)
 	cfg.Width, cfg.Inner = width, inner
 	return cfg
-}
-
-// hfBlock matches Hugging Face's names inside a stage; stages and inner layers count from 0 there.
-var hfBlock = regexp.MustCompile(`^(.*?)(?:resnet\.)?encoder\.stages\.(\d)\.layers\.(\d+)\.(?:layer\.(\d)|shortcut)\.(convolution|normalization)\.(.*)$`)
-
-// hfOther matches the rest of them.
-var hfOther = regexp.MustCompile(`^(.*?)(?:resnet\.)?(embedder\.embedder\.convolution|embedder\.embedder\.normalization|classifier\.1)\.(.*)$`)
-
-// torchName is torchvision's name for one of Hugging Face's; others stay.
-func torchName(name string) string {
-	if m := hfBlock.FindStringSubmatch(name); m != nil {
-		block := fmt.Sprintf("%slayer%c.%s.", m[1], m[2][0]+1, m[3])
-		switch normal := m[5] == "normalization"; {
-		case m[4] == "" && normal:
-			return block + "downsample.1." + m[6]
-		case m[4] == "":
-			return block + "downsample.0." + m[6]
-		case normal:
-			return fmt.Sprintf("%sbn%c.%s", block, m[4][0]+1, m[6])
-		default:
-			return fmt.Sprintf("%sconv%c.%s", block, m[4][0]+1, m[6])
-		}
-	}
-	if m := hfOther.FindStringSubmatch(name); m != nil {
-		to := map[string]string{"embedder.embedder.convolution": "conv1.", "embedder.embedder.normalization": "bn1.", "classifier.1": "fc."}
-		return m[1] + to[m[2]] + m[3]
-	}
-	return name
-}
-
-// state picks the network among the tensors of the file. Its names may have a prefix ("state_dict.", "module."). Where
-// the file also has a moving average of the network, that is taken, because it is the better of the two.
-func (c *Checkpoint) state() (*state, error) {
-	const probe = "layer1.0.conv1.weight"
-	names := make([]string, len(c.tensors))
-	var prefixes []string
-	for i, t := range c.tensors {
-		names[i] = torchName(t.name)
-		if p, ok := strings.CutSuffix(names[i], probe); ok && (p == "" || p[len(p)-1] == '.') {
-			prefixes = append(prefixes, p)
-		}
-	}
-	if len(prefixes) > 1 {
-		if ema := slices.DeleteFunc(slices.Clone(prefixes), func(p string) bool { return !strings.Contains(p, "ema") }); len(ema) > 0 {
-			prefixes = ema
-		}
-	}
-	switch len(prefixes) {
-	case 1:
-	case 0:
-		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no ResNet", len(names), names[0])
-	default:
-		return nil, bad("want one network, file has several, under %q; save the state_dict of one", prefixes)
-	}
-	s := &state{c: c, tensors: map[string]tensor{}}
-	for i, t := range c.tensors {
-		name, ok := strings.CutPrefix(names[i], prefixes[0])
-		if !ok {
-			continue
-		}
-		if p, ok := strings.CutPrefix(name, "linear."); ok {
-			name = "fc." + p
-		}
-		if _, twice := s.tensors[name]; twice {
-			return nil, bad("%s comes twice", name)
-		}
-		t.name = name
-		s.tensors[name] = t
-		s.order = append(s.order, name)
-	}
-	return s, nil
 }

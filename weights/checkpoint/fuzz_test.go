@@ -4,19 +4,26 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"resnet-web/resnet"
 )
 
 // read opens data and builds the network: whatever data is, it ends with a network or with ErrFormat, in memory that the
 // length of data bounds.
-func read(t *testing.T, data []byte) {
+func read(t *testing.T, data []byte) { readBeside(t, data, nil, 0) }
+
+// readBeside is read with files of the given size beside.
+func readBeside(t *testing.T, data []byte, files fs.FS, size int) {
 	if len(data) > 1<<18 {
 		t.Skip("longer than the seeds")
 	}
 	used := allocated(func() {
-		c, err := Read(bytes.NewReader(data), int64(len(data)))
+		c, err := ReadBeside(bytes.NewReader(data), int64(len(data)), files)
 		if err == nil {
 			_, err = c.Float("")
 		}
@@ -24,7 +31,7 @@ func read(t *testing.T, data []byte) {
 			t.Errorf("%v is not ErrFormat", err)
 		}
 	})
-	if used > bound(len(data)) {
+	if used > bound(len(data)+size) {
 		t.Errorf("%d bytes allocated for %d", used, len(data))
 	}
 }
@@ -53,6 +60,12 @@ func FuzzPickle(f *testing.F) {
 	f.Add([]byte(one(4, 0, "K\x04\x85", "K\x01\x85")))
 	f.Add([]byte("\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b]q\x01(K\x02K\x03eu}X\x09\x00\x00\x00_metadatah\x00sb."))
 	f.Add([]byte("\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94G?\xf0\x00\x00\x00\x00\x00\x00\x8c\x01b\x94\x88u."))
+	for name, extra := range bystanders {
+		if name == "a long text" { // which takes the fuzzer a minute to shorten
+			continue
+		}
+		f.Add([]byte("\x80\x02}(" + text("extra") + extra + text("model") + pickle[2:len(pickle)-1] + "u."))
+	}
 	f.Fuzz(func(t *testing.T, pickle []byte) { read(t, torchZip(zip.Store, string(pickle), storages...)) })
 }
 
@@ -64,6 +77,14 @@ func FuzzLegacy(f *testing.F) {
 
 func FuzzSafetensors(f *testing.F) {
 	f.Add(safetensors(networkParams(tiny(f))))
+	one := func(int) float32 { return 1 }
+	net := networkParams(tiny(f))
+	beside := []param{{"mean", []int{3}, one, ""}, {"std", []int{1, 3, 1, 1}, one, ""}, {"n", []int{1}, one, ""}}
+	f.Add(safetensors(append(rename(net, func(s string) string { return "module." + strings.Replace(s, "fc.", "head.1.", 1) }), beside...)))
+	f.Add(safetensors(rename(net, func(s string) string {
+		return strings.NewReplacer("conv1.w", "0.w", "bn1.", "1.", "layer1.", "2.", "layer2.", "3.", "layer3.", "4.", "fc.", "5.").Replace(s)
+	})))
+	f.Add(safetensors(append(rename(net, func(s string) string { return "model." + s }), rename(net, func(s string) string { return "ema." + s })...)))
 	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }, ""}}))
 	f.Fuzz(read)
 }
@@ -77,7 +98,74 @@ func FuzzONNX(f *testing.F) {
 		}
 		f.Add(b.Bytes())
 	}
-	f.Fuzz(read)
+	for _, m := range graphs(f) {
+		f.Add(m.bytes())
+	}
+	m := modelOf(f, resnet.Random(tiny(f), 1), 32)
+	beside := m.outside("net.data")
+	f.Add(m.bytes())
+	files := fstest.MapFS{"net.data": {Data: beside}}
+	f.Fuzz(func(t *testing.T, data []byte) { readBeside(t, data, files, len(beside)) })
+}
+
+// graphs are those of one network as different exporters write it.
+func graphs(t testing.TB) (list []*model) {
+	graph := func(changes ...func(m *model)) {
+		m := modelOf(t, resnet.Random(tiny(t), 1), 32)
+		for _, change := range changes {
+			change(m)
+		}
+		list = append(list, m)
+	}
+	graph(func(m *model) { // Keras
+		m.normalise(nil, "Mul", []float32{2}, "Sub", []float32{1})
+		m.channelsLast(32)
+		m.each("Conv", func(n *node) {
+			if n.same("pads", 0) == 1 {
+				n.drop("pads")
+				m.before(n, 0, "Pad", []string{m.constant("pads", "int64", nil, 0, 0, 1, 1, 0, 0, 1, 1)})
+			}
+		})
+		m.after(m.node("logits"), "Softmax", nil)
+	})
+	graph(func(m *model) { // dynamo, in halves
+		m.node("avgpool").op = "ReduceMean"
+		m.node("avgpool").inputs = append(m.node("avgpool").inputs, m.constant("axes", "int64", nil, -1, -2))
+		m.node("features").op = "Reshape"
+		m.node("features").inputs = append(m.node("features").inputs, m.constant("to", "int64", nil, 1, 4))
+		m.before(m.node("conv1"), 0, "Cast", nil, attr{name: "to", i: onnxFloat16})
+		m.before(m.node("conv1"), 1, "Cast", nil, attr{name: "to", i: onnxFloat16})
+		m.after(m.node("logits"), "Cast", nil, attr{name: "to", i: onnxFloat})
+	})
+	graph(func(m *model) { // integers
+		for i, c := range m.net.Convs {
+			if !c.Fixed() {
+				m.quantise(m.node(c.Name), 1, "int8", i%2, float32(i%3), c.W)
+			}
+		}
+		m.before(m.node("logits"), 1, "Transpose", nil, many("perm", 1, 0))
+		m.rows("fc.weight")
+		m.node("avgpool").op = "AveragePool"
+		m.node("avgpool").set(many("kernel_shape", 8, 8))
+	})
+	graph(func(m *model) { // unequal pads
+		m.each("Conv", func(n *node) {
+			if n.same("pads", 0) == 1 {
+				n.drop("pads")
+				n.set(attr{name: "auto_pad", s: "SAME_UPPER"})
+				if n.same("strides", 1) == 2 {
+					n.drop("auto_pad")
+					n.set(many("pads", 1, 1, 0, 0))
+				}
+			}
+		})
+		m.each("Add", func(n *node) { n.op = "Sum" })
+		m.before(m.node("logits"), 1, "Unsqueeze", nil, many("axes", 2, 3))
+		m.node("logits").op = "Conv"
+		m.node("features").op = "Identity"
+		m.after(m.node("logits"), "Flatten", nil)
+	})
+	return list
 }
 
 // TestSeeds makes sure that the seeds are networks, so that fuzzing starts behind the first check.
@@ -88,5 +176,8 @@ func TestSeeds(t *testing.T) {
 		if f, err := open(data); err != nil || f.Name != "resnet8cifar-1-1" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	for i, m := range graphs(t) {
+		t.Run(fmt.Sprint(i), func(t *testing.T) { m.reads(t, 32) })
 	}
 }

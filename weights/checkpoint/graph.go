@@ -1,13 +1,11 @@
 package checkpoint
 
 import (
-	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
-
-	"resnet-web/resnet"
 )
 
 // An ONNX file has no layer names to rely on: exporters rename, fold and deduplicate. So the graph is followed from its
@@ -15,17 +13,20 @@ import (
 
 // graph is the part of a ModelProto that matters here.
 type graph struct {
-	nodes   []*node
-	inits   map[string]tensor
-	inputs  map[string]int64   // with their sides, 0 when free; the initialisers among them until link
-	alias   map[string]string  // outputs of nodes that change nothing
-	users   map[string][]*node // by the value they read
-	made    map[string]*node   // by the value they write; constants have none
-	c       *Checkpoint
-	outputs map[string]bool
-	bytes   int64 // of the constants so far: a tensor's place among them is its at
-	side    int64 // of the input
-	stride  int   // of all layers so far
+	nodes    []*node
+	inits    map[string]tensor
+	inputs   map[string]value   // the initialisers among them until link
+	alias    map[string]string  // outputs of nodes that change nothing
+	users    map[string][]*node // by the value they read
+	made     map[string]*node   // by the value they write; constants have none
+	c        *Checkpoint
+	outputs  map[string]bool
+	bytes    int64            // of the constants so far: a tensor's place among them is its at
+	parts    map[string]*part // files beside the model, by their names in it
+	h, w     int64            // of the input, 0 where free
+	channels int              // of the last convolution
+	classes  int              // outputs of the linear layer
+	stride   int              // of all layers so far
 }
 
 // link resolves constants and nodes that change nothing, finds the readers of each value, and makes sure that values
@@ -39,9 +40,7 @@ func (g *graph) link() error {
 		written[name] = true
 		delete(g.inputs, name)
 	}
-	if len(g.inputs) != 1 {
-		return bad("ONNX: want one input, file has %d", len(g.inputs))
-	}
+	live := g.live()
 	for _, n := range g.nodes {
 		for i, in := range n.inputs {
 			if !written[in] {
@@ -57,15 +56,26 @@ func (g *graph) link() error {
 			}
 			written[out] = true
 		}
+		if !live[n] {
+			continue
+		}
 		switch n.op {
 		case "Constant":
-			if a := n.attr("value"); a != nil && a.t != nil {
-				a.t.at, g.bytes = g.bytes, g.bytes+int64(len(a.t.raw))
-				g.inits[n.outputs[0]] = *a.t
+			if t := g.literal(n); t != nil {
+				g.inits[n.outputs[0]] = *t
 			}
-		case "Identity", "Dropout":
+		case "Identity", "Dropout", "Cast":
 			if len(n.inputs) == 0 {
 				return bad("ONNX: %v without input", n)
+			}
+			if len(n.inputs) > 2 && n.inputs[2] != "" {
+				if t, err := g.constant(n, 2); err != nil || len(t.raw) != 1 || t.raw[0] != 0 {
+					return bad("ONNX: %v is in training mode; export after model.eval()", n)
+				}
+			}
+			if n.op == "Cast" && onnxTypes[uint64(n.int("to", 0))].at == nil {
+				g.reads(n) // to integers
+				continue
 			}
 			g.alias[n.outputs[0]] = n.inputs[0]
 			if g.outputs[n.outputs[0]] {
@@ -73,65 +83,98 @@ func (g *graph) link() error {
 			}
 		case "Shape": // feeds a Reshape
 		case "QuantizeLinear", "DequantizeLinear":
-			return bad("ONNX: %v: this network is quantised; export it in floating point", n)
-		default:
-			for _, out := range n.outputs {
-				g.made[out] = n
+			if err := g.dequantise(n); err != nil {
+				return err
 			}
-			for i, in := range n.inputs {
-				if in != "" && !slices.Contains(n.inputs[:i], in) {
-					g.users[in] = append(g.users[in], n)
+		case "Transpose", "Reshape", "Squeeze", "Unsqueeze":
+			if t, ok := g.inits[n.inputs0()]; ok {
+				if t, ok = g.reshape(n, t); ok {
+					g.inits[n.outputs[0]] = t
+					continue
 				}
 			}
+			g.reads(n)
+		default:
+			g.reads(n)
 		}
 	}
 	return nil
 }
 
-// only is the one reader of a value, which must do one of ops.
+// reads enters n among the makers and readers of its values.
+func (g *graph) reads(n *node) {
+	for _, out := range n.outputs {
+		g.made[out] = n
+	}
+	for i, in := range n.inputs {
+		if in != "" && !slices.Contains(n.inputs[:i], in) {
+			g.users[in] = append(g.users[in], n)
+		}
+	}
+}
+
+// inputs0 is the first input, or "".
+func (n *node) inputs0() string {
+	if len(n.inputs) == 0 {
+		return ""
+	}
+	return n.inputs[0]
+}
+
+// live are the nodes that an output depends on.
+func (g *graph) live() map[*node]bool {
+	live, wanted := map[*node]bool{}, maps.Clone(g.outputs)
+	for _, n := range slices.Backward(g.nodes) {
+		for _, out := range n.outputs {
+			live[n] = live[n] || wanted[out]
+		}
+		if live[n] {
+			for _, in := range n.inputs {
+				wanted[in] = in != ""
+			}
+		}
+	}
+	return live
+}
+
+// input is the one that is read.
+func (g *graph) input() (string, error) {
+	var read []string
+	for name := range g.inputs {
+		if len(g.users[name]) > 0 {
+			read = append(read, name)
+		}
+	}
+	if len(read) != 1 {
+		return "", bad("ONNX: want one input that leads to an output, file has %d (%d that lead to none)", len(read),
+			len(g.inputs)-len(read))
+	}
+	return read[0], nil
+}
+
+// only is the one reader of a value, which must do one of ops with it.
 func (g *graph) only(value string, ops ...string) (*node, error) {
 	users := g.users[value]
-	if len(users) == 1 && slices.Contains(ops, users[0].op) {
-		return users[0], nil
-	}
 	came := "nothing"
-	if len(users) > 0 {
-		came = fmt.Sprint(users[:min(len(users), 4)])
+	if len(users) == 1 && slices.Contains(ops, users[0].op) {
+		if n := users[0]; n.inputs[0] == value || n.sums() || n.op == "Mul" {
+			return n, nil
+		}
+		came = fmt.Sprintf("%v, which reads it as another input than the first", users[0])
+	} else if len(users) > 0 {
+		came = few(users)
+	}
+	if h := hint(users, ops); h != "" {
+		came += "; " + h
 	}
 	return nil, bad("ONNX: want %s after %q, file has %s", strings.Join(ops, " or "), value, came)
 }
 
-// constant is an input of n that is an initialiser.
-func (g *graph) constant(n *node, input int) (tensor, error) {
-	if input < len(n.inputs) {
-		if t, ok := g.inits[n.inputs[input]]; ok {
-			return t, nil
-		}
-	}
-	return tensor{}, bad("ONNX: want a constant as input %d of %v", input, n)
+// step is a convolution on the way, with its normalisation, the paddings of Pad nodes before it and an Add of its bias.
+type step struct {
+	conv, bias, norm *node
+	pad              [4]int64
 }
-
-// integers is a constant list of numbers: an attribute in older opsets, an input in newer ones.
-func (g *graph) integers(n *node, name string, input int) ([]int64, error) {
-	if a := n.attr(name); a != nil {
-		return a.ints, nil
-	}
-	t, err := g.constant(n, input)
-	if err != nil {
-		return nil, err
-	}
-	if t.dtype.name != "int64" || t.count() > 64 {
-		return nil, bad("ONNX: want a few int64 as input %d of %v, file has %s %s", input, n, t.dtype.name, dims(t.shape))
-	}
-	v := make([]int64, t.count())
-	for i := range v {
-		v[i] = int64(binary.LittleEndian.Uint64(t.raw[8*i:]))
-	}
-	return v, nil
-}
-
-// step is a convolution on the way, with its normalisation.
-type step struct{ conv, norm *node }
 
 // stride of the step, 0 for one that no ResNet has.
 func (s step) stride() int {
@@ -141,10 +184,17 @@ func (s step) stride() int {
 	return 0
 }
 
-// conv takes n and the normalisation behind it, and returns their output.
-func (g *graph) conv(n *node) (step, string, error) {
-	s := step{conv: n}
+// conv takes n, behind Pad nodes that amount to pad, and the normalisation behind it, and returns their output.
+func (g *graph) conv(n *node, pad [4]int64) (step, string, error) {
+	s := step{conv: n, pad: pad}
 	out := n.outputs[0]
+	if users := g.users[out]; len(users) == 1 && users[0].sums() && len(n.inputs) < 3 {
+		_, before := g.inits[users[0].inputs[0]]
+		_, behind := g.inits[users[0].inputs[1]]
+		if before || behind {
+			s.bias, out = users[0], users[0].outputs[0]
+		}
+	}
 	if users := g.users[out]; len(users) == 1 && users[0].op == "BatchNormalization" {
 		if s.norm = users[0]; s.norm.int("training_mode", 0) != 0 || len(s.norm.outputs) != 1 {
 			return s, "", bad("ONNX: %v is in training mode; export after model.eval()", s.norm)
@@ -154,16 +204,23 @@ func (g *graph) conv(n *node) (step, string, error) {
 	return s, out, nil
 }
 
-// add names the tensors of a step.
-func (g *graph) add(s step, conv, norm string) error {
+// add names the tensors of a step, which is behind layers of the stride at.
+func (g *graph) add(s step, conv, norm string, at int) error {
 	w, err := g.constant(s.conv, 1)
 	if err != nil {
 		return err
 	}
-	auto := s.conv.attr("auto_pad")
-	if len(w.shape) != 4 || s.conv.int("group", 1) != 1 || s.conv.same("dilations", 1) != 1 || s.conv.same("pads", 0) != int64(w.shape[2]/2) || auto != nil && auto.s != "NOTSET" {
-		return bad("%s: want a plain convolution padded by half its kernel, file has weight %s, group %d, dilation %d, padding %d", conv, dims(w.shape), s.conv.int("group", 1), s.conv.same("dilations", 1), s.conv.same("pads", 0))
+	if len(w.shape) != 4 || w.shape[2] != w.shape[3] || s.conv.int("group", 1) != 1 {
+		return bad("%s: %v: want a plain convolution, file has weight %s, group %d; grouped ones (ResNeXt) cannot be taken",
+			conv, s.conv, dims(w.shape), s.conv.int("group", 1))
 	}
+	if k := s.conv.ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, []int64{int64(w.shape[2]), int64(w.shape[3])}) {
+		return bad("%s: %v: kernel_shape %v, but weight %s", conv, s.conv, k, dims(w.shape))
+	}
+	if err := g.window(s.conv, conv, w.shape[2], s.pad, at); err != nil {
+		return err
+	}
+	g.channels = w.shape[0]
 	g.name(w, conv+".weight")
 	g.c.wiring.strides[conv] = s.stride()
 	if len(s.conv.inputs) > 2 {
@@ -172,8 +229,28 @@ func (g *graph) add(s step, conv, norm string) error {
 			return err
 		}
 		g.name(b, conv+".bias")
+	} else if s.bias != nil {
+		i := 1
+		if s.bias.inputs[1] == s.conv.outputs[0] {
+			i = 0
+		}
+		b, err := g.constant(s.bias, i)
+		if err != nil {
+			return err
+		}
+		// One number for each channel of N×C×H×W, as Conv has them in a vector.
+		shape, c := b.shape, w.shape[0]
+		if len(shape) == 4 && shape[0] == 1 {
+			shape = shape[1:]
+		}
+		if !slices.Equal(shape, []int{c, 1, 1}) || b.stride != nil || b.steps != nil {
+			return bad("%s: %v: want a bias of 1×%d×1×1, file has %s", conv, s.bias, c, dims(b.shape))
+		}
+		b.shape = []int{c}
+		g.name(b, conv+".bias")
 	} else if s.norm == nil {
-		return bad("%s: want a bias or a BatchNormalization, file has none", conv)
+		return bad("%s: %v: want a bias or a BatchNormalization behind it, file has %v; other normalisations cannot be taken",
+			conv, s.conv, few(g.users[s.conv.outputs[0]]))
 	}
 	if s.norm == nil {
 		return nil
@@ -203,40 +280,45 @@ func (g *graph) name(t tensor, name string) {
 
 // follow walks from the input to the logits.
 func (g *graph) follow() error {
-	var x string
-	for x, g.side = range g.inputs {
-	}
-	n, err := g.only(x, "Conv")
+	x, err := g.input()
 	if err != nil {
 		return err
 	}
-	stem, x, err := g.conv(n)
+	n, pad, err := g.front(x, g.inputs[x])
 	if err != nil {
 		return err
 	}
-	if err := g.add(stem, "conv1", "bn1"); err != nil {
+	stem, x, err := g.conv(n, pad)
+	if err != nil {
 		return err
 	}
-	if g.stride = stem.stride(); g.stride < 1 {
-		return bad("conv1: want stride 1 or 2, file has %d", stem.conv.same("strides", 1))
+	if err := g.add(stem, "conv1", "bn1", 1); err != nil {
+		return err
 	}
+	g.stride = stem.stride()
 	if n, err = g.only(x, "Relu"); err != nil {
 		return err
 	}
 	x = n.outputs[0]
-	if n, err := g.only(x, "MaxPool"); err == nil {
-		if n.same("kernel_shape", 0) != 3 || n.same("strides", 1) != 2 || n.same("pads", 0) != 1 || n.int("ceil_mode", 0) != 0 {
-			return bad("ONNX: %v: want 3×3, stride 2, padding 1", n)
+	// Its values are not negative, so zeros beside them change no maximum.
+	if g.leads(x, "MaxPool") {
+		n, pad, err := g.padded(x, "MaxPool")
+		if err != nil {
+			return err
+		}
+		if n.same("kernel_shape", 0) != 3 || n.same("strides", 1) != 2 {
+			return bad("ONNX: %v: want 3×3, stride 2, padding 1, file has kernel %v and strides %v", n,
+				n.ints("kernel_shape"), n.ints("strides"))
+		}
+		if err := g.window(n, "maxpool", 3, pad, g.stride); err != nil {
+			return err
 		}
 		g.stride *= 2
 		g.c.wiring.pool = true
 		x = n.outputs[0]
 	}
 	stage, block := 1, 0
-	for {
-		if users := g.users[x]; len(users) == 1 && users[0].op != "Conv" {
-			break
-		}
+	for g.blocks(x) {
 		convs, proj, out, err := g.block(x)
 		if err != nil {
 			return err
@@ -248,23 +330,48 @@ func (g *graph) follow() error {
 		if stride > 1 && block > 0 {
 			stage, block = stage+1, 0
 		}
-		if g.stride *= stride; g.stride < 1 || g.stride > 1<<16 {
-			return bad("layer%d.%d: stride %d", stage, block, stride)
-		}
-		name := fmt.Sprintf("layer%d.%d.", stage, block)
+		name, at := fmt.Sprintf("layer%d.%d.", stage, block), g.stride
 		for i, s := range convs {
-			if err := g.add(s, fmt.Sprintf("%sconv%d", name, i+1), fmt.Sprintf("%sbn%d", name, i+1)); err != nil {
+			if err := g.add(s, fmt.Sprintf("%sconv%d", name, i+1), fmt.Sprintf("%sbn%d", name, i+1), at); err != nil {
 				return err
 			}
+			at *= s.stride()
 		}
 		if proj != nil {
-			if err := g.add(*proj, name+"downsample.0", name+"downsample.1"); err != nil {
+			if err := g.add(*proj, name+"downsample.0", name+"downsample.1", g.stride); err != nil {
 				return err
 			}
+		}
+		if g.stride = at; g.stride > 1<<16 {
+			return bad("layer%d.%d: stride %d", stage, block, stride)
 		}
 		x, block = out, block+1
 	}
-	return g.tail(x)
+	if err := g.tail(x); err != nil {
+		return err
+	}
+	w := g.c.wiring.windows
+	if len(w) > 0 && (g.h == 0 || g.w == 0) {
+		return bad("%s: %v: the input has no fixed size to tell whether %s is what we compute, %d on each side; export "+
+			"with a fixed one",
+			w[0].layer, w[0].node, w[0].padding(), w[0].kernel/2)
+	}
+	return g.c.wiring.fits(g.h, g.w)
+}
+
+// blocks tells whether a block begins at x.
+func (g *graph) blocks(x string) bool { return len(g.users[x]) != 1 || g.leads(x, "Conv") }
+
+// leads tells whether x has one reader, which does op, behind any Pad nodes.
+func (g *graph) leads(x, op string) bool {
+	for len(g.users[x]) == 1 {
+		n := g.users[x][0]
+		if n.op != "Pad" {
+			return n.op == op
+		}
+		x = n.outputs[0]
+	}
+	return false
 }
 
 // block follows one residual block from x to its last ReLU; proj is nil without a projection.
@@ -277,12 +384,12 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 	g.c.wiring.plain = plain
 	for _, n := range g.users[x] {
 		var path []step
-		switch n.op {
-		case "Conv":
+		switch {
+		case n.op == "Conv" || n.op == "Pad" && g.leads(n.outputs[0], "Conv"):
 			if path, n, err = g.path(n, plain); err != nil {
 				return nil, nil, "", err
 			}
-		case "Slice":
+		case n.op == "Slice":
 			if n, err = g.padding(n); err != nil {
 				return nil, nil, "", err
 			}
@@ -290,8 +397,15 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 		if plain {
 			return path, nil, n.outputs[0], nil
 		}
-		if n.op != "Add" || sum != nil && sum != n {
-			return nil, nil, "", bad("ONNX: want the branches from %q to meet in one Add, file has %v", x, n)
+		if !n.sums() || sum != nil && sum != n {
+			for n.op == "Pad" && len(g.users[n.outputs[0]]) == 1 {
+				n = g.users[n.outputs[0]][0]
+			}
+			why := ""
+			if n.op == "AveragePool" || n.op == "GlobalAveragePool" {
+				why = "; shortcuts or branches that average (ResNet-D, squeeze-and-excitation) cannot be taken"
+			}
+			return nil, nil, "", bad("ONNX: want two branches from %q that meet in one Add or Sum, file has %v%s", x, n, why)
 		}
 		sum = n
 		switch {
@@ -300,7 +414,8 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 		case len(path) > 1 && convs == nil:
 			convs = path
 		case len(path) > 0:
-			return nil, nil, "", bad("ONNX: want a block of two or three convolutions and a shortcut from %q, file has another", x)
+			return nil, nil, "", bad("ONNX: want a block of two or three convolutions and a shortcut from %q, file has "+
+				"another", x)
 		}
 	}
 	if sum == nil || convs == nil {
@@ -313,191 +428,35 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 	return convs, proj, relu.outputs[0], nil
 }
 
-// path follows convolutions with a ReLU between them to the Add; in a plain net, to the second ReLU.
+// sums tells whether n adds two values.
+func (n *node) sums() bool {
+	return (n.op == "Add" || n.op == "Sum") && len(n.inputs) == 2 && n.inputs[0] != n.inputs[1]
+}
+
+// path follows convolutions with a ReLU between them from n to the sum; in a plain net, to the second ReLU.
 func (g *graph) path(n *node, plain bool) ([]step, *node, error) {
+	n, pad, err := g.behind(n, "Conv")
+	if err != nil {
+		return nil, nil, err
+	}
 	var steps []step
 	for {
-		s, out, err := g.conv(n)
+		s, out, err := g.conv(n, pad)
 		if err != nil {
 			return nil, nil, err
 		}
 		steps = append(steps, s)
-		if n, err = g.only(out, "Relu", "Add"); err != nil {
+		if n, err = g.only(out, "Relu", "Add", "Sum"); err != nil {
 			return nil, nil, err
 		}
-		if n.op == "Add" && !plain || n.op == "Relu" && plain && len(steps) == 2 {
+		if n.op != "Relu" && !plain || n.op == "Relu" && plain && len(steps) == 2 {
 			return steps, n, nil
 		}
-		if n.op == "Add" || len(steps) == 3 {
+		if n.op != "Relu" || len(steps) == 3 {
 			return nil, nil, bad("ONNX: want a block of two or three convolutions, file has %v after %d", n, len(steps))
 		}
-		if n, err = g.only(n.outputs[0], "Conv"); err != nil {
+		if n, pad, err = g.padded(n.outputs[0], "Conv"); err != nil {
 			return nil, nil, err
 		}
 	}
-}
-
-// padding follows a shortcut without parameters: rows and columns sliced by 2, then channels padded with zeros.
-func (g *graph) padding(n *node) (*node, error) {
-	for n.op == "Slice" {
-		starts, err := g.integers(n, "starts", 1)
-		if err != nil {
-			return nil, err
-		}
-		steps, err := g.integers(n, "steps", 4)
-		if err != nil {
-			return nil, err
-		}
-		odd := func(s int64) bool { return s != 1 && s != 2 }
-		if slices.ContainsFunc(starts, func(s int64) bool { return s != 0 }) || slices.ContainsFunc(steps, odd) {
-			return nil, bad("ONNX: %v: starts %v, steps %v, want 0 and 1 or 2", n, starts, steps)
-		}
-		if n, err = g.only(n.outputs[0], "Slice", "Pad"); err != nil {
-			return nil, err
-		}
-	}
-	p, err := g.pads(n)
-	if err != nil {
-		return nil, err
-	}
-	if len(p) != 8 || p[0]|p[2]|p[3]|p[4]|p[6]|p[7] != 0 || p[1] != 0 && p[1] != p[5] {
-		return nil, bad("ONNX: %v: padding %v, want channels alone, all behind or half before", n, p)
-	}
-	pad := resnet.PadAppend
-	if p[1] != 0 {
-		pad = resnet.PadSplit
-	}
-	w := g.c.wiring
-	if w.pad != 0 && w.pad != pad {
-		return nil, bad("ONNX: %v pads channels on other sides than the one before", n)
-	}
-	w.pad = pad
-	return g.only(n.outputs[0], "Add")
-}
-
-// pads are the amounts of a Pad node: before each of N, C, H, W, then behind. Where they are not constant they are what
-// torch.onnx.export makes of F.pad: a constant in F.pad's order (before and behind W, H, C), filled up with zeros,
-// reversed and transposed by a fixed chain of nodes.
-func (g *graph) pads(n *node) ([]int64, error) {
-	if len(n.inputs) > 1 && g.made[n.inputs[1]] != nil {
-		chain := g.made[n.inputs[1]]
-		for _, op := range []string{"Cast", "Reshape", "Transpose", "Slice", "Reshape", "Concat"} {
-			if chain == nil || chain.op != op || len(chain.inputs) == 0 {
-				return nil, bad("ONNX: want constant paddings for %v, file computes them", n)
-			}
-			if op == "Concat" {
-				break
-			}
-			chain = g.made[chain.inputs[0]]
-		}
-		list, err := g.integers(chain, "", 0)
-		if err != nil || len(list) != 6 {
-			return nil, bad("ONNX: want 6 paddings for %v, file has %v", n, list)
-		}
-		return []int64{0, list[4], list[2], list[0], 0, list[5], list[3], list[1]}, nil
-	}
-	return g.integers(n, "pads", 1)
-}
-
-// tail follows the average over the whole map, the linear layer and at most a softmax.
-func (g *graph) tail(x string) error {
-	n, err := g.average(x)
-	if err != nil {
-		return err
-	}
-	for n.op != "Gemm" && n.op != "MatMul" {
-		if n, err = g.only(n.outputs[0], "Flatten", "Reshape", "Squeeze", "Gemm", "MatMul"); err != nil {
-			return err
-		}
-	}
-	out, err := g.linear(n)
-	if err != nil {
-		return err
-	}
-	if s, err := g.only(out, "Softmax"); err == nil {
-		out = s.outputs[0]
-	}
-	if !g.outputs[out] || len(g.users[out]) > 0 {
-		return bad("ONNX: want the linear layer to be the output, file has %v behind it", g.users[out])
-	}
-	return nil
-}
-
-// average returns the node that averages x over the whole map.
-func (g *graph) average(x string) (*node, error) {
-	n, err := g.only(x, "GlobalAveragePool", "ReduceMean", "AveragePool", "Pad")
-	if err != nil {
-		return nil, err
-	}
-	if n.op == "Pad" { // by nothing: an exporter puts it before an AveragePool
-		p, err := g.pads(n)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(p, func(x int64) bool { return x != 0 }) {
-			return nil, bad("ONNX: %v: padding %v, want none", n, p)
-		}
-		if n, err = g.only(n.outputs[0], "AveragePool"); err != nil {
-			return nil, err
-		}
-	}
-	switch n.op {
-	case "ReduceMean":
-		axes, err := g.integers(n, "axes", 1)
-		if err != nil {
-			return nil, err
-		}
-		for i := range axes {
-			axes[i] = (axes[i] + 4) % 4
-		}
-		slices.Sort(axes)
-		if !slices.Equal(axes, []int64{2, 3}) {
-			return nil, bad("ONNX: %v: mean over axes %v, want 2 and 3", n, axes)
-		}
-	case "AveragePool":
-		if g.side == 0 {
-			return nil, bad("ONNX: %v: the input has no fixed size to tell whether this averages the whole map; export with a fixed one, or with GlobalAveragePool", n)
-		}
-		want := (g.side + int64(g.stride) - 1) / int64(g.stride)
-		if n.same("kernel_shape", 0) != want || n.same("pads", 0) != 0 {
-			return nil, bad("ONNX: %v: want an average over the whole map, %d×%d of the input's %d", n, want, want, g.side)
-		}
-	}
-	return n, nil
-}
-
-// linear names the tensors of n, y = W·x + b in one node or two, and returns the output.
-func (g *graph) linear(n *node) (string, error) {
-	w, err := g.constant(n, 1)
-	if err != nil {
-		return "", err
-	}
-	if len(w.shape) != 2 {
-		return "", bad("fc: want a matrix, file has %s", dims(w.shape))
-	}
-	bias, transposed := n, n.op == "Gemm" && n.int("transB", 0) == 1
-	at := 2
-	if n.op == "MatMul" {
-		if bias, err = g.only(n.outputs[0], "Add"); err != nil {
-			return "", err
-		}
-		if at = 1; bias.inputs[0] != n.outputs[0] {
-			at = 0
-		}
-	}
-	if !transposed {
-		w.shape, w.stride = []int{w.shape[1], w.shape[0]}, []int{1, w.shape[1]}
-	}
-	for _, a := range n.attrs {
-		if (a.name == "alpha" || a.name == "beta") && a.f != 1 || a.name == "transA" && a.i != 0 {
-			return "", bad("fc: %s of %v, want y = W·x + b", a.name, n)
-		}
-	}
-	b, err := g.constant(bias, at)
-	if err != nil {
-		return "", err
-	}
-	g.name(w, "fc.weight")
-	g.name(b, "fc.bias")
-	return bias.outputs[0], nil
 }

@@ -67,7 +67,7 @@ func TestONNXVariants(t *testing.T) {
 		{"Flatten", "Scatter", "Scatter"},
 		{"Gemm", "Gemv", "Gemv"},
 		{"transB", "transA", "transA"},
-		{"pads", "qads", "conv1: want a plain convolution padded by half its kernel"},
+		{"pads", "qads", "conv1: Conv \"conv1\": want it padded by half its kernel, 3 on each side, file has pads [0 0 0 0]"},
 		{"strides", "ztrides", "want 3×3, stride 2, padding 1"},
 		{"logits", "digits", ""}, // in all places: nothing is wrong
 	} {

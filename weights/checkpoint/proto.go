@@ -46,6 +46,7 @@ const (
 	attributeInt    = 3
 	attributeString = 4
 	attributeTensor = 5
+	attributeFloats = 7
 	attributeInts   = 8
 	attributeType   = 20
 
@@ -59,6 +60,9 @@ const (
 	tensorDoubles  = 10
 	tensorExternal = 13 // external_data
 	tensorLocation = 14 // data_location
+
+	entryKey   = 1 // StringStringEntryProto
+	entryValue = 2
 
 	valueName = 1 // ValueInfoProto
 	valueType = 2

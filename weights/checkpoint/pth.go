@@ -25,6 +25,13 @@ func (c *Checkpoint) readZip(size int64) error {
 		name string
 		stretch
 	}
+	names := make([]string, len(z.File))
+	for i, f := range z.File {
+		names[i] = f.Name
+	}
+	if err := otherZip(names); err != nil {
+		return err
+	}
 	entries := make([]entry, 0, len(z.File))
 	for _, f := range z.File {
 		if f.Method != zip.Store || f.CompressedSize64 != f.UncompressedSize64 {
@@ -57,9 +64,6 @@ func (c *Checkpoint) readZip(size int64) error {
 			root = e.name
 		}
 	}
-	if root == "" {
-		return bad("want a zip with data.pkl, as torch.save writes, this one has %d other files", len(entries))
-	}
 	dir := strings.TrimSuffix(root, "data.pkl")
 	if b, ok := places[dir+"byteorder"]; ok && b.size <= 16 {
 		order := make([]byte, b.size)
@@ -73,11 +77,7 @@ func (c *Checkpoint) readZip(size int64) error {
 	if err != nil {
 		return err
 	}
-	views, err := flatten(v, u.n)
-	if err != nil {
-		return err
-	}
-	return c.place(views, func(key string) (stretch, bool) {
+	return c.place(v, u.n, func(key string) (stretch, bool) {
 		s, ok := places[dir+"data/"+key]
 		return s, ok
 	})
@@ -109,10 +109,6 @@ func (c *Checkpoint) readLegacy(size int64) error {
 			}
 		}
 	}
-	views, err := flatten(parts[2], u.n)
-	if err != nil {
-		return err
-	}
 	keys, ok := parts[3].(*list)
 	if !ok {
 		return bad("want the list of storages, file has %s", kind(parts[3]))
@@ -128,7 +124,7 @@ func (c *Checkpoint) readLegacy(size int64) error {
 		at += 8
 		n, each := binary.LittleEndian.Uint64(b[:]), int64(u.sizes[key])
 		if each == 0 {
-			return bad("storage %q belongs to no tensor; save model.state_dict() alone", key)
+			return bad("storage %q is of an unknown type; save model.state_dict() alone", key)
 		}
 		if n > uint64(size-at)/uint64(each) {
 			return bad("storage %q of %d elements ends behind the file of %d bytes; download it again", key, n, size)
@@ -136,18 +132,29 @@ func (c *Checkpoint) readLegacy(size int64) error {
 		places[key] = stretch{at, int64(n) * each}
 		at += int64(n) * each
 	}
-	return c.place(views, func(key string) (stretch, bool) {
+	return c.place(parts[2], u.n, func(key string) (stretch, bool) {
 		s, ok := places[key]
 		return s, ok
 	})
 }
 
-// place gives each tensor its bytes in the file.
-func (c *Checkpoint) place(views []*view, find func(key string) (stretch, bool)) error {
+// place gives each tensor in v, which a pickle of size bytes holds, its bytes in the file.
+func (c *Checkpoint) place(v any, size int64, find func(key string) (stretch, bool)) error {
+	views, makers, err := flatten(v, size)
+	if err != nil {
+		return err
+	}
 	if len(views) == 0 {
-		return bad("want a dictionary of tensors, file has none")
+		if len(makers) > 0 {
+			return bad("want a dictionary of tensors, file has none, but objects of %q; save model.state_dict()", makers)
+		}
+		return bad("want a dictionary of tensors, file has none; save model.state_dict()")
 	}
 	for _, v := range views {
+		if v.odd != "" {
+			c.tensors = append(c.tensors, v.tensor)
+			continue
+		}
 		s, ok := find(v.storage.key)
 		if !ok {
 			return bad("%s: its storage %q is not in the file; download it again", v.name, v.storage.key)

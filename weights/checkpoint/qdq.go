@@ -160,5 +160,5 @@ func (q *qdqWriter) conv(c resnet.Conv, x string) string {
 		x,
 		q.constant(c.Name+".weight", onnxInt8, w, ws, c.Out, c.In, c.Kernel, c.Kernel),
 		q.constant(c.Name+".bias", onnxInt32, bias, bs, c.Out),
-	}, window(c)...)
+	}, windowOf(c)...)
 }

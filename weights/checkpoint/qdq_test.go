@@ -159,7 +159,7 @@ func (e *evaluation) floats(name string) []float32 {
 // evaluate reads a model.
 func evaluate(t *testing.T, model []byte) *evaluation {
 	t.Helper()
-	e := &evaluation{graph{inputs: map[string]int64{}, inits: map[string]tensor{}, outputs: map[string]bool{}}, map[string]array{}, nil}
+	e := &evaluation{*newGraph(&Checkpoint{}), map[string]array{}, nil}
 	err := fields(model, func(field int, _ uint64, data []byte) error {
 		if field != modelGraph {
 			return nil

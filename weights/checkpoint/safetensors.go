@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strconv"
 )
 
 var safeTypes = map[string]dtype{
 	"F16": float16, "BF16": bfloat16, "F32": float32_, "F64": float64_,
 	"I64": {"int64", 8, nil}, "I32": {"int32", 4, nil}, "I16": {"int16", 2, nil}, "I8": {"int8", 1, nil}, "U8": {"uint8", 1, nil}, "BOOL": {"bool", 1, nil},
+	"U64": {"uint64", 8, nil}, "U32": {"uint32", 4, nil}, "U16": {"uint16", 2, nil}, "C64": {"complex64", 8, nil},
 }
 
 // readSafetensors reads a 64-bit length, a JSON header of that length, and the tensors behind it.
@@ -56,13 +58,15 @@ func (c *Checkpoint) readSafetensors(size int64) error {
 			return damaged(err)
 		}
 		t := tensor{name: name, shape: h.Shape, at: base + h.Offsets[0]}
-		var ok bool
-		if t.dtype, ok = safeTypes[h.Dtype]; !ok {
-			return bad("%s: want floating point, file has %q", name, h.Dtype)
-		}
 		length := h.Offsets[1] - h.Offsets[0]
 		if h.Offsets[0] < 0 || length < 0 || h.Offsets[1] > size-base {
 			return bad("%s: bytes %d to %d, file has %d behind its header; download it again", name, h.Offsets[0], h.Offsets[1], size-base)
+		}
+		var ok bool
+		if t.dtype, ok = safeTypes[h.Dtype]; !ok {
+			t.odd = strconv.Quote(h.Dtype) + "; save it in float16 or float32"
+			c.tensors = append(c.tensors, t)
+			continue
 		}
 		count, err := t.span(length / int64(t.dtype.size))
 		if err != nil {
@@ -83,7 +87,7 @@ func (c *Checkpoint) readSafetensors(size int64) error {
 	slices.SortFunc(sorted, func(a, b tensor) int { return cmp.Compare(a.at, b.at) })
 	var last tensor
 	for _, t := range sorted {
-		if t.count() == 0 {
+		if t.odd != "" || t.count() == 0 {
 			continue
 		}
 		if last.name != "" && last.at+int64(last.count()*last.dtype.size) > t.at {

@@ -192,7 +192,7 @@ func castONNX(t *testing.T, model []byte, dtype string) []byte {
 		default:
 			g := &message{}
 			check(fields(data, func(field int, _ uint64, data []byte) error {
-				if x, err := readTensor(data); field == 5 && err == nil && x.dtype.name == "float32" {
+				if x, err := newGraph(&Checkpoint{}).tensor(data); field == 5 && err == nil && x.dtype.name == "float32" {
 					c := Checkpoint{}
 					v, err := c.values(*x)
 					check(err)
@@ -243,7 +243,7 @@ func TestTableRefuses(t *testing.T) {
 	// The second convolution of the graph.
 	parts := bytes.SplitN(data, []byte("\x05group\x18\x01"), 3)
 	_, err = open(bytes.Join([][]byte{parts[0], []byte("\x05group\x18\x01"), parts[1], []byte("\x05group\x18\x02"), parts[2]}, nil))
-	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "layer1.0.conv1: want a plain convolution") {
+	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "layer1.0.conv1: Conv \"/layer1/layer1.0/conv1/Conv\": want a plain convolution") {
 		t.Errorf("onnx: got %v, want ErrFormat with layer1.0.conv1", err)
 	}
 }

@@ -9,6 +9,7 @@ package labels
 
 import (
 	"bufio"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -55,15 +56,17 @@ var wordNetID = regexp.MustCompile(`^n[0-9]{8}$`)
 //	id
 //
 // where id is a WordNet id such as n02099712, or nothing. A line with only an id takes its labels from ImageNet1000.
-// The text is UTF-8, with or without a byte order mark, with lines ended by LF or CRLF; space around a field is dropped.
+// The text is UTF-8, with or without a byte order mark, with lines ended by LF or CRLF; space around a field is dropped,
+// and so are empty lines at the end.
 //
 // # Errors
 //
-// Load names the line that is empty, malformed, not UTF-8 or has a NUL, or repeats the id or label of another line.
+// Load names the line that is empty before others, malformed, not UTF-8 or has a NUL, or repeats the id or label of another line.
 func Load(r io.Reader) ([]resnet.Class, error) {
 	var classes []resnet.Class
 	seen := make(map[string]int)         // field kind + text → line
 	var imagenet map[string]resnet.Class // by id, once a line asks for it
+	blank := 0                           // the first empty line, which may only be at the end
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
@@ -77,7 +80,11 @@ func Load(r io.Reader) ([]resnet.Class, error) {
 			return nil, fmt.Errorf("labels: line %d: want text, found a byte 0", n)
 		}
 		if strings.TrimSpace(line) == "" {
-			return nil, fmt.Errorf("labels: line %d: want a label, the line is empty; remove it or name the class", n)
+			blank = cmp.Or(blank, n)
+			continue
+		}
+		if blank > 0 {
+			return nil, fmt.Errorf("labels: line %d: want a label, the line is empty; remove it or name the class", blank)
 		}
 		fields := strings.Split(line, "\t")
 		switch id := strings.TrimSpace(line); {

@@ -183,10 +183,10 @@ func TestLoad(t *testing.T) {
 func TestLoadErrors(t *testing.T) {
 	for _, test := range []struct{ name, in, want string }{
 		{"nothing", "", "the file is empty"},
-		{"mark alone", "\ufeff", "line 1: want a label, the line is empty"},
+		{"mark alone", "\ufeff", "the file is empty"},
 		{"empty line", "cat\n\ndog\n", "line 2: want a label, the line is empty"},
-		{"empty last line", "cat\ndog\n\r\n", "line 3: want a label, the line is empty"},
-		{"tabs alone", "cat\n\t\t\n", "line 2: want a label, the line is empty"},
+		{"empty lines", "cat\n\n\ndog\n\n", "line 2: want a label, the line is empty"},
+		{"tabs alone", "cat\n\t\t\ndog", "line 2: want a label, the line is empty"},
 		{"same label", "cat\ndog\ncat\n", `line 3: the English label "cat" is already on line 1`},
 		{"same label, padded", "cat\n cat\r\n", `line 2: the English label "cat" is already on line 1`},
 		{"same id", "n02123045\tcat\nn02123045\tdog\n", `line 2: the id "n02123045" is already on line 1`},
@@ -237,4 +237,12 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("%q was read as %v, then as %v, %v", in, classes, again, err)
 		}
 	})
+}
+
+// TestBlankEnd reads a list with empty lines at its end, as editors leave them.
+func TestBlankEnd(t *testing.T) {
+	got, err := Load(strings.NewReader("cat\ndog\n\r\n \t\n"))
+	if err != nil || len(got) != 2 || got[1].Label("en") != "dog" {
+		t.Errorf("got %v, %v", got, err)
+	}
 }

@@ -97,10 +97,11 @@ func classify(c *call) error {
 	var prep resnet.Prep // the model's
 	var classes []resnet.Class
 	if *check != "" {
-		f, p, names, err := r.read(c, *check)
+		f, p, names, err := r.read(*check)
 		if err != nil {
 			return err
 		}
+		say(c.stderr, *check, r.notes)
 		classes = names
 		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, img, *k) }
 	} else {

@@ -358,6 +358,10 @@ func TestInputsAreKept(t *testing.T) {
 	if err := os.WriteFile(list, []byte("a\nb\nc\nd\ne\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	index := filepath.Join(dir, "in.index.json") // of one shard
+	if err := os.WriteFile(index, []byte(`{"weight_map":{"fc.weight":"in.pth"}}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	picture := filepath.Join(dir, "a.png")
 	draw(t, picture, 1)
 	hard, soft := filepath.Join(dir, "hard"), filepath.Join(dir, "soft")
@@ -373,6 +377,7 @@ func TestInputsAreKept(t *testing.T) {
 		{"import", "-o", hard, check},
 		{"import", "-o", soft, check},
 		{"import", "-o", check, soft},
+		{"import", "-o", check, index},
 		{"import", "-labels", list, "-o", list, check},
 		{"export", "-o", model, model},
 		{"classify", "-heatmap", picture, picture},

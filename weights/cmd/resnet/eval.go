@@ -51,9 +51,12 @@ func eval(c *call) error {
 	}
 	var f *resnet.Float
 	if *check != "" {
-		if f, err = loadBeside(*check, *arch, m, c.stderr); err != nil {
+		l, err := loadBeside(*check, *arch, m)
+		if err != nil {
 			return err
 		}
+		f = l.Float
+		say(c.stderr, *check, l.notes)
 		if f.Name != m.Name || f.Classes != len(m.Classes) {
 			return fmt.Errorf("eval: the checkpoint is a %s with %d classes, the model a %s with %d; make its own model with resnet import, then give it with -model", f.Name, f.Classes, m.Name, len(m.Classes))
 		}
@@ -148,16 +151,23 @@ func eval(c *call) error {
 }
 
 // loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.
-func loadBeside(path, arch string, m *resnet.Model, notes io.Writer) (*resnet.Float, error) {
+func loadBeside(path, arch string, m *resnet.Model) (loaded, error) {
+	load := func(arch string) (loaded, error) {
+		f, err := loadFloat(path, arch, m.Pad)
+		if err != nil {
+			return f, err
+		}
+		return f, f.file.Fits(m.Prep.Crop)
+	}
 	if arch != "" {
-		return loadFloat(path, arch, m.Pad, notes)
+		return load(arch)
 	}
 	if _, err := resnet.Lookup(m.Name); err == nil { // not so for widths of its own, which shapes tell
-		if f, err := loadFloat(path, m.Name, m.Pad, notes); err == nil {
+		if f, err := load(m.Name); err == nil {
 			return f, nil
 		}
 	}
-	return loadFloat(path, "", m.Pad, notes)
+	return load("")
 }
 
 // rankings returns the five best classes of each image, and the probability of the first at temperature t.

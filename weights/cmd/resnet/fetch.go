@@ -43,7 +43,7 @@ func fetch(c *call) error {
 		fmt.Fprintf(c.stdout, "%s: made of this checkpoint before; -calib or -o makes another\n", printable(v.out))
 		return nil
 	}
-	v.arch, v.resize, v.crop = e.Arch, e.Resize, e.Crop
+	v.arch, v.resize, v.crop, v.known = e.Arch, e.Resize, e.Crop, true
 	v.source, v.licence = "torchvision "+e.Name+", "+e.URL(), e.Licence
 	return v.convert(c, path)
 }

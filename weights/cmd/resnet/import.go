@@ -12,6 +12,7 @@ import (
 	"resnet-web/resnet"
 	"resnet-web/weights"
 	"resnet-web/weights/calibrate"
+	"resnet-web/weights/checkpoint"
 )
 
 // conversion is what import and fetch share: from a checkpoint to a model file.
@@ -58,10 +59,14 @@ func (v *conversion) convert(c *call, path string) error {
 			return fmt.Errorf("-%s: want UTF-8 of at most %d bytes, got %d bytes", flag, longest, len(text))
 		}
 	}
-	if err := creatable(v.out, path, v.labels, v.calib, v.confidence); err != nil {
+	files, err := checkpoint.Files(path)
+	if err != nil {
 		return err
 	}
-	f, prep, classes, err := v.read(c, path)
+	if err := creatable(v.out, append(files, v.labels, v.calib, v.confidence)...); err != nil {
+		return err
+	}
+	f, prep, classes, err := v.read(path)
 	if err != nil {
 		return err
 	}
@@ -91,6 +96,7 @@ func (v *conversion) convert(c *call, path string) error {
 			return err
 		}
 	}
+	say(c.stderr, path, v.notes)
 	bar := newProgress(c.stderr, "calibrating")
 	m, report, err := calibrate.Quantise(f, prep, crops, calibrate.Options{Progress: bar.set})
 	bar.clear()
@@ -112,6 +118,7 @@ func (v *conversion) convert(c *call, path string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(c.stdout, "recipe: %s\n", told(prep))
 	fmt.Fprintf(c.stdout, "%s: %s, %d classes, input %d×%d, %d bytes\n", printable(v.out), m.Name, len(m.Classes),
 		prep.Crop, prep.Crop, size)
 	return nil

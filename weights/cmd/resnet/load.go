@@ -20,23 +20,47 @@ func loadModel(path string) (*resnet.Model, error) {
 	return weights.ReadFile(path)
 }
 
-// loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its shortcuts;
-// what had to be guessed is written to notes.
-func loadFloat(path, arch string, pad resnet.Shortcut, notes io.Writer) (*resnet.Float, error) {
+// loaded is the network of a checkpoint, and what is to be said of it.
+type loaded struct {
+	*resnet.Float
+	file    *checkpoint.Checkpoint // closed, for what it tells of the pictures
+	notes   []string
+	strides string // the note on them, if there is one
+}
+
+// loadFloat reads the network of a checkpoint. pad is 0 where the caller does not know how a CIFAR net pads its
+// shortcuts. What had to be guessed is among the notes, with the flag that changes it.
+func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 	c, err := checkpoint.Open(path)
 	if err != nil {
-		return nil, err
+		return loaded{}, err
 	}
 	defer c.Close()
 	c.Pad = pad
 	f, err := c.Float(arch)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return loaded{}, fmt.Errorf("%s: %w", path, err)
 	}
-	if f.CIFAR && !f.Plain && pad == 0 && c.Format != "onnx" {
-		fmt.Fprintf(notes, "resnet: note: %s does not tell where its shortcuts have their zero channels: taken as all behind, as in the paper; -pad split is half before\n", path)
+	notes, strides := c.Notes, ""
+	if c.Format != "onnx" {
+		if f.CIFAR && !f.Plain && pad == 0 {
+			notes = append(notes, "the file does not tell where the shortcuts have their zero channels: taken as half before "+
+				"and half behind, as most have it; -pad append is all behind, as in the paper")
+		}
+		if f.Bottleneck && arch == "" {
+			strides = fmt.Sprintf("the file does not tell which convolution of a block has its stride: taken as the second "+
+				"(v1.5), as torchvision, timm and Hugging Face have it; -arch resnet%dv1 is the first, as in the paper", f.Depth)
+			notes = append(notes, strides)
+		}
 	}
-	return f, nil
+	return loaded{f, c, notes, strides}, nil
+}
+
+// say prints the notes on the checkpoint at path.
+func say(w io.Writer, path string, notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(w, "resnet: note: %s: %s\n", printable(path), oneLine(n))
+	}
 }
 
 // classesFor names the outputs of a checkpoint that brings no labels: ImageNet's classes, or their numbers.

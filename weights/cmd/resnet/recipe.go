@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"resnet-web/resnet"
 	"resnet-web/weights"
+	"resnet-web/weights/checkpoint"
 	"resnet-web/weights/labels"
 )
 
@@ -20,6 +22,8 @@ type recipe struct {
 	resize, crop      int
 	filter            string
 	mean, std         string
+	known             bool     // the catalogue gave it
+	notes             []string // after read
 }
 
 // recipeFlags are the names of the flags that flags defines.
@@ -27,7 +31,7 @@ var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", 
 
 func (r *recipe) flags(c *call) {
 	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, plain18 … (default: as recognised, v1.5)")
-	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: append)")
+	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: split)")
 	c.StringVar(&r.labels, "labels", "", "`file` with one class per line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
 	c.IntVar(&r.resize, "resize", 0, "pixels of the shorter side after scaling (default 256; CIFAR nets 32)")
 	c.IntVar(&r.crop, "crop", 0, "side of the centre crop (default 224; CIFAR nets 32)")
@@ -39,9 +43,9 @@ func (r *recipe) flags(c *call) {
 // first is the checkpoint of the first built-in model, which is for the same pictures and classes as the present one.
 const first = "SHA-256 c411debb1dd094cd"
 
-// read reads the checkpoint at path: its network, pre-processing and classes. The checkpoints of the built-in models have
-// by default those of the model.
-func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
+// read reads the checkpoint at path: its network, pre-processing and classes, and notes on what it took for granted.
+// The checkpoints of the built-in models have by default those of the model.
+func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
 	fail := func(err error) (*resnet.Float, resnet.Prep, []resnet.Class, error) {
 		return nil, resnet.Prep{}, nil, err
 	}
@@ -49,11 +53,34 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 	if !ok {
 		return fail(fmt.Errorf("-pad: want append or split, got %q", r.pad))
 	}
-	f, err := loadFloat(path, r.arch, pad, c.stderr)
+	f, err := loadFloat(path, r.arch, pad)
 	if err != nil {
 		return fail(err)
 	}
-	prep, classes := defaultPrep(f), classesFor(f.Classes)
+	prep, classes := defaultPrep(f.Float), classesFor(f.Classes)
+	known := r.known
+	if !known {
+		b := readBeside(path, f.Float)
+		if b.v1 && f.strides != "" {
+			if f, err = loadFloat(path, fmt.Sprintf("resnet%dv1", f.Depth), pad); err != nil {
+				return fail(err)
+			}
+			f.notes = append(f.notes, "the strides are those of config.json beside it: v1")
+		} else if b.strides {
+			f.notes = slices.DeleteFunc(f.notes, func(n string) bool { return n == f.strides })
+		}
+		if b.prep != nil {
+			prep, known = *b.prep, true
+		}
+		if b.classes != nil {
+			classes = b.classes
+		}
+		f.notes = append(f.notes, b.notes...)
+	}
+	norm := f.file.Normalisation
+	if norm != nil {
+		prep.Mean, prep.Std = norm.Mean, norm.Std
+	}
 	m, err := loadModel("")
 	if err != nil {
 		return fail(err)
@@ -64,11 +91,18 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 			return fail(err)
 		}
 		if id == first || strings.Contains(m.Source, id) {
-			prep, classes = m.Prep, m.Classes
+			prep, classes, known = m.Prep, m.Classes, true
 		}
 	}
 	if prep, err = r.prep(prep); err != nil {
 		return fail(err)
+	}
+	if n := f.file.Side; r.crop == 0 && n != 0 && n != prep.Crop {
+		f.notes = append(f.notes, fmt.Sprintf("the graph is for pictures of %d×%d, taken for %d×%d; -crop %d gives it its "+
+			"own size", n, n, prep.Crop, prep.Crop, n))
+	}
+	if err := f.file.Fits(prep.Crop); err != nil {
+		return fail(fmt.Errorf("%s: %w; -crop gives another size", path, err))
 	}
 	if err := weights.CheckWork(&f.Network, prep.Crop); err != nil {
 		return fail(err)
@@ -78,7 +112,36 @@ func (r *recipe) read(c *call, path string) (*resnet.Float, resnet.Prep, []resne
 			return fail(err)
 		}
 	}
-	return f, prep, classes, nil
+	if guess := r.guessed(prep, norm != nil); guess != "" && !known {
+		f.notes = append(f.notes, guess)
+	}
+	r.notes = f.notes
+	return f.Float, prep, classes, nil
+}
+
+// guessed says what of the pre-processing p neither a flag nor, normed, the network gave.
+func (r *recipe) guessed(p resnet.Prep, normed bool) string {
+	var parts, flags []string
+	add := func(given bool, flag, format string, args ...any) {
+		if !given {
+			parts, flags = append(parts, fmt.Sprintf(format, args...)), append(flags, "-"+flag)
+		}
+	}
+	add(r.resize != 0, "resize", "shorter side scaled to %d", p.Resize)
+	add(r.crop != 0, "crop", "centre of %d", p.Crop)
+	add(r.filter != "", "filter", "%s", p.Filter)
+	add(r.mean != "" || normed, "mean", "mean %s", commas(p.Mean))
+	add(r.std != "" || normed, "std", "std %s", commas(p.Std))
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the file does not tell how pictures are prepared: taken as usual, %s; change it with %s",
+		strings.Join(parts, ", "), strings.Join(flags, " "))
+}
+
+// commas writes a triple as a flag takes it.
+func commas(v [3]float32) string {
+	return fmt.Sprintf("%v,%v,%v", v[0], v[1], v[2])
 }
 
 // defaultPrep is the pre-processing that checkpoints of the network's family are published with.
@@ -157,16 +220,24 @@ func (r *recipe) classes(n int) ([]resnet.Class, error) {
 	return classes, nil
 }
 
-// fingerprint is the digest by which a model's source names its checkpoint.
+// fingerprint is the digest by which a model's source names its checkpoint, with the files beside it that hold its
+// weights.
 func fingerprint(path string) (string, error) {
-	f, err := os.Open(path)
+	files, err := checkpoint.Files(path)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", err
+		}
 	}
 	return "SHA-256 " + hex.EncodeToString(h.Sum(nil))[:16], nil
 }

@@ -1,0 +1,265 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"resnet-web/resnet"
+)
+
+// numbered is a name in nn.Sequential(*resnet.children(), nn.Flatten(), resnet.fc).
+func numbered(name string) string {
+	for i, layer := range []string{"conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "flatten", "fc"} {
+		if rest, ok := strings.CutPrefix(name, layer+"."); ok {
+			return fmt.Sprint(i, ".", rest)
+		}
+	}
+	return name
+}
+
+// TestNames reads one network under the names that wrappers and habits give it.
+func TestNames(t *testing.T) {
+	want := load(t, "testdata/basic.pth", "")
+	list := contents(t, "testdata/basic.pth")
+	prefix := func(p string) func(string) string { return func(s string) string { return p + s } }
+	head := func(to string) func(string) string {
+		return func(s string) string { return strings.Replace(s, "fc.", to, 1) }
+	}
+	for name, to := range map[string]func(string) string{
+		"compiled":              prefix("_orig_mod."),
+		"compiled and parallel": prefix("module._orig_mod."),
+		"stages compiled":       func(s string) string { return strings.Replace(s, "layer2.", "layer2._orig_mod.", 1) },
+		"FSDP": func(s string) string {
+			return "_fsdp_wrapped_module." + strings.ReplaceAll(s, "layer1.", "layer1._fsdp_wrapped_module.")
+		},
+		"checkpointed": func(s string) string {
+			return strings.Replace(s, "layer3.0.", "layer3.0._checkpoint_wrapped_module.", 1)
+		},
+		"children":              numbered,
+		"children in a wrapper": func(s string) string { return "model." + numbered(s) },
+		"children, head outside": func(s string) string {
+			if strings.HasPrefix(s, "fc.") {
+				return "head." + s
+			}
+			return "backbone." + numbered(s)
+		},
+		"a backbone, classifier outside": func(s string) string {
+			if r, ok := strings.CutPrefix(s, "fc."); ok {
+				return "classifier." + r
+			}
+			return "backbone." + s
+		},
+		"layer0": func(s string) string {
+			return strings.NewReplacer("conv1.w", "layer0.0.w", "bn1.", "layer0.1.").Replace(s)
+		},
+		"Dropout before":         head("fc.1."),
+		"Cadene":                 head("last_linear."),
+		"timm's":                 head("head.fc."),
+		"Hugging Face, compiled": func(s string) string { return "_orig_mod." + huggingFace(s) },
+	} {
+		data := safetensors(rename(list, to))
+		got, err := open(data)
+		if err == nil {
+			err = different(got, want, 0)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestHeads takes the linear layer, and what is beside the network, for what they are, or refuses by name what would
+// change the answers.
+func TestHeads(t *testing.T) {
+	ramp := func(i int) float32 { return float32(i + 1) }
+	weight, bias := param{"fc.weight", []int{3, 64}, ramp, ""}, param{"fc.bias", []int{3}, ramp, ""}
+	named := func(p param, name string, shape ...int) param {
+		p.name = name
+		if shape != nil {
+			p.shape = shape
+		}
+		return p
+	}
+	vector := func(name string, v ...float32) param {
+		return param{name, []int{len(v)}, func(i int) float32 { return v[i] }, ""}
+	}
+	body := params(t, "resnet18x0.125", 3)
+	body = body[:len(body)-2]
+	fc := []param{weight, bias}
+	for _, test := range []struct {
+		name  string
+		extra []param
+		note  string
+		want  []string // of the error; nil for a network
+	}{
+		{"plain", fc, "", nil},
+		{"1×1 convolution", []param{named(weight, "fc.weight", 3, 64, 1, 1), bias}, "", nil},
+		{"1×1 convolution of another name", []param{named(weight, "head.weight", 3, 64, 1, 1), named(bias, "head.bias")}, "head is taken as the linear layer", nil},
+		{"no bias", []param{weight}, "fc has no bias: taken as 0", nil},
+		{"operations counted", append([]param{vector("layer1.0.conv1.total_ops", 5), vector("total_params", 6)}, fc...), "not used: total_params", nil},
+		{"weights of the loss", append([]param{vector("criterion.weight", 1, 2, 3)}, fc...), "not used: criterion.weight", nil},
+		{"a counter of an average", append([]param{named(vector("n", 3), "n_averaged")}, fc...), "not used: n_averaged", nil},
+		{"a confusion matrix", append([]param{{"metric.confmat", []int{3, 3}, ramp, "int64"}}, fc...), "not used: metric.confmat", nil},
+		{"a head behind fc", append([]param{named(weight, "head.weight", 2, 3), vector("head.bias", 1, 2)}, fc...), "", []string{"more than that", "head.weight float32 2×3"}},
+		{"in front", append([]param{named(weight, "loc.weight", 6, 192)}, fc...), "", []string{"loc.weight"}},
+		{"several layers", []param{named(weight, "fc.0.weight", 16, 64), named(weight, "fc.2.weight", 3, 16)}, "", []string{"fc:", "fc.0.weight float32 16×64, fc.2.weight float32 3×16"}},
+		{"normalisation before", []param{vector("fc.0.running_var", 1, 2, 3), named(weight, "fc.1.weight")}, "", []string{"fc.0.running_var"}},
+		{"LayerNorm before", []param{{"norm.weight", []int{64}, ramp, ""}, named(weight, "head.weight")}, "", []string{"norm.weight"}},
+		{"two tasks", []param{named(weight, "age.weight"), named(weight, "sex.weight")}, "", []string{"age.weight", "sex.weight"}},
+		{"fastai", []param{named(weight, "1.4.weight", 8, 128), named(weight, "1.8.weight", 3, 8)}, "", []string{"1.4.weight", "maximum", "fastai"}},
+		{"another size", []param{named(weight, "fc.weight", 3, 32), bias}, "", []string{"fc:", "classes × 64", "3×32"}},
+		{"another bias", []param{weight, named(bias, "fc.bias", 2)}, "", []string{"fc: want bias of 3", "float32 2"}},
+		{"a mean without deviation", append([]param{vector("mean", .5, .5, .5)}, fc...), "", []string{"mean: want a deviation"}},
+		{"blue first", append([]param{vector("mean", .406, .456, .485), vector("std", .2, .2, .2)}, fc...), "", []string{"blue first"}},
+		{"two normalisations", append([]param{vector("a.mean", .5, .5, .5), vector("a.std", 1, 1, 1), vector("b.mean", .4, .5, .5), vector("b.std", 1, 1, 1)}, fc...), "", []string{"two"}},
+	} {
+		f, c, err := openAll(safetensors(append(slices.Clone(body), test.extra...)))
+		if test.want != nil {
+			for _, want := range test.want {
+				if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: got %v, want ErrFormat with %q", test.name, err, want)
+				}
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if test.note != "" && !strings.Contains(strings.Join(c.Notes, "\n"), test.note) || test.note == "" && c.Notes != nil {
+			t.Errorf("%s: notes %q, want %q", test.name, c.Notes, test.note)
+		}
+		for i := range f.FCW {
+			if f.FCW[i] != float32(i+1) {
+				t.Fatalf("%s: weight %d is %v", test.name, i, f.FCW[i])
+			}
+		}
+		if b := fmt.Sprint(f.FCB); b != "[1 2 3]" && test.name != "no bias" || b != "[0 0 0]" && test.name == "no bias" {
+			t.Errorf("%s: bias %v", test.name, b)
+		}
+	}
+}
+
+// TestHeadElsewhere takes a head of another dictionary, and refuses one behind fc.
+func TestHeadElsewhere(t *testing.T) {
+	list := params(t, "resnet18x0.125", 3)
+	n := len(list)
+	ramp := func(i int) float32 { return float32(i + 1) }
+	write := func(body []param, head ...param) []byte {
+		all, storages := stateDict(append(slices.Clone(body), head...))
+		inner, _ := stateDict(body)
+		start := strings.Index(all, text(head[0].name))
+		return torchZip(0, "\x80\x02}("+text("backbone")+inner[2:len(inner)-1]+text("head")+"}("+all[start:len(all)-1]+"u.", storages...)
+	}
+	weight, bias := list[n-2], list[n-1]
+	weight.name, bias.name, weight.value, bias.value = "weight", "bias", ramp, ramp
+	f, c, err := openAll(write(list[:n-2], weight, bias))
+	if err != nil || fmt.Sprint(f.FCB) != "[1 2 3]" || f.FCW[63] != 64 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "head is taken") {
+		t.Errorf("%v, %v", c, err)
+	}
+	weight.shape, bias.shape = []int{2, 3}, []int{2}
+	if _, err := open(write(list, weight, bias)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "head.weight float32 2×3") {
+		t.Errorf("behind fc: %v", err)
+	}
+}
+
+// openAll is open with the checkpoint.
+func openAll(data []byte) (*resnet.Float, *Checkpoint, error) {
+	c, err := Read(strings.NewReader(string(data)), int64(len(data)))
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := c.Float("")
+	return f, c, err
+}
+
+// TestNormalisation takes the pictures' means and deviations from a network that subtracts them itself.
+func TestNormalisation(t *testing.T) {
+	for _, test := range []struct {
+		mean, std string
+		factor    float32
+	}{{"0.mean", "0.std", 1}, {"norm.mu", "norm.sigma", 1}, {"mean", "std", 255}, {"pixel_mean", "pixel_std", 255}, {"normalize.new_mean", "normalize.new_std", 1}} {
+		list := append(params(t, "resnet18x0.125", 3),
+			param{test.mean, []int{3, 1, 1}, func(i int) float32 { return []float32{.5, .25, .125}[i] * test.factor }, ""},
+			param{test.std, []int{1, 3, 1, 1}, func(i int) float32 { return []float32{.5, .25, .75}[i] * test.factor }, ""})
+		_, c, err := openAll(safetensors(list))
+		if err != nil || c.Normalisation == nil ||
+			*c.Normalisation != (Normalisation{[3]float32{.5, .25, .125}, [3]float32{.5, .25, .75}}) ||
+			!strings.HasSuffix(fmt.Sprint(c.Notes), ": "+test.mean+", "+test.std+"]") {
+			t.Errorf("%s: %+v, %v", test.mean, c, err)
+		}
+	}
+}
+
+// TestOneOutput makes two classes of one logit.
+func TestOneOutput(t *testing.T) {
+	list := params(t, "resnet18x0.125", 1)
+	list[len(list)-1].value = func(int) float32 { return 5 }
+	f, c, err := openAll(safetensors(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Classes != 2 || fmt.Sprint(f.FCB) != "[0 5]" || slices.Max(f.FCW[:64]) != 0 || slices.Min(f.FCW[64:]) != 1 || len(c.Notes) != 1 {
+		t.Errorf("%d classes, bias %v, notes %q", f.Classes, f.FCB, c.Notes)
+	}
+}
+
+// TestUnlike says what to call where the weights are not the network's own.
+func TestUnlike(t *testing.T) {
+	for _, test := range []struct{ from, to, want string }{
+		{".conv1.weight", ".conv1.weight_mask", "prune.remove"},
+		{"conv1.weight", "conv1.weight_g", "remove_weight_norm"},
+		{"fc.weight", "fc.weight_u", "remove_spectral_norm"},
+		{"fc.weight", "fc.parametrizations.weight.original0", "remove_parametrizations"},
+		{"fc.weight", "fc.lora_A.default.weight", "merge_and_unload"},
+		{"fc.weight", "fc._packed_params._packed_params", "before the quantisation"},
+		{"bn1.weight", "conv1.zero_point", "before the quantisation"},
+		{"bn1.weight", "conv1.weight_fake_quant.scale", "before prepare"},
+	} {
+		list := rename(params(t, "resnet18x0.125", 3), func(s string) string { return strings.Replace(s, test.from, test.to, 1) })
+		if _, err := open(safetensors(list)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.to) {
+			t.Errorf("%s: got %v, want %q", test.to, err, test.want)
+		}
+	}
+}
+
+// TestChoose takes the average of a network, the whole of two, and one that comes twice; it refuses two strangers.
+func TestChoose(t *testing.T) {
+	a := networkParams(tiny(t))
+	b := slices.Clone(a)
+	b[0].value = func(int) float32 { return 2 }
+	prefix := func(list []param, p string) []param { return rename(list, func(s string) string { return p + s }) }
+	statistics := func(p param) bool { return strings.Contains(p.name, "running") }
+	for _, test := range []struct {
+		name  string
+		list  []param
+		value float32 // of the first weight, of conv1; 0 for an error
+	}{
+		{"average", append(prefix(a, "model."), prefix(b, "model_ema.")...), 2},
+		{"ema first", append(prefix(b, "ema.module."), prefix(a, "network.")...), 2},
+		{"part of a word", append(prefix(a, "detail."), prefix(b, "semantic.")...), 0},
+		{"schema", append(prefix(a, "x."), prefix(b, "schema.")...), 0},
+		{"average of parameters alone", append(prefix(a, "model."), prefix(slices.DeleteFunc(slices.Clone(b), statistics), "ema.")...), 1},
+		{"two", append(prefix(a, "model."), prefix(b, "best.")...), 0},
+	} {
+		f, err := open(safetensors(test.list))
+		switch {
+		case test.value == 0 && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "several")):
+			t.Errorf("%s: got %v, want ErrFormat", test.name, err)
+		case test.value != 0 && err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		case test.value != 0 && (f.Convs[0].W[0] > 1.5) != (test.value == 2):
+			t.Errorf("%s: first weight %v, want about %v", test.name, f.Convs[0].W[0], test.value)
+		}
+	}
+
+	pickle, storages := stateDict(a)
+	inner := pickle[2 : len(pickle)-1]
+	twice := "\x80\x02}(" + text("model") + inner + text("attacker") + "}" + text("model") + inner + "su."
+	if _, err := open(torchZip(0, twice, storages...)); err != nil {
+		t.Errorf("the same network twice: %v", err)
+	}
+}

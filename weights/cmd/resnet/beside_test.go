@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"resnet-web/resnet"
+)
+
+// TestBeside takes the recipe, the strides and the labels from the files that Hugging Face and timm put beside weights.
+func TestBeside(t *testing.T) {
+	imagenet := resnet.ImageNetPrep
+	of := func(resize, crop int, filter string) resnet.Prep {
+		return resnet.Prep{Resize: resize, Crop: crop, Filter: filter, Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.25, .25, .25}}
+	}
+	const five = `"id2label":{"0":"circle","1":"square","2":"star","3":"cross","4":"wave"}`
+	const values = `"image_mean":[0.5,0.5,0.5],"image_std":[0.25,0.25,0.25]`
+	for _, test := range []struct {
+		name, config, processor string
+		args                    recipe
+		prep                    resnet.Prep
+		label, note             string
+	}{
+		{"transformers", `{"model_type":"resnet",` + five + `}`, `{"size":{"shortest_edge":224},"crop_pct":0.875,"resample":3,` + values + `}`, recipe{}, of(256, 224, "bicubic"), "circle", "preprocessor_config.json beside it: -resize 256"},
+		{"an older one", `{"model_type":"resnet",` + five + `}`, `{"size":96,"crop_pct":0.75,"resample":2,` + values + `}`, recipe{}, of(128, 96, "bilinear"), "circle", ""},
+		{"with a crop", `{"model_type":"resnet",` + five + `}`, `{"size":{"shortest_edge":64},"do_center_crop":true,"crop_size":{"height":48,"width":48},"resample":3,` + values + `}`, recipe{}, of(64, 48, "bicubic"), "circle", ""},
+		{"flags go first", `{"model_type":"resnet"}`, `{"size":96,"crop_pct":0.75,"resample":3,` + values + `}`, recipe{filter: "bilinear", resize: 100}, of(100, 96, "bilinear"), "class 0", ""},
+		{"no names", `{"model_type":"resnet","id2label":{"0":"LABEL_0","1":"LABEL_1","2":"LABEL_2","3":"LABEL_3","4":"LABEL_4"}}`, "", recipe{}, imagenet, "class 0", ""},
+		{"squashed", `{"model_type":"resnet"}`, `{"size":{"height":224,"width":224},"resample":2,` + values + `}`, recipe{}, imagenet, "class 0", "squashes"},
+		{"timm", `{"architecture":"resnet18","num_classes":5,"label_names":["a","b","c","d","e"],"label_descriptions":{"a":"circle"},"pretrained_cfg":{"input_size":[3,224,224],"test_input_size":[3,288,288],"crop_pct":0.95,"interpolation":"bicubic","mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}}`, "", recipe{}, of(235, 224, "bicubic"), "circle", "-resize 288 -crop 288"},
+		{"another network", `{"model_type":"vit",` + five + `}`, `{"size":96,"crop_pct":0.75,"resample":3,` + values + `}`, recipe{}, imagenet, "class 0", `is of "vit" with 5 classes`},
+		{"other classes", `{"model_type":"resnet","id2label":{"0":"a","1":"b"}}`, "", recipe{}, imagenet, "class 0", "with 2 classes"},
+		{"the same label twice", `{"model_type":"resnet","id2label":{"0":"a","1":"a","2":"c","3":"d","4":"e"}}`, "", recipe{}, imagenet, "class 0", "labels of config.json are not used"},
+		{"no JSON", `{"model_type":`, "", recipe{}, imagenet, "class 0", "not used: config.json"},
+		{"a deviation of 0", `{"model_type":"resnet"}`, `{"size":96,"crop_pct":0.75,"resample":3,"image_mean":[0,0,0],"image_std":[0,0,0]}`, recipe{}, imagenet, "class 0", "positive deviations"},
+	} {
+		dir := t.TempDir()
+		data, err := os.ReadFile(fixture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "pytorch_model.bin")
+		for name, text := range map[string]string{"pytorch_model.bin": string(data), "config.json": test.config, "preprocessor_config.json": test.processor} {
+			if text == "" {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, prep, classes, err := test.args.read(path)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if prep != test.prep || classes[0].Label("en") != test.label {
+			t.Errorf("%s: %+v, %q, want %+v, %q", test.name, prep, classes[0].Label("en"), test.prep, test.label)
+		}
+		if notes := strings.Join(test.args.notes, "\n"); !strings.Contains(notes, test.note) {
+			t.Errorf("%s: notes\n%s\nlack %q", test.name, notes, test.note)
+		}
+	}
+
+	// The strides of a bottleneck.
+	data, err := os.ReadFile("../../checkpoint/testdata/bottleneck-hf.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for config, want := range map[string]bool{`{"model_type":"resnet","downsample_in_bottleneck":true}`: true, `{"model_type":"resnet","downsample_in_bottleneck":false}`: false, "": false} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "model.safetensors")
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if config != "" {
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var r recipe
+		f, _, _, err := r.read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if guessed := strings.Contains(strings.Join(r.notes, "\n"), "-arch resnet50v1"); f.V1 != want || guessed != (config == "") {
+			t.Errorf("config %s: v1 %t, notes %q", config, f.V1, r.notes)
+		}
+	}
+}
