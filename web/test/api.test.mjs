@@ -412,6 +412,7 @@ inBrowsers('api', (w) => {
         ...odd.flatMap((x) => ['x', 'width'].map((name) => ['region', () => c.classify(scene, { region: { x: 0, y: 0, width: 9, height: 9, [name]: x } })])),
         ...odd.flatMap((x) => Object.keys({ ...parts, kernel: 1, exec: 1, model: 1, manifest: 1 }).map((name) => [name, () => createClassifierFrom({ ...parts, [name]: x })])),
         ['options', () => c.classify(scene, revoked)], ['options', () => make(revoked)], ['options', () => c.benchmark({ get runs() { throw revoked; } })],
+        ['wasm', () => createClassifierFrom({ ...parts, wasm: handed })],
         ['result', () => c.heatmap(revoked, 0)], ['manifest', () => createClassifierFrom({ ...parts, manifest: 'http://[' })],
         ...[...odd.slice(0, 5), [1n], [Symbol()], new BigInt64Array(1), { length: 1n }, { length: Symbol() }].map((x) => ['similarity', async () => similarity(x, x)]),
       ];
