@@ -1,6 +1,7 @@
 // The worker behind a classifier, with its kernel threads: it is started when it is needed, asked, and given up when it
 // is lost; then another takes its place.
 
+import { isKind } from '../lib/kind.ts';
 import { messageOf } from '../lib/thrown.ts';
 import { promised } from '../lib/promised.ts';
 import type { CreateOptions, ErrorCode, Info } from '../types/resnet.d.ts';
@@ -129,7 +130,10 @@ export class Link {
     } catch (cause) {
       this.#pending.delete(id);
       if (!(cause instanceof DOMException && cause.name === 'DataCloneError')) throw cause;
-      throw tainted(cause);
+      if ('picture' in request && isKind(request.picture, 'ImageBitmap')) throw tainted(cause);
+      throw new ResnetError('bad-option',
+        `resnet: ${request.op}: want what can be sent to a worker, among ${Object.keys(request).join(', ')}: `
+        + messageOf(cause), { cause });
     }
     return promise;
   }

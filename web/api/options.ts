@@ -2,10 +2,11 @@
 
 import { isKind, kind } from '../lib/kind.ts';
 import { unknownOption } from '../lib/options.ts';
+import { messageOf } from '../lib/thrown.ts';
 import type {
   BenchmarkOptions, CallOptions, ClassifyOptions, CreateOptions, Parts, Rectangle, Simd, ViewOptions,
 } from '../types/resnet.d.ts';
-import { ResnetError, clip } from './error.ts';
+import { ResnetError, show } from './error.ts';
 
 export const SIMD: readonly ('auto' | Simd)[] = ['auto', 'relaxed', 'fixed', 'none'];
 
@@ -20,8 +21,8 @@ export const CLASSIFY = names<ClassifyOptions>({
 const RECTANGLE = names<Rectangle>({ x: 1, y: 1, width: 1, height: 1 });
 export const BENCHMARK = names<BenchmarkOptions>({ runs: 1, signal: 1 });
 
-function names<T>(all: Record<keyof T, 1>) {
-  return Object.keys(all);
+function names<T>(all: Record<string & keyof T, 1>) {
+  return Object.keys(all) as (string & keyof T)[];
 }
 
 export const isIndex = (x: unknown, count: number): x is number => (
@@ -30,17 +31,29 @@ export const isIndex = (x: unknown, count: number): x is number => (
 export const isCount = (x: unknown) => typeof x === 'number' && Number.isSafeInteger(x) && x >= 1;
 
 export function check(ok: boolean, name: string, wanted: string, got: unknown): asserts ok {
-  if (ok) return;
-  const shown = typeof got === 'string' ? `'${clip(got)}'`
-    : typeof got === 'object' && got !== null ? kind(got)
-    : String(got);
-  throw new ResnetError('bad-option', `resnet: ${name}: want ${wanted}, got ${shown}`);
+  if (!ok) throw new ResnetError('bad-option', `resnet: ${name}: want ${wanted}, got ${show(got)}`);
 }
 
-export function checkOptions(options: unknown, known: readonly string[]) {
+/** What look finds in something somebody passed; its getters may throw, and so may a Proxy. */
+export function look<T>(name: string, wanted: string, got: unknown, look: () => T): T {
+  try {
+    return look();
+  } catch (cause) {
+    const message = `resnet: ${name}: want ${wanted}, got ${show(got)} that cannot be read: ${messageOf(cause)}`;
+    throw new ResnetError('bad-option', message, { cause });
+  }
+}
+
+/** Checks the names of options and gives a copy, so that each is read once. */
+export function checkOptions<T extends object>(options: T, known: readonly (string & keyof T)[]): Partial<T> {
   check(options !== null && typeof options === 'object', 'options', 'an object', options);
-  const unknown = unknownOption(options, known);
+  const { unknown, copy } = look('options', 'an object', options, () => {
+    const copy: Partial<T> = {};
+    for (const name of known) copy[name] = options[name];
+    return { unknown: unknownOption(options, known), copy };
+  });
   if (unknown) throw new ResnetError('bad-option', `resnet: ${unknown}`);
+  return copy;
 }
 
 export const rectangle = ({ x, y, width, height }: Rectangle): Rectangle => ({ x, y, width, height });
@@ -49,17 +62,20 @@ export const rectangle = ({ x, y, width, height }: Rectangle): Rectangle => ({ x
 export function viewOf({ region = null, fit = 'crop' }: ViewOptions) {
   check(fit === 'crop' || fit === 'squash', 'fit', "'crop' or 'squash'", fit);
   if (region === null) return { region, squash: fit === 'squash' };
-  checkOptions(region, RECTANGLE);
-  const { x, y, width, height } = region;
+  const { x = NaN, y = NaN, width = NaN, height = NaN } = checkOptions(region, RECTANGLE);
   check([x, y, width, height].every(Number.isSafeInteger) && x >= 0 && y >= 0 && width >= 1 && height >= 1,
     'region', '{ x, y, width, height } in whole pixels, a part of the picture',
-    `${kind(region)} ${[x, y, width, height].map(String).join(', ')}`);
-  return { region: rectangle(region), squash: fit === 'squash' };
+    `${kind(region)} ${[x, y, width, height].map(show).join(', ')}`);
+  return { region: { x, y, width, height }, squash: fit === 'squash' };
 }
 
-export function checkClasses(name: string, list: unknown) {
-  check(list == null || (Array.isArray(list) && list.every((x) => typeof x === 'string' || Number.isInteger(x))),
-    name, 'an array of class indices, ids or labels', list);
+/** A copy of a list of classes, as the call may have to wait. */
+export function checkClasses<T>(name: string, list: readonly T[] | null | undefined): T[] | null {
+  if (list == null) return null;
+  const wanted = 'an array of class indices, ids or labels';
+  const copy = look(name, wanted, list, () => (Array.isArray(list) ? [...list] : null));
+  check(copy?.every((x) => typeof x === 'string' || Number.isInteger(x)) ?? false, name, wanted, list);
+  return copy;
 }
 
 export function checkSignal(signal: unknown) {

@@ -14,7 +14,7 @@ import { Link } from './link.ts';
 import type { WorkerParts } from './link.ts';
 import {
   BENCHMARK, CALL, CLASSIFY, CREATE, PARTS, SIMD, VIEW, check, checkClasses, checkOptions, checkSignal, isCount, isIndex,
-  rectangle, viewOf,
+  look, rectangle, viewOf,
 } from './options.ts';
 import { BEST, NONE } from './protocol.ts';
 import type { Picture, Question, Settings } from './protocol.ts';
@@ -42,15 +42,14 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
  */
 export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
   checkEnvironment();
-  checkOptions(parts, PARTS);
-  checkOptions(options, CREATE);
-  const { model, threads = 'auto', simd = 'auto', lang = 'en', onProgress, signal } = options;
+  const its = checkParts(parts);
+  const { model, threads = 'auto', simd = 'auto', lang = 'en', onProgress, signal } = checkOptions(options, CREATE);
   check(threads === 'auto' || isCount(threads), 'threads', "'auto' or a whole number from 1", threads);
   check(SIMD.includes(simd), 'simd', SIMD.map((s) => `'${s}'`).join(', '), simd);
   check(typeof lang === 'string', 'lang', "a language such as 'en'", lang);
   check(onProgress == null || typeof onProgress === 'function', 'onProgress', 'a function', onProgress);
   checkSignal(signal);
-  return WorkerClassifier.open({ ...parts, ...modelPart(model) }, { threads, simd, lang }, onProgress, signal);
+  return WorkerClassifier.open({ ...its, ...modelPart(model) }, { threads, simd, lang }, onProgress, signal);
 }
 
 // What every browser has, but not Node or jsdom. What pictures need is told by the call that needs it: see need.ts.
@@ -63,12 +62,31 @@ function checkEnvironment() {
     + 'call createClassifier in the page itself, not where it is rendered on a server or tested without a browser');
 }
 
+const WASM = 'an address as a string, bytes or a WebAssembly.Module';
+
+function checkParts(parts: Parts): WorkerParts {
+  const { worker, kernel, exec, wasm, model, manifest } = checkOptions(parts, PARTS);
+  check(typeof worker === 'string', 'worker', 'an address as a string', worker);
+  for (const [name, part] of Object.entries({ kernel, exec, manifest })) {
+    check(part === undefined || typeof part === 'string', name, 'an address as a string', part);
+  }
+  check(wasm !== undefined, 'wasm', WASM, wasm);
+  if (typeof wasm !== 'string' && !isBytes(wasm)) look('wasm', WASM, wasm, () => WebAssembly.Module.exports(wasm));
+  check(model == null || isBytes(model) || isKind(model, 'Blob', 'File'), 'model', 'a Blob or an ArrayBuffer', model);
+  return {
+    worker, kernel, exec, wasm,
+    model: isBytes(model) ? modelPart(model).model : model,
+    manifest: manifest && look('manifest', 'an address', manifest, () => absolute(manifest)),
+  };
+}
+
 // The option model in the form in which the worker takes it.
 function modelPart(model: CreateOptions['model']) {
   if (model == null) return {};
   const bytes = isBytes(model);
   check(bytes || typeof model === 'string' || isKind(model, 'URL'), 'model', 'a URL or an ArrayBuffer', model);
   try {
+    if (bytes) void new Uint8Array(ArrayBuffer.isView(model) ? model.buffer : model); // throws if it was handed over
     // A Blob keeps bytes outside this page's heap and is handed to a worker without a copy.
     return { model: bytes ? new Blob([model]) : absolute(model) };
   } catch (cause) {
@@ -118,13 +136,10 @@ class WorkerClassifier implements Classifier {
 
   async classify(source: Source, options: ClassifyOptions = {}): Promise<Result> {
     const start = performance.now();
-    checkOptions(options, CLASSIFY);
-    const { topK = 5, threshold = 0, heatmap = false, features = false, signal } = options;
-    checkClasses('allow', options.allow);
-    checkClasses('deny', options.deny);
-    // Copies, as the call may have to wait.
-    const allow = options.allow ? [...options.allow] : null;
-    const deny = options.deny ? [...options.deny] : null;
+    const its = checkOptions(options, CLASSIFY);
+    const { topK = 5, threshold = 0, heatmap = false, features = false, signal } = its;
+    const allow = checkClasses('allow', its.allow);
+    const deny = checkClasses('deny', its.deny);
     check(isCount(topK), 'topK', 'a whole number from 1', topK);
     check(typeof threshold === 'number' && threshold >= 0 && threshold <= 1,
       'threshold', 'a number from 0 to 1', threshold);
@@ -134,7 +149,7 @@ class WorkerClassifier implements Classifier {
     check(typeof features === 'boolean', 'features', 'true or false', features);
     checkSignal(signal);
     const of = heatmap === true ? BEST : heatmap === false ? NONE : heatmap;
-    const question: Question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(options) };
+    const question: Question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(its) };
     const { worker, ...r } = await this.#look(source, async (picture) => ({
       worker: this.#link.worker,
       ...await this.#link.ask({ op: 'classify', ...question, picture }, transferable(picture)),
@@ -154,16 +169,16 @@ class WorkerClassifier implements Classifier {
   }
 
   async embed(source: Source, options: ViewOptions = {}) {
-    checkOptions(options, VIEW);
-    checkSignal(options.signal);
-    const view = viewOf(options);
+    const its = checkOptions(options, VIEW);
+    checkSignal(its.signal);
+    const view = viewOf(its);
     return this.#look(source, (picture) => this.#link.ask(
-      { op: 'embed', picture, ...view }, transferable(picture)), options.signal);
+      { op: 'embed', picture, ...view }, transferable(picture)), its.signal);
   }
 
   async heatmap(result: Result, index: number, options: CallOptions = {}): Promise<Heatmap> {
-    checkOptions(options, CALL);
-    checkSignal(options.signal);
+    const { signal } = checkOptions(options, CALL);
+    checkSignal(signal);
     const { classes } = this.info;
     check(isIndex(index, classes.length), 'index', `a class index from 0 to ${classes.length - 1}`, index);
     if (this.#link.isClosed) throw closed();
@@ -179,7 +194,7 @@ class WorkerClassifier implements Classifier {
     return this.#ask(async () => {
       checkWorker();
       return { ...await this.#link.ask({ op: 'heatmap', number, index }), box: rectangle(box) };
-    }, options.signal);
+    }, signal);
   }
 
   /** The network's input, size × size × (red, green, blue, 0) of 7 bits. For tests; not part of the interface. */
@@ -189,8 +204,7 @@ class WorkerClassifier implements Classifier {
   }
 
   async benchmark(options: BenchmarkOptions = {}): Promise<Benchmark> {
-    checkOptions(options, BENCHMARK);
-    const { runs = 10, signal } = options;
+    const { runs = 10, signal } = checkOptions(options, BENCHMARK);
     check(isCount(runs) && runs <= 10_000, 'runs', 'a whole number from 1 to 10,000', runs);
     checkSignal(signal);
     return this.#ask(() => this.#link.ask({ op: 'benchmark', runs }), signal);
@@ -217,15 +231,17 @@ class WorkerClassifier implements Classifier {
 
 /** Says how alike the features of two pictures are. */
 export function similarity(a: ArrayLike<number>, b: ArrayLike<number>) {
-  check(a?.length > 0 && a.length === b?.length,
-    'similarity', 'the features of two pictures, from one model', `${a?.length} and ${b?.length} numbers`);
+  const wanted = 'the features of two pictures, from one model';
+  const [x, y] = [a, b].map((f) => look('similarity', wanted, f, () => Array.from(f)));
+  check(x.length > 0 && x.length === y.length, 'similarity', wanted, `${x.length} and ${y.length} numbers`);
   let ab = 0;
   let aa = 0;
   let bb = 0;
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i] * b[i];
-    aa += a[i] * a[i];
-    bb += b[i] * b[i];
+  for (let i = 0; i < x.length; i++) {
+    for (const value of [x[i], y[i]]) check(typeof value === 'number', 'similarity', 'numbers', value);
+    ab += x[i] * y[i];
+    aa += x[i] * x[i];
+    bb += y[i] * y[i];
   }
   return ab / Math.sqrt(aa * bb) || 0; // 0 if one of them is all zeros
 }

@@ -148,7 +148,7 @@ async function download(url: string | URL, stop: AbortController) {
       alive();
     }
   } catch (cause) {
-    const scheme = String(url).replace(/:.*/s, '').toLowerCase();
+    const scheme = clip(url).replace(/:.*/s, '').toLowerCase();
     const advice = scheme === 'blob' ? 'it may have been revoked, or be from another page: pass the Blob itself'
       : scheme === 'data' ? 'the address is malformed, or the policy of the page (CSP) forbids it: pass a Blob'
       : 'check the address; a picture on another site must allow this one (CORS)';

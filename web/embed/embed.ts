@@ -5,7 +5,9 @@
 
 import { MOST_BYTES, VERSION } from '../api/protocol.ts';
 import type { Connect, FrameOptions, FromFrame, Hello, ToFrame } from '../api/protocol.ts';
+import { isKind, kind } from '../lib/kind.ts';
 import { unknownOption } from '../lib/options.ts';
+import { messageOf } from '../lib/thrown.ts';
 import type { ResnetClassifierElement as Described } from '../types/embed.d.ts';
 import type { Info, Result } from '../types/resnet.d.ts';
 
@@ -60,6 +62,24 @@ function failure(code: string, message: string, cause?: unknown) {
 
 type Failure = ReturnType<typeof failure>;
 
+const moved = () => failure('embed-refused',
+  'the element was moved into another document than that of its script; load embed.js there, and make one there');
+
+/** The signal among the options of classify(), which are checked. */
+function signalOf(options: { signal?: AbortSignal | null }) {
+  let why;
+  try {
+    if (typeof options !== 'object') throw new TypeError();
+    const { signal } = options; // of null it throws
+    why = unknownOption(options, ['signal']);
+    if (signal != null && !isKind(signal, 'AbortSignal')) why ??= `signal: want an AbortSignal, got ${kind(signal)}`;
+    if (!why) return signal;
+  } catch {
+    why = `options: want an object, got ${kind(options)}`;
+  }
+  throw failure('bad-option', why);
+}
+
 /** A promise with what settles it. */
 class Pending<T> {
   resolve: (value: T) => void = () => {};
@@ -92,26 +112,29 @@ export class ResnetClassifierElement extends Base implements Described {
   #note = document.createElement('small');
   #status = document.createElement('span'); // what a screen reader is told of the button
   #root = this.attachShadow({ mode: 'open' });
+  #sheet = new CSSStyleSheet(); // a style element would need the page's style-src
   #session: Session | null = null;
   #calls = new Map<number, Call>();
   #serial = 0;
 
   constructor() {
     super();
-    const sheet = new CSSStyleSheet(); // a style element would need the page's style-src
-    sheet.replaceSync(CSS);
-    this.#root.adoptedStyleSheets = [sheet];
+    this.#sheet.replaceSync(CSS);
     const slot = document.createElement('slot');
     slot.append(this.#title);
     this.#poster.type = 'button';
     this.#poster.part.add('poster');
     this.#poster.append(slot, this.#note);
-    this.#poster.onclick = () => this.#start();
+    this.#poster.onclick = () => {
+      if (this.#isAtHome) this.#start();
+      else this.#fail(moved());
+    };
     this.#status.role = 'status';
     this.#root.append(this.#poster, this.#status);
   }
 
   connectedCallback() {
+    if (this.#isAtHome) this.#root.adoptedStyleSheets = [this.#sheet]; // again, as another document takes it away
     this.#say('invite');
   }
 
@@ -161,16 +184,19 @@ export class ResnetClassifierElement extends Base implements Described {
    * detail.
    */
   async classify(image: Blob | ArrayBuffer, options: { signal?: AbortSignal | null } = {}) {
-    const unknown = unknownOption(options, ['signal']);
-    if (unknown) throw failure('bad-option', unknown);
-    const { signal } = options;
-    const bytes = image instanceof Blob ? image.size : image instanceof ArrayBuffer ? image.byteLength : -1;
+    const signal = signalOf(options);
+    const bytes = isKind(image, 'Blob', 'File') ? image.size : isKind(image, 'ArrayBuffer') ? image.byteLength : -1;
     if (bytes < 0) {
-      throw failure('bad-option', 'image: want a Blob or an ArrayBuffer of an image file; fetch an address first');
+      throw failure('bad-option',
+        `image: want a Blob or an ArrayBuffer of an image file, got ${kind(image)}; fetch an address first`);
     }
-    if (image instanceof ArrayBuffer) image = new Blob([image]); // a copy, whatever becomes of the buffer
     if (bytes > MOST_BYTES) {
       throw failure('image-too-large', `image: want at most ${MOST_BYTES} bytes, got ${bytes}; make it smaller`);
+    }
+    try {
+      if (isKind(image, 'ArrayBuffer')) image = new Blob([image]); // a copy, whatever becomes of the buffer
+    } catch (cause) {
+      throw failure('bad-option', `image: want an ArrayBuffer that can be copied: ${messageOf(cause)}`, cause);
     }
     this.#check();
     if (signal?.aborted) throw failure('aborted', 'aborted by the caller', signal.reason);
@@ -194,11 +220,21 @@ export class ResnetClassifierElement extends Base implements Described {
 
   #check() {
     if (!this.isConnected) throw failure('closed', 'the element is in no document; append it first');
+    if (!this.#isAtHome) throw moved();
+  }
+
+  // The frame listens to the window around it alone, and what is sent comes from the window that has this script.
+  get #isAtHome() {
+    return this.ownerDocument === document;
   }
 
   #reflect(name: string, value: string | number | null) {
-    if (value == null) this.removeAttribute(name);
-    else this.setAttribute(name, String(value));
+    if (value == null) return this.removeAttribute(name);
+    try {
+      this.setAttribute(name, String(value));
+    } catch (cause) {
+      throw failure('bad-option', `${name}: want text or a number, got ${kind(value)}`, cause);
+    }
   }
 
   #options(): FrameOptions {
@@ -230,7 +266,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 
   #language() {
-    return (this.closest('[lang]') ?? document.documentElement).getAttribute('lang')?.replaceAll('_', '-') || 'en';
+    return (this.closest('[lang]') ?? this.ownerDocument.documentElement).getAttribute('lang')?.replaceAll('_', '-') || 'en';
   }
 
   #say(note: keyof typeof TEXTS.en) {

@@ -15,8 +15,28 @@ interface Kinds {
   Uint8ClampedArray: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** The name of the class of x, also if it comes from another frame, whose classes are others. */
-export const kind = (x: unknown): string => Object.prototype.toString.call(x).slice(8, -1);
+// What only a real one of a class has, whatever else calls itself so: a getter that refuses others, or a method.
+const OWN: Record<keyof Kinds, string> = {
+  String: 'valueOf', URL: 'href', ArrayBuffer: 'byteLength', Blob: 'size', File: 'lastModified', ImageData: 'width',
+  ImageBitmap: 'width', OffscreenCanvas: 'width', VideoFrame: 'codedWidth', HTMLImageElement: 'complete',
+  HTMLVideoElement: 'videoWidth', HTMLCanvasElement: 'width', AbortSignal: 'aborted', Uint8ClampedArray: 'length',
+};
+
+const isKnown = (name: string): name is keyof Kinds => Object.hasOwn(OWN, name);
+
+/** The name of the class of x, also if it comes from another frame, whose classes are others. It never throws. */
+export function kind(x: unknown): string {
+  let name = 'unreadable object'; // such as a revoked Proxy
+  try {
+    name = Object.prototype.toString.call(x).slice(8, -1).slice(0, 100);
+    if (!isKnown(name)) return name;
+    const own: unknown = Reflect.get(Reflect.get(globalThis, name).prototype, OWN[name], x);
+    if (typeof own === 'function') own.call(x);
+    return name;
+  } catch {
+    return isKnown(name) ? `imitation of ${name}` : name;
+  }
+}
 
 export function isKind<K extends keyof Kinds>(x: unknown, ...names: K[]): x is Kinds[K] {
   const its = kind(x);

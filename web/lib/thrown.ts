@@ -1,5 +1,11 @@
-/** The message of whatever was thrown. */
-export const messageOf = (e: unknown) => (e instanceof Error || e instanceof DOMException ? e.message : String(e));
+/** The message of whatever was thrown; it never throws, whatever that is. */
+export function messageOf(e: unknown) {
+  try {
+    return String(e instanceof Error || e instanceof DOMException ? e.message : e);
+  } catch {
+    return 'unreadable object';
+  }
+}
 
 /** Whether memory ran out. Firefox throws a string. */
 export const isOutOfMemory = (e: unknown) => e === 'out of memory'

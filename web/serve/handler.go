@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,24 +106,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the file cannot be read", http.StatusInternalServerError)
 		return
 	}
-	tag, compressed, best := sum[:32], false, 0.0
+	accepted := r.Header.Values("Accept-Encoding")
+	tag, compressed, best, plain := sum[:32], false, 0.0, quality(accepted, "identity")
 	for _, e := range encodings {
 		packed, packedInfo, err := h.open(name + e.ext)
 		if err != nil {
 			continue
 		}
 		compressed = true
-		q := quality(r.Header.Values("Accept-Encoding"), e.name)
-		if q <= best || r.Header.Get("Range") != "" || !h.isOf(name+e.ext, packed, packedInfo, e.unpack, sum,
-			info.Size()) {
+		q := quality(accepted, e.name)
+		if q <= best || q < plain || r.Header.Get("Range") != "" || !h.isOf(name+e.ext, packed, packedInfo, e.unpack,
+			sum, info.Size()) {
 			packed.Close()
 			continue
 		}
 		file.Close()
 		file, best, tag = packed, q, sum[:32]+"-"+e.name
 		w.Header().Set("Content-Encoding", e.name)
-		// ServeContent leaves out the length of encoded content, which progress bars need.
-		w.Header().Set("Content-Length", strconv.FormatInt(packedInfo.Size(), 10))
+		// ServeContent leaves out the length of encoded content, which progress bars need. It would also stay in a 412,
+		// which has no body and answers If-Match alone.
+		if r.Header.Get("If-Match") == "" {
+			w.Header().Set("Content-Length", strconv.FormatInt(packedInfo.Size(), 10))
+		}
 	}
 	for _, f := range h.rules.For("/" + name) {
 		w.Header().Set(f.Name, f.Value)
@@ -283,17 +288,21 @@ func (h *Handler) warm() {
 	}
 }
 
+// weight is what may follow q= (RFC 9110, 12.4.2).
+var weight = regexp.MustCompile(`^(0(\.[0-9]{0,3})?|1(\.0{0,3})?)$`)
+
 // quality is the weight that the lines of an Accept-Encoding header give to an encoding, 0 for not wanted (RFC 9110,
-// 12.5.3).
+// 12.5.3). One that is no weight is taken as 0: what is served plain is right for everybody.
 func quality(lines []string, encoding string) float64 {
 	any := 0.0
 	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		name, params, _ := strings.Cut(part, ";")
 		q := 1.0
 		for param := range strings.SplitSeq(params, ";") {
-			if weight, is := strings.CutPrefix(strings.ToLower(strings.TrimSpace(param)), "q="); is {
-				if v, err := strconv.ParseFloat(weight, 64); err == nil && v >= 0 && v <= 1 {
-					q = v
+			if text, is := strings.CutPrefix(strings.ToLower(strings.TrimSpace(param)), "q="); is {
+				q = 0
+				if weight.MatchString(text) {
+					q, _ = strconv.ParseFloat(text, 64)
 				}
 				break
 			}

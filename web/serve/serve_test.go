@@ -173,6 +173,12 @@ func TestPrecompressed(t *testing.T) {
 		{"br;q=0.000, *", "gzip", gz(wasm)},
 		{"deflate\ngzip\nbr", "br", br(wasm)}, // on lines of their own
 		{"gzip\nbr;q=0", "gzip", gz(wasm)},
+		{"br;q=nan", "", wasm},
+		{"br;q=0x1p-1, gzip;q=0.1", "gzip", gz(wasm)},
+		{"br;q=+1, gzip;q=1e-1", "", wasm},
+		{"br;q=0.1, identity;q=1", "", wasm},
+		{"br;q=0.5, gzip;q=0.2, *", "", wasm},
+		{"br;q=0.5, identity;q=0.5", "br", br(wasm)},
 	} {
 		r := get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": c.accept})
 		if r.Header.Get("Content-Encoding") != c.encoding || body(r) != c.body {
@@ -283,6 +289,14 @@ func TestETag(t *testing.T) {
 	r := get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": "br", "If-None-Match": packed})
 	if r.StatusCode != 304 || body(r) != "" {
 		t.Errorf("unchanged file: %d, want 304", r.StatusCode)
+	}
+	r = get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": "br", "If-Match": `"other"`})
+	if r.StatusCode != 412 || r.Header.Get("Content-Length") != "" || body(r) != "" {
+		t.Errorf("another file: %d with length %q, want 412 without", r.StatusCode, r.Header.Get("Content-Length"))
+	}
+	r = get(h, "GET", "/resnet.wasm", map[string]string{"Accept-Encoding": "br", "If-Match": packed})
+	if r.StatusCode != 200 || body(r) != br(wasm) {
+		t.Errorf("the same file: %d, want 200", r.StatusCode)
 	}
 	next := strings.ToUpper(wasm)
 	rewrite(t, filepath.Join(h.dir, "resnet.wasm"), next) // of the same size, with the same time

@@ -389,6 +389,43 @@ inBrowsers('api', (w) => {
     }
   });
 
+  test('what throws when it is looked at, or only calls itself what is wanted, is refused', async () => {
+    const r = await run(async () => {
+      const { createClassifierFrom, similarity } = await import('/f/small/resnet.js');
+      const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+      revoke();
+      const throwing = { get [Symbol.toStringTag]() { throw new Error('no'); }, toString() { throw new Error('no'); } };
+      const as = (name, more) => ({ [Symbol.toStringTag]: name, ...more });
+      const handed = await (await fetch('/small.msgpack')).arrayBuffer();
+      const view = new Uint8Array(handed);
+      structuredClone(null, { transfer: [handed] });
+      const nothing = Object.create(null);
+      const odd = [revoked, throwing, nothing, Symbol(), 1n, () => {}, new Proxy({}, { get() { throw revoked; } })];
+      const sources = [new Proxy(scene, {}), as('Blob', { size: '9' }), as('File'), as('ImageData', { width: '4', height: '4', data: '' }), as('URL'), as('String', { toString() { throw revoked; } }),
+        as('ImageBitmap', { width: 4, height: 4 }), as('HTMLImageElement', { complete: true }), as('VideoFrame', { codedWidth: 4 }), as('HTMLVideoElement', { readyState: 4 })];
+      const parts = { worker: '/worker.js', wasm: '/resnet.wasm' };
+      const calls = [
+        ...[...odd, ...sources].map((x) => ['source', () => c.classify(x)]),
+        ...[...odd, as('URL'), as('ArrayBuffer'), handed, view].map((x) => ['model', () => make({ model: x })]),
+        ...[...odd, as('AbortSignal'), new Proxy(new AbortController().signal, {})].map((x) => ['signal', () => c.embed(scene, { signal: x })]),
+        ...odd.flatMap((x) => ['topK', 'threshold', 'heatmap', 'features', 'fit', 'region', 'allow', 'deny'].map((name) => [/^resnet: /, () => c.classify(scene, { [name]: x })])),
+        ...odd.flatMap((x) => ['x', 'width'].map((name) => ['region', () => c.classify(scene, { region: { x: 0, y: 0, width: 9, height: 9, [name]: x } })])),
+        ...odd.flatMap((x) => Object.keys({ ...parts, kernel: 1, exec: 1, model: 1, manifest: 1 }).map((name) => [name, () => createClassifierFrom({ ...parts, [name]: x })])),
+        ['options', () => c.classify(scene, revoked)], ['options', () => make(revoked)], ['options', () => c.benchmark({ get runs() { throw revoked; } })],
+        ['wasm', () => createClassifierFrom({ ...parts, wasm: handed })],
+        ['result', () => c.heatmap(revoked, 0)], ['manifest', () => createClassifierFrom({ ...parts, manifest: 'http://[' })],
+        ...[...odd.slice(0, 5), [1n], [Symbol()], new BigInt64Array(1), { length: 1n }, { length: Symbol() }].map((x) => ['similarity', async () => similarity(x, x)]),
+      ];
+      const out = [];
+      for (const [name, call] of calls) out.push([String(name), String(call), await failure(call())]);
+      const relative = await createClassifierFrom({ ...parts, worker: '/f/small/worker.js', exec: '/f/small/wasm_exec.js', wasm: '/f/small/resnet.wasm', manifest: '../f/small/manifest.json' });
+      relative.close();
+      return { out, next: (await c.classify(scene)).predictions.length };
+    });
+    for (const [name, call, e] of r.out) assert.ok(e.code === 'bad-option' && e.message.includes(name.replaceAll('/', '').replace('^', '')), `${name} ${call}: ${e.code} ${e.message}`);
+    assert.equal(r.next, 5);
+  });
+
   test('an option that does not exist is refused with the nearest that does', async () => {
     const r = await run(async () => {
       const { createClassifierFrom } = await import('/f/small/resnet.js');

@@ -178,6 +178,39 @@ inBrowsers('embed', (w) => {
     await page.leave();
   });
 
+  test('what throws, is of another frame or only calls itself a picture', async () => {
+    const page = await f.open(f.html());
+    await defined(page);
+    const r = await page.evaluate(async () => {
+      const c = element();
+      const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+      revoke();
+      const nothing = Object.create(null);
+      const wrong = [];
+      for (const image of [null, nothing, revoked, Symbol(), new Proxy(scene(), {}), { [Symbol.toStringTag]: 'Blob', size: '9' }, new ArrayBuffer(8, { maxByteLength: 16 })]) wrong.push(await failure(c.classify(image)));
+      for (const options of [null, 5, revoked, { signal: 5 }, { signal: revoked }, { signal: { [Symbol.toStringTag]: 'AbortSignal' } }, { get signal() { throw revoked; } }]) wrong.push(await failure(c.classify(scene(), options)));
+      for (const name of ['topK', 'threshold', 'model', 'theme']) wrong.push(await failure((async () => { c[name] = nothing; })()));
+      const { contentWindow: other } = document.body.appendChild(document.createElement('iframe'));
+      const bytes = new Uint8Array(await scene().arrayBuffer());
+      const buffer = new other.ArrayBuffer(bytes.length);
+      new Uint8Array(buffer).set(bytes);
+      const taken = [];
+      for (const image of [new other.Blob([bytes]), new other.File([bytes], 'a.png'), buffer]) taken.push((await c.classify(image, { signal: new other.AbortController().signal })).predictions.length);
+      other.document.body.append(c);
+      const moved = [await failure(c.load()), await failure(c.classify(scene()))];
+      c.addEventListener('error', (e) => moved.push({ code: e.detail.code, message: e.detail.message }));
+      c.shadowRoot.querySelector('button').click();
+      document.body.append(c);
+      return { wrong, taken, moved, back: (await c.classify(scene())).predictions.length, sheets: c.shadowRoot.adoptedStyleSheets.length };
+    });
+    for (const e of r.wrong) assert.equal(e.code, 'bad-option', JSON.stringify(e));
+    assert.deepEqual([r.taken, r.back, r.sheets], [[5, 5, 5], 5, 1]);
+    assert.equal(r.moved.length, 3);
+    for (const e of r.moved) assert.ok(e.code === 'embed-refused' && /load embed.js there/.test(e.message), JSON.stringify(e));
+    assert.deepEqual(page.errors, []);
+    await page.leave();
+  });
+
   test('an option that is wrong, a model that is not there, and then the right ones', async () => {
     const page = await f.open(f.html(`model="${f.host.origin}/a.msgpack" top-k="many"`));
     await start(page);

@@ -323,7 +323,7 @@ inBrowsers('sources', (w) => {
       const svg = URL.createObjectURL(new Blob(['<svg xmlns="http://www.w3.org/2000/svg" width="20000" height="20000"><rect width="9" height="9"/></svg>'], { type: 'image/svg+xml' }));
       const sources = {
         canvas: Object.assign(document.createElement('canvas'), { width: 16384, height: 16384 }), offscreen: new OffscreenCanvas(12000, 12000),
-        pixels: new ImageData(33000, 1), image: await image(svg), bitmap: { __proto__: ImageBitmap.prototype }, video: document.createElement('video'),
+        pixels: new ImageData(33000, 1), image: await image(svg), bitmap: await createImageBitmap(new ImageData(1, 1)), video: document.createElement('video'),
       };
       Object.defineProperties(sources.bitmap, { width: { value: 20000 }, height: { value: 20000 } });
       Object.defineProperties(sources.video, { readyState: { value: 4 }, videoWidth: { value: 20000 }, videoHeight: { value: 20000 } });

@@ -18,7 +18,6 @@ import (
 
 	"resnet-web/resnet"
 	"resnet-web/resnet/decode"
-	"resnet-web/weights/calibrate"
 )
 
 // prediction and classified are the JSON of classify.
@@ -221,6 +220,9 @@ type picture struct {
 // that cannot be read, or has no pictures, is reported and counted as lost.
 func list(c *call) (pictures []picture, lost int, err error) {
 	for i, arg := range c.args {
+		if arg == "" {
+			return nil, 0, errors.New("classify: want a picture, a folder or -, got an empty name")
+		}
 		if arg == stdin {
 			if slices.Contains(c.args[:i], stdin) {
 				return nil, 0, errors.New("classify: want - once, as standard input has one picture")
@@ -232,7 +234,7 @@ func list(c *call) (pictures []picture, lost int, err error) {
 			pictures = append(pictures, picture{name: arg, inside: filepath.Base(arg)})
 			continue
 		}
-		d, err := calibrate.OpenDataset(arg)
+		d, err := openDataset(arg)
 		if err != nil {
 			fmt.Fprintf(c.stderr, "resnet: %s\n", oneLine(err.Error()))
 			lost++

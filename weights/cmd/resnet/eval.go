@@ -67,7 +67,7 @@ func eval(c *call) error {
 		}
 	}
 
-	d, err := calibrate.OpenDataset(c.args[0])
+	d, err := openDataset(c.args[0])
 	if err != nil {
 		return err
 	}

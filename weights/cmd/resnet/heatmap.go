@@ -35,7 +35,13 @@ func heatmapFiles(out string, pictures []picture, inputs ...string) error {
 	}
 	if info, err := os.Stat(out); len(pictures) == 1 && !pictures[0].folder && (err != nil || !info.IsDir()) {
 		pictures[0].heatmap = out
-		return errors.Join(keeps(out, infos), creatable(out, inputs...))
+		if err := errors.Join(keeps(out, infos), creatable(out, inputs...)); err != nil {
+			return err
+		}
+		if !strings.EqualFold(filepath.Ext(out), ".png") {
+			return fmt.Errorf("-heatmap: %s: want a name that ends in .png, or a folder that is there", out)
+		}
+		return nil
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 // loadImages prepares n images of a dataset, in parallel, and leaves out those that cannot be read.
 func loadImages(c *call, path string, n int, prep resnet.Prep, bar *progress) ([]*image.RGBA, error) {
 	defer bar.clear()
-	d, err := calibrate.OpenDataset(path)
+	d, err := openDataset(path)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,18 @@ func without[T any](f failures, list []T) []T {
 		}
 	}
 	return kept
+}
+
+// openDataset is calibrate.OpenDataset for an argument.
+func openDataset(name string) (*calibrate.Dataset, error) {
+	switch name {
+	case "":
+		return nil, errors.New("want a folder or a zip of images, got an empty name")
+	case stdin:
+		return nil, errors.New("-: want a folder or a zip of images, not standard input, which has one picture; " +
+			"resnet classify takes that")
+	}
+	return calibrate.OpenDataset(name)
 }
 
 // passedOver says which files of a folder or zip are not taken for pictures.

@@ -77,9 +77,9 @@ func (v *conversion) convert(c *call, path string) error {
 	var labelled []calibrate.Image
 	var truth []int
 	if v.confidence != "" {
-		d, err := calibrate.OpenDataset(v.confidence)
+		d, err := openDataset(v.confidence)
 		if err != nil {
-			return fmt.Errorf("-confidence: %w", err)
+			return fmt.Errorf("-confidence: %s", oneLine(err.Error()))
 		}
 		defer d.Close()
 		labelled = d.Sample(confidenceImages, 1)

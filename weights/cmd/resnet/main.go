@@ -152,9 +152,11 @@ func dispatch(args []string, stdin io.Reader, stdout, stderr *output) int {
 // errReported is returned when every failure has had its line already.
 var errReported = errors.New("failures reported")
 
-// oneLine keeps a message, whatever a file put into it, on its line.
+// oneLine keeps a message, whatever a file put into it, on its line, and leaves out the name of the package that it is
+// of, which users do not know.
 func oneLine(s string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ").Replace(strings.TrimPrefix(s, "resnet: "))
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "resnet: "), "calibrate: ")
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(s)
 }
 
 func main() {

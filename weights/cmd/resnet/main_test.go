@@ -452,6 +452,7 @@ func TestMistakes(t *testing.T) {
 	flipped := bytes.Clone(weights.Builtin)
 	flipped[len(flipped)/3] ^= 4
 	damaged := write("damaged.msgpack", flipped)
+	empty := t.TempDir()
 	odd := filepath.Join(dir, "set", "no class", "1.png")
 	draw(t, odd, 1)
 	labels := write("labels.txt", []byte("one\ntwo\n"))
@@ -471,7 +472,7 @@ func TestMistakes(t *testing.T) {
 		{"want a model file, this is a folder or a device", 1, []string{"info", os.DevNull}},
 		{"this is a device", 1, []string{"import", "-o", os.DevNull, fixture}},
 		{"-source: want UTF-8", 1, []string{"import", "-source", "\xff", "-o", filepath.Join(dir, "x"), fixture}},
-		{"-confidence: calibrate: ", 1, []string{"import", "-confidence", filepath.Join(dir, "none"), "-o", filepath.Join(dir, "x"), fixture}},
+		{"-confidence: stat ", 1, []string{"import", "-confidence", filepath.Join(dir, "none"), "-o", filepath.Join(dir, "x"), fixture}},
 		{`-confidence: ` + filepath.Join(dir, "set") + `: no class/1.png: want a folder named`, 1, []string{"import", "-confidence", filepath.Join(dir, "set"), "-o", filepath.Join(dir, "x"), fixture}},
 		{"found a byte 0", 1, []string{"import", "-labels", write("nul.txt", []byte("on\x00e\n")), "-o", filepath.Join(dir, "x"), fixture}},
 		{"download the model again", 1, []string{"info", cut}},
@@ -482,6 +483,15 @@ func TestMistakes(t *testing.T) {
 		{"want 1 to 1000000 classes", 1, []string{"summary", "-size", "16", "resnet18"}},
 		{`found "no class"`, 1, []string{"eval", filepath.Join(dir, "set")}},
 		{"found none", 1, []string{"eval", t.TempDir()}},
+		{"resnet: stat ", 1, []string{"eval", filepath.Join(dir, "none")}},
+		{"resnet: " + cut + ": ", 1, []string{"eval", cut}},
+		{"resnet: " + empty + ": ", 1, []string{"classify", empty}},
+		{"which has one picture; resnet classify takes that", 1, []string{"eval", "-"}},
+		{"got an empty name", 1, []string{"eval", ""}},
+		{"got an empty name", 1, []string{"classify", ""}},
+		{"not standard output; name one", 1, []string{"export", "-o", "-", filepath.Join("..", "..", "resnet18-tiny200.msgpack")}},
+		{"not standard output; name one", 1, []string{"import", "-o", "-", fixture}},
+		{"h.txt: want a name that ends in .png", 1, []string{"classify", "-heatmap", filepath.Join(dir, "h.txt"), odd}},
 		{"make its own model with resnet import", 1, []string{"eval", "-checkpoint", fixture, filepath.Join(dir, "set")}},
 		{"labels, one for each output", 1, []string{"import", "-labels", labels, "-o", filepath.Join(dir, "x"), fixture}},
 		{"want three numbers", 1, []string{"import", "-mean", "1,2", fixture}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,9 @@ func save(path string, write func(io.Writer) error) (size int64, err error) {
 // creatable returns an error if save could not write path, or would overwrite one of inputs, of which those that do not
 // exist are left aside. Commands ask before they start work that may take minutes.
 func creatable(path string, inputs ...string) error {
+	if path == stdin {
+		return errors.New("-: want a file to write, not standard output; name one, or ./- for a file of that name")
+	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		what := "a device"
