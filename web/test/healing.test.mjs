@@ -52,7 +52,7 @@ faults['no-Atomics'] = { ...small, 'worker.js+': () => ({ body: "Object.definePr
 // A body without an end.
 const endless = (response, headers) => {
   const piece = Buffer.alloc(1 << 20, 'x');
-  const more = () => response.writable && response.write(piece, () => setTimeout(more, 5));
+  const more = () => response.destroyed || response.write(piece, () => setTimeout(more, 5));
   response.writeHead(200, headers);
   more();
 };
