@@ -73,9 +73,10 @@ function checkParts(parts: Parts): WorkerParts {
   check(wasm !== undefined, 'wasm', WASM, wasm);
   if (typeof wasm !== 'string' && !isBytes(wasm)) look('wasm', WASM, wasm, () => WebAssembly.Module.exports(wasm));
   check(model == null || isBytes(model) || isKind(model, 'Blob', 'File'), 'model', 'a Blob or an ArrayBuffer', model);
+  if (isBytes(model)) modelPart(model); // throws for bytes that were handed over
   return {
     worker, kernel, exec, wasm,
-    model: isBytes(model) ? modelPart(model).model : model,
+    model, // bytes stay bytes: no worker of a file: page reads a Blob in WebKit
     manifest: manifest && look('manifest', 'an address', manifest, () => absolute(manifest)),
   };
 }

@@ -46,6 +46,7 @@ async function run(file, browser, address) {
 const start = performance.now();
 await Promise.all(browsers.map(async (name, i) => {
   const browser = await launch(name);
+  process.on('exit', () => browser.process().kill());
   const address = browser.wsEndpoint();
   await browser.disconnect(); // Firefox has room for one client at a time
   // In opposite order, so that what one has made is there for the other.
