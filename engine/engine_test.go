@@ -89,16 +89,21 @@ func (s shape) program(seed uint64) *Program {
 	return b.Program(z, f, fc(&b, r, f, s.out, 7))
 }
 
+// fc adds a head of two linear layers.
 func fc(b *Builder, r *rand.Rand, f Tensor, features, classes int) Tensor {
-	w := make([]int8, classes*features)
-	for i := range w {
-		w[i] = int8(r.IntN(255) - 127)
+	layer := func(name string, in Tensor, rows, columns int, relu bool) Tensor {
+		s := LinearSpec{Name: name, In: in, Rows: rows, Columns: columns, W: make([]int8, rows*columns),
+			Scale: make([]float32, rows), B: make([]float32, rows), ReLU: relu}
+		for i := range s.W {
+			s.W[i] = int8(r.IntN(255) - 127)
+		}
+		for i := range s.Scale {
+			s.Scale[i], s.B[i] = float32(r.Float64()*0.01), float32(r.NormFloat64())
+		}
+		return b.Linear(s)
 	}
-	scale, bias := make([]float32, classes), make([]float32, classes)
-	for i := range scale {
-		scale[i], bias[i] = float32(r.Float64()*0.01), float32(r.NormFloat64())
-	}
-	return b.Linear("fc", f, w, classes, features, scale, bias)
+	const hidden = 13
+	return layer("fc", layer("fc1", f, hidden, features, true), classes, hidden, false)
 }
 
 // input is a seeded image in the program's input layout, border included.

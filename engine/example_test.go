@@ -22,7 +22,8 @@ func Example() {
 		W: engine.PackConv([]int8{1, 1, 1}, 1, 3, 1, true), M: m, B: make([]float32, len(m)), Out: true,
 	})
 	mean := b.AvgPool("mean", grey, 1)
-	logits := b.Linear("fc", mean, []int8{1, -1}, 2, 1, []float32{1, 1}, []float32{0, 95})
+	logits := b.Linear(engine.LinearSpec{Name: "fc", In: mean, Rows: 2, Columns: 1, W: []int8{1, -1},
+		Scale: []float32{1, 1}, B: []float32{0, 95}})
 	program := b.Program(grey, mean, logits)
 
 	executor, err := engine.Reference(program)

@@ -71,5 +71,6 @@ func probe() *Program {
 	}
 	x := conv(conv(b.Image(7, 0, [3]byte{}), 64, 1), 64, 3)
 	f := b.AvgPool("avgpool", x, 1)
-	return b.Program(x, f, b.Linear("fc", f, make([]int8, 64), 1, 64, make([]float32, 1), make([]float32, 1)))
+	return b.Program(x, f, b.Linear(LinearSpec{Name: "fc", In: f, Rows: 1, Columns: 64, W: make([]int8, 64),
+		Scale: make([]float32, 1), B: make([]float32, 1)}))
 }

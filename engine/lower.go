@@ -169,7 +169,7 @@ func (l *lowering) record(i int) {
 	case AvgPool:
 		l.code = kernels.AvgPool{In: in, Out: out, Pixels: o.In.H * o.In.W, C: o.In.C, Scale: o.Scale}.Append(l.code)
 	case Linear:
-		l.code = kernels.Linear{In: in, Out: out, Weights: c.weights, Scale: c.params, Bias: c.params + 4*len(o.M), Rows: o.Out.C, K: o.In.C}.Append(l.code)
+		l.code = kernels.Linear{In: in, Out: out, Weights: c.weights, Scale: c.params, Bias: c.params + 4*len(o.M), Rows: o.Out.C, K: o.In.C, ReLU: o.ReLU}.Append(l.code)
 	}
 }
 

@@ -63,6 +63,7 @@ type Op struct {
 	M, B  []float32 // Conv: per output channel; Linear: M is the row's scale; padded to a multiple of 8
 	RS    float32   // Conv: scale of the residual
 	Scale float32   // AvgPool
+	ReLU  bool      // Linear: negative outputs become 0
 }
 
 // Taps and Run say how a convolution reads: Taps positions, or rows of the stem, of Run contiguous bytes each.
@@ -232,18 +233,29 @@ func (b *Builder) AvgPool(name string, in Tensor, scale float32) Tensor {
 	return out
 }
 
-// Linear adds the last layer. w is classes rows of features weights; scale and bias are per row.
-func (b *Builder) Linear(name string, in Tensor, w []int8, classes, features int, scale, bias []float32) Tensor {
-	if len(w) != classes*features || len(scale) != classes || len(bias) != classes || PadChannels(features) != in.C {
-		panic(fmt.Sprintf("engine: %s: parameters do not fit %d→%d", name, features, classes))
+// LinearSpec is what Linear needs to know.
+type LinearSpec struct {
+	Name          string
+	In            Tensor // float32, Columns values
+	Rows, Columns int
+	W             []int8    // Rows × Columns
+	Scale, B      []float32 // per row
+	ReLU          bool      // negative outputs become 0
+}
+
+// Linear adds a linear layer.
+func (b *Builder) Linear(s LinearSpec) Tensor {
+	if len(s.W) != s.Rows*s.Columns || len(s.Scale) != s.Rows || len(s.B) != s.Rows || PadChannels(s.Columns) != s.In.C {
+		panic(fmt.Sprintf("engine: %s: parameters do not fit %d→%d", s.Name, s.Columns, s.Rows))
 	}
-	rows := PadChannels(classes)
-	o := Op{Kind: Linear, Name: name, MACs: int64(classes) * int64(features), In: in, Out: b.tensor(F32, 1, 1, rows),
-		W: w, M: append(scale[:classes:classes], make([]float32, rows-classes)...), B: append(bias[:classes:classes], make([]float32, rows-classes)...)}
-	if rows != classes || in.C != features {
-		o.W = make([]int8, rows*in.C)
-		for r := range classes {
-			copy(o.W[r*in.C:], w[r*features:][:features])
+	rows := PadChannels(s.Rows)
+	pad := func(v []float32) []float32 { return append(v[:s.Rows:s.Rows], make([]float32, rows-s.Rows)...) }
+	o := Op{Kind: Linear, Name: s.Name, MACs: int64(s.Rows) * int64(s.Columns), In: s.In, Out: b.tensor(F32, 1, 1, rows),
+		W: s.W, M: pad(s.Scale), B: pad(s.B), ReLU: s.ReLU}
+	if rows != s.Rows || s.In.C != s.Columns {
+		o.W = make([]int8, rows*s.In.C)
+		for r := range s.Rows {
+			copy(o.W[r*s.In.C:], s.W[r*s.Columns:][:s.Columns])
 		}
 	}
 	b.ops = append(b.ops, o)

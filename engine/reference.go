@@ -183,7 +183,11 @@ func (e *reference) linear(o *Op) {
 			s[k%4] = float32(s[k%4] + float32(features[k]*float32(w)))
 		}
 		sum := float32(float32(s[0]+s[1]) + float32(s[2]+s[3]))
-		putFloat(out, r, float32(float32(sum*o.M[r])+o.B[r]))
+		t := float32(float32(sum*o.M[r]) + o.B[r])
+		if o.ReLU && !(t > 0) {
+			t = 0
+		}
+		putFloat(out, r, t)
 	}
 }
 

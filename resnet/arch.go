@@ -36,22 +36,22 @@ var ErrArch = errors.New("unknown architecture")
 
 // Config is one member of the family: a row of the table.
 type Config struct {
-	Name       string // as accepted by Lookup: "resnet50", "resnet50v1", "resnet56cifar", "plain34"
-	Depth      int    // weighted layers on the main path, as the paper counts
-	Stages     []int  // blocks per stage
-	Bottleneck bool   // 1×1, 3×3, 1×1 instead of 3×3, 3×3
-	V1         bool   // a bottleneck's stride is in its first 1×1, as in the paper
-	CIFAR      bool   // 3×3 stem, no max-pool, three stages of 16, 32, 64 channels
-	Plain      bool   // no shortcuts
-	Width      int    // channels of the stem; stages have Width, 2·Width, …
-	Inner      int    // channels of a bottleneck's 3×3 in the first stage
-	Pad        Shortcut
+	Name       string   // as accepted by Lookup: "resnet50", "resnet50v1", "resnet18s", "resnet56cifar", "plain34"
+	Depth      int      // weighted layers on the main path, as the paper counts
+	Stages     []int    // blocks per stage
+	Bottleneck bool     // 1×1, 3×3, 1×1 instead of 3×3, 3×3
+	V1         bool     // a bottleneck's stride is in its first 1×1, as in the paper
+	Small      bool     // for small pictures: a 3×3 stem of stride 1, no max-pool
+	Plain      bool     // no shortcuts
+	Width      int      // channels of the stem; stages have Width, 2·Width, …
+	Inner      int      // channels of a bottleneck's 3×3 in the first stage
+	Dashed     Shortcut // how a block that changes its input's size reaches its sum: Projection, PadAppend or PadSplit
 }
 
 // Equal reports whether c and d are the same network.
 func (c Config) Equal(d Config) bool {
 	return slices.Equal(c.Stages, d.Stages) && c.Name == d.Name && c.Depth == d.Depth && c.Bottleneck == d.Bottleneck && c.V1 == d.V1 &&
-		c.CIFAR == d.CIFAR && c.Plain == d.Plain && c.Width == d.Width && c.Inner == d.Inner && c.Pad == d.Pad
+		c.Small == d.Small && c.Plain == d.Plain && c.Width == d.Width && c.Inner == d.Inner && c.Dashed == d.Dashed
 }
 
 // Shortcut is how a block's input reaches its sum.
@@ -92,29 +92,45 @@ type Block struct {
 	Proj     Conv // for Projection, PadAppend and PadSplit; pad shortcuts are 1×1 convolutions with 0/1 weights
 }
 
+// Linear is one layer of the head: y = W·x + b. A ReLU follows all but the last.
+type Linear struct {
+	Name    string // "fc" for the last, "fc1", "fc2", … for those before it
+	In, Out int
+	Index   int // place in Network.Head
+}
+
 // Network is the wiring of a Config with a number of classes.
 type Network struct {
 	Config
 	Stem     Conv
 	MaxPool  bool // 3×3, stride 2, padding 1
 	Blocks   []Block
-	Features int // inputs of the linear layer "fc"
-	Classes  int
+	Features int      // inputs of the head
+	Head     []Linear // at least one; usually just that
+	Classes  int      // outputs of the last
 }
 
+// The paper's depths, and those that timm has besides: 10 and 14 are one block a stage, 26 is two bottlenecks a stage.
+// Depth 200 is of He et al., "Identity Mappings in Deep Residual Networks" (2016).
 var stages = map[int]Config{
+	10:  {Stages: []int{1, 1, 1, 1}},
+	14:  {Stages: []int{1, 1, 1, 1}, Bottleneck: true},
 	18:  {Stages: []int{2, 2, 2, 2}},
+	26:  {Stages: []int{2, 2, 2, 2}, Bottleneck: true},
 	34:  {Stages: []int{3, 4, 6, 3}},
 	50:  {Stages: []int{3, 4, 6, 3}, Bottleneck: true},
 	101: {Stages: []int{3, 4, 23, 3}, Bottleneck: true},
 	152: {Stages: []int{3, 8, 36, 3}, Bottleneck: true},
+	200: {Stages: []int{3, 24, 36, 3}, Bottleneck: true},
 }
 
 // Lookup returns the network called name.
 //
-// Names are resnet18, 34, 50, 101, 152 (v1.5, as torchvision), the same with suffix v1 (as the paper), resnetNcifar with
-// N = 6n+2 from 8 to 1202, plainN and plainNcifar (without shortcuts), wide_resnet50_2 and wide_resnet101_2. A suffix
-// xF, as in resnet18x0.5, multiplies every width by F (0.125 to 4) and rounds to a multiple of 8.
+// Names are resnet10, 14, 18, 26, 34, 50, 101, 152 and 200 (v1.5, as torchvision), with s behind the depth for a stem for
+// small pictures (3×3 of stride 1, no max-pool); resnetNcifar with N = 6n+2 from 8 to 1202, and resnetNcifarbottleneck with
+// N = 9n+2 from 11 to 1199, three stages each, where bottleneck may be left out if N is no 6n+2; plainN and plainNcifar (without shortcuts); wide_resnet50_2 and
+// wide_resnet101_2. A suffix v1 moves the stride of a bottleneck into its first 1×1, as in the paper. A suffix xF, as in
+// resnet18x0.5, multiplies every width by F (0.125 to 4) and rounds to a multiple of 8.
 //
 // # Errors
 //
@@ -123,7 +139,7 @@ func Lookup(name string) (Config, error) {
 	unknown := func() (Config, error) {
 		return Config{}, fmt.Errorf("resnet: %w %q; known are %s", ErrArch, name, strings.Join(Names(), ", "))
 	}
-	c := Config{Name: name, Width: 64, Pad: PadAppend}
+	c := Config{Name: name, Width: 64, Dashed: Projection}
 	rest := strings.ToLower(strings.TrimSpace(name))
 	c.Name = rest
 	switch rest {
@@ -149,22 +165,35 @@ func Lookup(name string) (Config, error) {
 	default:
 		return unknown()
 	}
-	if r, ok := strings.CutSuffix(rest, "cifar"); ok {
-		rest, c.CIFAR, c.Width = r, true, 16
-	} else if r, ok := strings.CutSuffix(rest, "v1"); ok {
-		rest, c.V1 = r, true
+	cut := func(suffix string) (found bool) {
+		rest, found = strings.CutSuffix(rest, suffix)
+		return found
 	}
+	c.V1 = cut("v1")
+	thirds := cut("cifarbottleneck")
+	cifar := thirds || cut("cifar")
+	c.Small = cifar || cut("s")
 	depth, err := strconv.Atoi(rest)
 	if err != nil || strconv.Itoa(depth) != rest {
 		return unknown()
 	}
 	c.Depth = depth
-	if c.CIFAR {
-		if depth < 8 || depth > 1202 || (depth-2)%6 != 0 {
+	if cifar {
+		layers := 6                                  // three stages of blocks of two layers
+		if depth%6 != 2 && depth%9 == 2 && !thirds { // no other network has this depth
+			thirds, c.Name = true, strings.Replace(c.Name, "cifar", "cifarbottleneck", 1)
+		}
+		if thirds {
+			layers, c.Bottleneck = 9, true
+		}
+		n := (depth - 2) / layers
+		if n < 1 || depth > 1202 || depth != layers*n+2 || c.Plain && c.Bottleneck {
 			return unknown()
 		}
-		n := (depth - 2) / 6
-		c.Stages = []int{n, n, n}
+		c.Stages, c.Width, c.Dashed = []int{n, n, n}, 16, PadAppend
+		if c.Bottleneck {
+			c.Dashed = Projection
+		}
 	} else {
 		s, ok := stages[depth]
 		if !ok || c.Plain && s.Bottleneck {
@@ -189,19 +218,23 @@ func Names() []string {
 		names = append(names, fmt.Sprintf("resnet%d", d))
 	}
 	for _, d := range depths {
-		names = append(names, fmt.Sprintf("resnet%dv1", d))
+		if stages[d].Bottleneck {
+			names = append(names, fmt.Sprintf("resnet%dv1", d))
+		}
 	}
 	for _, d := range []int{20, 32, 44, 56, 110, 1202} {
 		names = append(names, fmt.Sprintf("resnet%dcifar", d))
 	}
-	return append(names, "plain18", "plain34", "plain20cifar", "plain56cifar", "wide_resnet50_2", "wide_resnet101_2")
+	return append(names, "resnet164cifarbottleneck", "resnet18s", "resnet34s", "resnet50s", "plain18", "plain34",
+		"plain20cifar", "plain56cifar", "wide_resnet50_2", "wide_resnet101_2")
 }
 
-// Network wires c for a number of classes.
-func (c Config) Network(classes int) Network {
-	n := Network{Config: c, Classes: classes, MaxPool: !c.CIFAR}
+// Network wires c for a number of classes. hidden are the outputs of the linear layers before the last, of which most
+// networks have none.
+func (c Config) Network(classes int, hidden ...int) Network {
+	n := Network{Config: c, Classes: classes, MaxPool: !c.Small}
 	n.Stem = Conv{Name: "conv1", Norm: "bn1", In: 3, Out: c.Width, Kernel: 7, Stride: 2, Pad: 3}
-	if c.CIFAR {
+	if c.Small {
 		n.Stem.Kernel, n.Stem.Stride, n.Stem.Pad = 3, 1, 1
 	}
 	in, index := c.Width, 1
@@ -238,8 +271,8 @@ func (c Config) Network(classes int) Network {
 				b.Shortcut = NoShortcut
 			case stride == 1 && in == out:
 				b.Shortcut = Identity
-			case c.CIFAR:
-				b.Shortcut = c.Pad
+			case c.Dashed != Projection:
+				b.Shortcut = c.Dashed
 				b.Proj = Conv{Name: b.Name + ".shortcut", In: in, Out: out, Kernel: 1, Stride: stride}
 			default:
 				b.Shortcut = Projection
@@ -254,6 +287,11 @@ func (c Config) Network(classes int) Network {
 		}
 	}
 	n.Features = in
+	for i, out := range hidden {
+		n.Head = append(n.Head, Linear{Name: "fc" + strconv.Itoa(i+1), In: in, Out: out, Index: i})
+		in = out
+	}
+	n.Head = append(n.Head, Linear{Name: "fc", In: in, Out: classes, Index: len(hidden)})
 	return n
 }
 

@@ -70,7 +70,7 @@ type Classifier struct {
 const KeptMaps = 8
 
 // NewClassifier compiles m and opens an executor for it, engine.Reference for one. The executor has the weights; the
-// classifier keeps those of the last layer, for heat maps.
+// classifier keeps those of the head, for heat maps.
 func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)) (*Classifier, error) {
 	p, err := Compile(m)
 	if err != nil {
@@ -81,7 +81,10 @@ func NewClassifier(m *Model, open func(*engine.Program) (engine.Executor, error)
 		return nil, err
 	}
 	head := *m
-	head.Convs, head.FC.W = nil, slices.Clone(m.FC.W)
+	head.Convs, head.Head = nil, slices.Clone(m.Head)
+	for i := range head.Head {
+		head.Head[i].W = slices.Clone(head.Head[i].W)
+	}
 	n := m.Network()
 	end := n.Blocks[len(n.Blocks)-1].End() // whose output is the last feature map
 	return &Classifier{
@@ -97,10 +100,10 @@ func (c *Classifier) Model() *Model { return c.model }
 // Program is what the executor runs.
 func (c *Classifier) Program() *engine.Program { return c.program }
 
-// Features are the averages before the linear layer, of the last picture classified; valid until the next.
+// Features are the averages before the head, of the last picture classified; valid until the next.
 func (c *Classifier) Features() []float32 { return c.features }
 
-// Logits are the outputs of the linear layer, of the last picture classified; valid until the next.
+// Logits are the outputs of the head, of the last picture classified; valid until the next.
 func (c *Classifier) Logits() []float32 { return c.logits }
 
 // Close frees the executor.
@@ -213,7 +216,7 @@ func (p *Picture) Classify(q *Query) (Result, error) {
 		return Result{}, err
 	}
 	c := p.c
-	Softmax(c.probabilities, c.logits, c.model.Temperature)
+	c.model.Probabilities(c.probabilities, c.logits)
 	r := Result{Box: p.box, Number: c.results}
 	for _, i := range TopK(c.logits, c.probabilities, q.keep, q.o.TopK, q.o.Threshold) {
 		r.Predictions = append(r.Predictions, Prediction{i, c.probabilities[i]})
@@ -258,7 +261,7 @@ func (c *Classifier) Heatmap(number, index int) (*Heatmap, error) {
 		return nil, fmt.Errorf("resnet: %w: heatmap: want a class index from 0 to %d, got %d", ErrOption, len(c.model.Classes)-1, index)
 	}
 	t := c.program.Last
-	return NewHeatmap(c.maps[number%KeptMaps], t.H, t.W, t.C, c.scale, c.model.FC, index), nil
+	return NewHeatmap(c.maps[number%KeptMaps], t.H, t.W, t.C, c.scale, c.model.Head, index), nil
 }
 
 // Classify decides about a decoded, upright image.

@@ -5,6 +5,7 @@ import (
 	"image"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 		}
 		scale[name] = top / 127
 	})
-	m := &Model{Config: f.Config, Prep: p, Temperature: 1, FC: QuantLinear{B: f.FCB}}
+	m := &Model{Config: f.Config, Prep: p, Temperature: 1}
 	for i := range f.Classes {
 		m.Classes = append(m.Classes, Class{ID: "n" + string(rune('a'+i)), Labels: map[string]string{"en": "label " + string(rune('A'+i))}})
 	}
@@ -74,9 +75,13 @@ func quantised(f *Float, p Prep, crop *image.RGBA) *Model {
 			add(f.Convs[s.Conv.Index], scale[s.In], scale[s.Out])
 		}
 	}
-	for i := range f.Classes {
-		q, s := row(f.FCW[i*f.Features : (i+1)*f.Features])
-		m.FC.W, m.FC.Scale = append(m.FC.W, q...), append(m.FC.Scale, s)
+	for _, l := range f.Head {
+		layer := QuantLinear{B: l.B}
+		for i := range l.Out {
+			q, s := row(l.W[i*l.In : (i+1)*l.In])
+			layer.W, layer.Scale = append(layer.W, q...), append(layer.Scale, s)
+		}
+		m.Head = append(m.Head, layer)
 	}
 	return m
 }
@@ -86,10 +91,20 @@ func classifyCrop(c *Classifier, crop *image.RGBA, o Options) (Result, error) {
 	return c.Classify(crop, View{Squash: true}, o)
 }
 
-// open makes a small classifier, the crop it was quantised with, and the float logits of that crop.
+// open makes a small classifier, the crop it was quantised with, and the float logits of that crop. Hidden linear layers
+// stand behind the network's name: "resnet18+40+12".
 func open(t *testing.T, name string) (c *Classifier, crop *image.RGBA, float []float32) {
 	t.Helper()
-	config, err := Lookup(name)
+	parts := strings.Split(name, "+")
+	var hidden []int
+	for _, p := range parts[1:] {
+		n, err := strconv.Atoi(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hidden = append(hidden, n)
+	}
+	config, err := Lookup(parts[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +114,7 @@ func open(t *testing.T, name string) (c *Classifier, crop *image.RGBA, float []f
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := Random(config.Network(10), 7)
+	f := Random(config.Network(10, hidden...), 7)
 	c, err = NewClassifier(quantised(f, p, crop), engine.Reference)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +133,8 @@ func open(t *testing.T, name string) (c *Classifier, crop *image.RGBA, float []f
 // spread of the logits: weights and ranges are quantised in the plainest way here, what this test is after is a wrong
 // scale or a wrong wiring, which is far outside.
 func TestClassifierFloat(t *testing.T) {
-	for _, name := range []string{"resnet18x0.25", "resnet50x0.25", "resnet50v1x0.125", "resnet20cifar", "plain18x0.25", "plain20cifar"} {
+	for _, name := range []string{"resnet18x0.25", "resnet50x0.25", "resnet50v1x0.125", "resnet20cifar", "plain18x0.25", "plain20cifar",
+		"resnet10x0.25", "resnet26x0.125", "resnet18sx0.25", "resnet29cifarbottleneck", "resnet18x0.25+40+12"} {
 		c, crop, float := open(t, name)
 		if err := c.Run(crop); err != nil {
 			t.Fatal(err)
@@ -142,7 +158,7 @@ func TestClassifierFloat(t *testing.T) {
 func TestHeatmapExact(t *testing.T) {
 	for _, name := range []string{"resnet18x0.25", "resnet20cifar"} {
 		c, crop, _ := open(t, name)
-		fc := c.Model().FC
+		fc := c.Model().FC()
 		for i := range c.Model().Classes {
 			r, err := classifyCrop(c, crop, Options{Heatmap: i})
 			if err != nil {

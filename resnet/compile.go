@@ -75,8 +75,11 @@ func Compile(m *Model) (*engine.Program, error) {
 		case HeadPool:
 			last = x
 			features = b.AvgPool("avgpool", x, scale)
-		case HeadLinear:
-			logits = b.Linear("fc", features, m.FC.W, n.Classes, n.Features, m.FC.Scale, m.FC.B)
+			logits = features
+		case HeadHidden, HeadLinear:
+			l, q := s.Linear, m.Head[s.Linear.Index]
+			logits = b.Linear(engine.LinearSpec{Name: l.Name, In: logits, Rows: l.Out, Columns: l.In, W: q.W, Scale: q.Scale, B: q.B,
+				ReLU: s.Kind == HeadHidden})
 		}
 	}
 	return b.Program(last, features, logits), nil

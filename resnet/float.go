@@ -24,13 +24,25 @@ type FloatConv struct {
 type Float struct {
 	Network
 	Convs []FloatConv // in the order of Network.Convs, the 0/1 weights of pad shortcuts included
-	FCW   []float32   // Classes × Features
-	FCB   []float32   // Classes
+	Head  []FloatLinear
 }
+
+// FloatLinear is a layer of the head.
+type FloatLinear struct {
+	Linear
+	W []float32 // Out × In, row-major
+	B []float32 // Out
+}
+
+// FC is the last layer, which gives the logits.
+func (f *Float) FC() *FloatLinear { return &f.Head[len(f.Head)-1] }
 
 // NewFloat allocates the parameters of n. They are zero, except for the 0/1 weights of pad shortcuts.
 func NewFloat(n Network) *Float {
-	f := &Float{Network: n, FCW: make([]float32, n.Classes*n.Features), FCB: make([]float32, n.Classes)}
+	f := &Float{Network: n}
+	for _, l := range n.Head {
+		f.Head = append(f.Head, FloatLinear{l, make([]float32, l.Out*l.In), make([]float32, l.Out)})
+	}
 	for _, c := range n.Convs() {
 		f.Convs = append(f.Convs, FloatConv{Conv: c, W: make([]float32, c.Out*c.In*c.Kernel*c.Kernel), B: make([]float32, c.Out)})
 	}
@@ -54,9 +66,9 @@ func NewFloat(n Network) *Float {
 //
 // The stream is splitmix64: value i (from 0) mixes seed + (i+1)·0x9e3779b97f4a7c15 and its top 53 bits give u in
 // [−1, 1). Parameters are drawn convolution by convolution in the order of Network.Convs, weights, then biases, then the
-// rows of the linear layer, then its biases; pad shortcuts draw nothing. Everything is computed in float64, u times a
+// rows and the biases of each linear layer; pad shortcuts draw nothing. Everything is computed in float64, u times a
 // bound, and rounded once to float32. For n inputs of a sum the bound of a weight is √(3v/n), which gives it variance
-// v/n, with v = 2 before a ReLU (He et al. 2015), 1 for a projection and for the linear layer, and 1/blocks for the last
+// v/n, with v = 2 before a ReLU (He et al. 2015), 1 for a projection and for the last layer, and 1/blocks for the last
 // convolution of a residual block, so that the sum over all blocks does not grow. Biases are bounded by 0.1, those of a
 // residual block's last convolution by 0.1/blocks.
 func Random(n Network, seed uint64) *Float {
@@ -85,7 +97,13 @@ func Random(n Network, seed uint64) *Float {
 			fill(f.Convs[i].W, f.Convs[i].B, b.v, b.bias)
 		}
 	}
-	fill(f.FCW, f.FCB, 1, 0.1)
+	for i, l := range f.Head {
+		v := 2.0
+		if i == len(f.Head)-1 {
+			v = 1
+		}
+		fill(l.W, l.B, v, 0.1)
+	}
 	return f
 }
 
@@ -117,8 +135,8 @@ func (r *rng) fill(t []float32, bound float64) {
 // rgb is 3×size×size, planar, already normalised. observe, which may be nil, is called with each activation in the order
 // of Steps and under the name of the step's Out: "conv1" after its ReLU; "maxpool" where there is one; of each block the
 // projection or pad shortcut without a ReLU ("layer2.0.downsample.0", "layer2.0.shortcut"), the convolutions except the
-// last after their ReLU ("layer1.0.conv1") and the block's output after the sum and the last ReLU ("layer1.0"); and
-// "features", the averages before the linear layer. Its t is c×h×w, planar, and valid only during the call.
+// last after their ReLU ("layer1.0.conv1") and the block's output after the sum and the last ReLU ("layer1.0");
+// "features", the averages before the head; and the head's hidden layers ("fc1") after their ReLU. Its t is c×h×w, planar, and valid only during the call.
 //
 // One call uses all cores. Calls are independent of each other, and several at once use the cores better than one.
 // Sums run in a fixed order without fused multiply-adds, so the logits are the same bits on every CPU and for any number
@@ -187,14 +205,20 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 			release(x)
 			x, side = &features, 1
 			observe(s.Out, f.Features, 1, 1, features)
-		case HeadLinear:
-			logits = make([]float32, f.Classes)
-			for i := range logits {
+		case HeadHidden, HeadLinear:
+			l := &f.Head[s.Linear.Index]
+			y := make([]float32, l.Out)
+			for i := range y {
 				var sum float32
-				for k, w := range f.FCW[i*f.Features : (i+1)*f.Features] {
+				for k, w := range l.W[i*l.In : (i+1)*l.In] {
 					sum += float32(w * (*x)[k])
 				}
-				logits[i] = sum + f.FCB[i]
+				if y[i] = sum + l.B[i]; s.Kind == HeadHidden && !(y[i] > 0) {
+					y[i] = 0
+				}
+			}
+			if x, logits = &y, y; s.Kind == HeadHidden {
+				observe(s.Out, l.Out, 1, 1, y)
 			}
 		}
 	}

@@ -22,6 +22,7 @@ func TestForwardTorch(t *testing.T) {
 	}
 	var cases []struct {
 		Name, Pad     string
+		Hidden        []int
 		Classes, Size int
 		Seed          uint64
 		Logits        []float64
@@ -40,10 +41,12 @@ func TestForwardTorch(t *testing.T) {
 			if testing.Short() && c.Depth > 50 {
 				t.Skip("deep; run without -short")
 			}
-			if want.Pad == PadSplit.String() {
-				c.Pad = PadSplit
+			for _, s := range []Shortcut{Projection, PadAppend, PadSplit} {
+				if want.Pad == s.String() {
+					c.Dashed = s
+				}
 			}
-			f := Random(c.Network(want.Classes), want.Seed)
+			f := Random(c.Network(want.Classes, want.Hidden...), want.Seed)
 			var names []string
 			means := map[string]float64{}
 			logits := f.Forward(RandomImage(want.Size, want.Seed+1), want.Size, func(name string, c, h, w int, a []float32) {

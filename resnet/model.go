@@ -28,23 +28,29 @@ type Prep struct {
 	Resize, Crop int
 	Filter       string // "bilinear" or "bicubic", Pillow's, see engine.Scaling
 	Mean, Std    [3]float32
+
+	// Floor is where the crop begins if an odd number of rows or columns is over: half of it, rounded down, as Hugging
+	// Face's processors have it. Otherwise it is rounded to an even number, as torchvision has it.
+	Floor bool
 }
 
 // ImageNetPrep is torchvision's evaluation recipe for the ImageNet checkpoints.
-var ImageNetPrep = Prep{256, 224, "bilinear", [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}}
+var ImageNetPrep = Prep{Resize: 256, Crop: 224, Filter: "bilinear",
+	Mean: [3]float32{0.485, 0.456, 0.406}, Std: [3]float32{0.229, 0.224, 0.225}}
 
 // Model is a quantised network: what a model file holds.
 type Model struct {
 	Config
 	Classes     []Class
 	Prep        Prep
-	Temperature float32 // logits are divided by it before the softmax; 1 when not calibrated
+	MultiLabel  bool    // classes do not exclude each other: a probability is the sigmoid of its logit, they need not sum to 1
+	Temperature float32 // logits are divided by it before softmax or sigmoid; 1 when not calibrated
 	Unsure      float32 // a best probability below this is reported as not sure; 0 when not calibrated
 	Source      string  // where the checkpoint came from
 	Licence     string
 
-	Convs []QuantConv // in the order of Network.Convs
-	FC    QuantLinear
+	Convs []QuantConv   // in the order of Network.Convs
+	Head  []QuantLinear // in the order of Network.Head
 }
 
 // QuantConv holds a convolution as the engine reads it.
@@ -56,11 +62,20 @@ type QuantConv struct {
 	Scale float32   // real value of one step of the 7-bit output; a projection has its block's
 }
 
-// QuantLinear holds the last layer: int8 rows with a float32 scale each.
+// QuantLinear holds a linear layer: int8 rows with a float32 scale each.
 type QuantLinear struct {
-	W        []int8    // Classes × Features, row-major
-	Scale, B []float32 // per class
+	W        []int8    // Out × In, row-major
+	Scale, B []float32 // per output
 }
 
-// Network is the wiring of the model.
-func (m *Model) Network() Network { return m.Config.Network(len(m.Classes)) }
+// FC is the last layer, which gives the logits.
+func (m *Model) FC() *QuantLinear { return &m.Head[len(m.Head)-1] }
+
+// Network is the wiring of the model. The outputs of the layers before the last are as many as they have biases.
+func (m *Model) Network() Network {
+	var hidden []int
+	for _, l := range m.Head[:max(len(m.Head)-1, 0)] {
+		hidden = append(hidden, len(l.B))
+	}
+	return m.Config.Network(len(m.Classes), hidden...)
+}

@@ -8,6 +8,29 @@ import (
 	"strings"
 )
 
+// Probabilities writes the probabilities of logits to dst, which has their length: by Softmax, or by Sigmoid where the
+// classes do not exclude each other.
+func (m *Model) Probabilities(dst []float64, logits []float32) {
+	if m.MultiLabel {
+		Sigmoid(dst, logits, m.Temperature)
+	} else {
+		Softmax(dst, logits, m.Temperature)
+	}
+}
+
+// Sigmoid writes 1/(1+exp(−logit/temperature)) of each logit to dst, which has their length. A temperature that is not
+// positive counts as 1, a logit that is not a number as −Inf.
+func Sigmoid(dst []float64, logits []float32, temperature float32) {
+	if !(temperature > 0) {
+		temperature = 1
+	}
+	for i, l := range logits {
+		if dst[i] = 1 / (1 + math.Exp(-float64(l)/float64(temperature))); math.IsNaN(dst[i]) {
+			dst[i] = 0
+		}
+	}
+}
+
 // Softmax writes the probabilities of logits divided by temperature to dst, which has their length. They sum to 1.
 //
 // A temperature that is not positive counts as 1. A logit that is not a number counts as −Inf; infinite ones share the
@@ -137,7 +160,9 @@ func TopK(logits []float32, probabilities []float64, keep []bool, k int, thresho
 
 // Heatmap is a class activation map: how much each place of the last feature map adds to a class's logit (Zhou et al.,
 // "Learning Deep Features for Discriminative Localization", 2015). A ResNet ends in an average and a linear layer, so
-// it is exact: the mean of Data is the logit less its bias.
+// it is exact: the mean of Data is the logit less its bias. With hidden layers between, each place is weighted by the
+// gradient of the logit for this picture (Selvaraju et al., "Grad-CAM", 2017), of which the same holds with another
+// constant in place of the bias: as long as no unit changes its sign, the logit is linear in the features.
 type Heatmap struct {
 	Index         int // of the class
 	Width, Height int
@@ -145,11 +170,16 @@ type Heatmap struct {
 }
 
 // NewHeatmap computes the map of class index from the last feature map. That has h×w pixels of stride 7-bit values in the
-// given scale; values beyond the length of a row of fc are padding.
-func NewHeatmap(last []byte, h, w, stride int, scale float32, fc QuantLinear, index int) *Heatmap {
+// given scale; values beyond the length of a row of the head's first layer are padding.
+func NewHeatmap(last []byte, h, w, stride int, scale float32, head []QuantLinear, index int) *Heatmap {
+	m := &Heatmap{Index: index, Width: w, Height: h, Data: make([]float32, h*w)}
+	if len(head) > 1 {
+		m.fill(last, stride, gradient(mean(last, stride, float64(scale)), head, index), float64(scale))
+		return m
+	}
+	fc := head[0]
 	features := len(fc.W) / len(fc.Scale)
 	row := fc.W[index*features : (index+1)*features]
-	m := &Heatmap{Index: index, Width: w, Height: h, Data: make([]float32, h*w)}
 	for i := range m.Data {
 		var sum int32 // exact: 127·127·features
 		for c, v := range last[i*stride : i*stride+features] {
@@ -158,4 +188,58 @@ func NewHeatmap(last []byte, h, w, stride int, scale float32, fc QuantLinear, in
 		m.Data[i] = float32(float64(sum) * float64(scale) * float64(fc.Scale[index]))
 	}
 	return m
+}
+
+// fill computes the map for a weight of each feature.
+func (m *Heatmap) fill(last []byte, stride int, row []float64, scale float64) {
+	for i := range m.Data {
+		var sum float64
+		for c, v := range last[i*stride : i*stride+len(row)] {
+			sum += float64(v) * row[c]
+		}
+		m.Data[i] = float32(sum * scale)
+	}
+}
+
+// mean averages each channel of a feature map.
+func mean(last []byte, stride int, scale float64) []float64 {
+	features := make([]float64, stride)
+	for i, v := range last {
+		features[i%stride] += float64(v)
+	}
+	for i := range features {
+		features[i] *= scale * float64(stride) / float64(len(last))
+	}
+	return features
+}
+
+// gradient is how much the logit of class index changes with each feature, at these features.
+func gradient(features []float64, head []QuantLinear, index int) []float64 {
+	fc := head[0]
+	in := len(fc.W) / len(fc.Scale)
+	if len(head) == 1 {
+		row := make([]float64, in)
+		for i, v := range fc.W[index*in : (index+1)*in] {
+			row[i] = float64(v) * float64(fc.Scale[index])
+		}
+		return row
+	}
+	units := make([]float64, len(fc.Scale))
+	for o := range units {
+		sum := 0.0
+		for i, v := range fc.W[o*in : (o+1)*in] {
+			sum += float64(v) * features[i]
+		}
+		units[o] = max(0, sum*float64(fc.Scale[o])+float64(fc.B[o]))
+	}
+	row := make([]float64, in)
+	for o, g := range gradient(units, head[1:], index) {
+		if units[o] == 0 {
+			continue
+		}
+		for i, v := range fc.W[o*in : (o+1)*in] {
+			row[i] += g * float64(fc.Scale[o]) * float64(v)
+		}
+	}
+	return row
 }

@@ -131,10 +131,40 @@ func TestHeatmap(t *testing.T) {
 	fc := QuantLinear{W: []int8{1, 2, 3, -127, 0, 127}, Scale: []float32{0.5, 0.25}, B: []float32{9, 9}}
 	last := []byte{1, 0, 0, 99, 0, 0, 127, 99} // two places of 3 features in 4 bytes
 	for index, want := range [][]float32{{0.5 * 2 * 1, 0.5 * 2 * 381}, {0.25 * 2 * -127, 0.25 * 2 * 127 * 127}} {
-		got := NewHeatmap(last, 1, 2, 4, 2, fc, index)
+		got := NewHeatmap(last, 1, 2, 4, 2, []QuantLinear{fc}, index)
 		if got.Index != index || got.Width != 2 || got.Height != 1 || !slices.Equal(got.Data, want) {
 			t.Errorf("class %d: want %v, got %+v", index, want, got)
 		}
+	}
+}
+
+// With a hidden layer between, the map has the weights of the units that the picture makes positive: here the first and
+// the third of three.
+func TestHeatmapHidden(t *testing.T) {
+	head := []QuantLinear{
+		{W: []int8{1, 2, 3, -1, 0, 0, 0, 0, 2}, Scale: []float32{1, 1, 0.5}, B: []float32{1, 0, -20}},
+		{W: []int8{2, 100, 4, -1, 100, 0}, Scale: []float32{1, 0.25}, B: []float32{7, 7}},
+	}
+	last := []byte{1, 0, 0, 99, 3, 0, 126, 99} // two places of 3 features in 4 bytes, features 4, 0, 126
+	for index, row := range [][]float32{{2 * 1, 2 * 2, 2*3 + 4*0.5*2}, {-0.25, -0.5, -0.75}} {
+		want := []float32{2 * row[0], 2 * (3*row[0] + 126*row[2])}
+		got := NewHeatmap(last, 1, 2, 4, 2, head, index)
+		if !slices.Equal(got.Data, want) {
+			t.Errorf("class %d: want %v, got %v", index, want, got.Data)
+		}
+	}
+}
+
+func TestSigmoid(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	p := make([]float64, 5)
+	Sigmoid(p, []float32{0, 2, -inf, inf, nan}, 2)
+	if want := []float64{0.5, 1 / (1 + math.Exp(-1)), 0, 1, 0}; !slices.Equal(p, want) {
+		t.Errorf("want %v, got %v", want, p)
+	}
+	m := &Model{MultiLabel: true, Temperature: 1}
+	if m.Probabilities(p[:2], []float32{0, 0}); p[0] != 0.5 || p[1] != 0.5 {
+		t.Errorf("multi-label: got %v", p[:2])
 	}
 }
 

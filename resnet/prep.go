@@ -62,7 +62,7 @@ type View struct {
 
 // scaling is how a picture of w×h pixels, counted upright, becomes the input; the picture's part in it begins at origin.
 // The rounding is torchvision's: Resize makes the longer side int(resize·long/short), CenterCrop begins at
-// int(round((side − crop)/2)), where Python rounds halves to even.
+// int(round((side − crop)/2)), where Python rounds halves to even; with Floor it is Hugging Face's, (side − crop)//2.
 //
 // # Errors
 //
@@ -91,7 +91,12 @@ func (p Prep) scaling(w, h int, v View) (s engine.Scaling, origin image.Point, e
 		} else {
 			s.OutW = p.Resize * s.W / s.H
 		}
-		centre := func(side int) int { return int(math.RoundToEven(float64(side-p.Crop) / 2)) }
+		centre := func(side int) int {
+			if p.Floor {
+				return (side - p.Crop) / 2
+			}
+			return int(math.RoundToEven(float64(side-p.Crop) / 2))
+		}
 		s.X, s.Y = centre(s.OutW), centre(s.OutH)
 	}
 	return s, r.Min, nil

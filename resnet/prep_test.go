@@ -236,7 +236,8 @@ func TestScalingPlans(t *testing.T) {
 
 func TestPrepErrors(t *testing.T) {
 	good := Prep{Resize: 256, Crop: 224, Filter: "bilinear"}
-	for _, bad := range []Prep{{256, 224, "cubic", good.Mean, good.Std}, {223, 224, "bilinear", good.Mean, good.Std}, {0, 0, "bilinear", good.Mean, good.Std}, {5000, 224, "bilinear", good.Mean, good.Std}, {0, 0, "bicubic", good.Mean, good.Std}} {
+	for _, bad := range []Prep{{Resize: 256, Crop: 224, Filter: "cubic"}, {Resize: 223, Crop: 224, Filter: "bilinear"}, {Filter: "bilinear"},
+		{Resize: 5000, Crop: 224, Filter: "bilinear"}, {Filter: "bicubic"}} {
 		if _, _, err := Fit(picture{10, 10}, bad, View{}); err == nil {
 			t.Errorf("%+v: want an error", bad)
 		}

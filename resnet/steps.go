@@ -10,14 +10,16 @@ const (
 	BlockConv                     // a convolution of a block except the last, and a ReLU
 	BlockEnd                      // the last convolution of a block, the sum with the shortcut if there is one, and a ReLU
 	HeadPool                      // the mean of each channel over the whole feature map
-	HeadLinear                    // the linear layer
+	HeadHidden                    // a linear layer before the last, and a ReLU
+	HeadLinear                    // the last linear layer
 )
 
 // Step is one operation of a network.
 type Step struct {
-	Kind  StepKind
-	Conv  *Conv  // nil where the step has no convolution: the pools, an identity shortcut, the linear layer
-	Block *Block // nil outside blocks
+	Kind   StepKind
+	Conv   *Conv   // nil where the step has no convolution: the pools, an identity shortcut, the head
+	Block  *Block  // nil outside blocks
+	Linear *Linear // nil outside the head
 
 	// In and Out name the activations that the step reads and writes: "image" for the network's input, "logits" for its
 	// result, and between them the names by which Forward reports activations. An identity shortcut writes nothing, so its
@@ -51,7 +53,15 @@ func (n Network) Steps() []Step {
 		w.step(BlockEnd, &b.Convs[last], b, b.Name)
 	}
 	w.step(HeadPool, nil, nil, "features")
-	w.step(HeadLinear, nil, nil, "logits")
+	for i := range n.Head {
+		l := &n.Head[i]
+		if i == len(n.Head)-1 {
+			w.step(HeadLinear, nil, nil, "logits")
+		} else {
+			w.step(HeadHidden, nil, nil, l.Name)
+		}
+		w.list[len(w.list)-1].Linear = l
+	}
 	return w.list
 }
 
@@ -65,7 +75,7 @@ type walk struct {
 //
 //go:noinline
 func (w *walk) step(kind StepKind, c *Conv, b *Block, out string) {
-	w.list = append(w.list, Step{kind, c, b, w.x, out})
+	w.list = append(w.list, Step{Kind: kind, Conv: c, Block: b, In: w.x, Out: out})
 	if kind != BlockShortcut {
 		w.x = out
 	}

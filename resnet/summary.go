@@ -78,9 +78,10 @@ func (c Config) Summary(classes, size int) Summary {
 			}
 		case HeadPool:
 			add(LayerSummary{Name: "avgpool", Kind: "avgpool", In: n.Features, Out: n.Features, Height: 1, Width: 1})
-		case HeadLinear:
-			weights := int64(n.Features) * int64(classes)
-			add(LayerSummary{Name: "fc", Kind: "linear", In: n.Features, Out: classes, Height: 1, Width: 1, Params: weights + int64(classes), MACs: weights})
+		case HeadHidden, HeadLinear:
+			l := step.Linear
+			weights := int64(l.In) * int64(l.Out)
+			add(LayerSummary{Name: l.Name, Kind: "linear", In: l.In, Out: l.Out, Height: 1, Width: 1, Params: weights + int64(l.Out), MACs: weights})
 		}
 	}
 	return s

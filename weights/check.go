@@ -39,6 +39,9 @@ func check(m *resnet.Model) error {
 	if !(m.Unsure >= 0 && m.Unsure < 1) {
 		return formatError("unsure: want a probability below 1, got %v", m.Unsure)
 	}
+	if len(m.Head) < 1 || len(m.Head) > maxHead {
+		return formatError("head: want 1 to %d linear layers, got %d", maxHead, len(m.Head))
+	}
 	net := m.Network()
 	if err := checkLayers(&net, m.Convs); err != nil {
 		return err
@@ -46,7 +49,7 @@ func check(m *resnet.Model) error {
 	if err := CheckWork(&net, m.Prep.Crop); err != nil {
 		return err
 	}
-	return checkLinear(&m.FC, net.Classes, net.Features)
+	return checkHead(&net, m.Head)
 }
 
 func checkConfig(c *resnet.Config) error {
@@ -54,15 +57,15 @@ func checkConfig(c *resnet.Config) error {
 	if err != nil {
 		return err
 	}
-	known.Width, known.Inner, known.Pad = c.Width, c.Inner, c.Pad
+	known.Width, known.Inner, known.Dashed = c.Width, c.Inner, c.Dashed
 	if !known.Equal(*c) {
 		return formatError("architecture: the model's table differs from that of %s", c.Name)
 	}
 	if c.Width < 1 || c.Width > maxChannels || c.Inner < 1 || c.Inner > maxChannels {
 		return formatError("architecture: want widths of 1 to %d, got %d and %d", maxChannels, c.Width, c.Inner)
 	}
-	if !slices.Contains(pads, c.Pad) {
-		return formatError("pad: want pad-append or pad-split, got %v", c.Pad)
+	if !slices.Contains(dashed, c.Dashed) {
+		return formatError("shortcut: want one of %v, got %v", dashed, c.Dashed)
 	}
 	return nil
 }
@@ -86,9 +89,6 @@ func checkTexts(m *resnet.Model) error {
 	}
 	return nil
 }
-
-// linear is what files of format 1 call the bilinear filter.
-const linear = "linear"
 
 // checkPrep holds p against the limits of the network's input; Prep.Check knows what the pre-processing can follow.
 func checkPrep(p resnet.Prep) error {
@@ -216,16 +216,23 @@ func checkParameters(c resnet.Conv, m, b []float32) error {
 	return nil
 }
 
-func checkLinear(fc *resnet.QuantLinear, classes, features int) error {
-	if n := classes * features; len(fc.W) != n || len(fc.Scale) != classes || len(fc.B) != classes {
-		return formatError("fc: want %d weights, %d scales and biases, got %d, %d and %d", n, classes, len(fc.W), len(fc.Scale), len(fc.B))
-	}
-	for j := range fc.Scale {
-		if !finite(fc.Scale[j]) || !finite(fc.B[j]) {
-			return formatError("fc: class %d: want a finite scale and bias, got %v and %v", j, fc.Scale[j], fc.B[j])
+func checkHead(net *resnet.Network, list []resnet.QuantLinear) error {
+	for i, l := range net.Head {
+		q, n := list[i], l.Out*l.In
+		if l.Out < 1 || l.Out > maxOutputs || len(q.W) != n || len(q.Scale) != l.Out || len(q.B) != l.Out {
+			return formatError("%s: want %d weights, %d scales and biases, got %d, %d and %d", l.Name, n, l.Out, len(q.W),
+				len(q.Scale), len(q.B))
+		}
+		for j := range q.Scale {
+			if !finite(q.Scale[j]) || !finite(q.B[j]) {
+				return formatError("%s: output %d: want a finite scale and bias, got %v and %v", l.Name, j, q.Scale[j], q.B[j])
+			}
+		}
+		if err := checkWeights(l.Name, q.W); err != nil {
+			return err
 		}
 	}
-	return checkWeights("fc", fc.W)
+	return nil
 }
 
 // checkWeights refuses −128, which the 7-bit dot product cannot take.

@@ -11,16 +11,19 @@ import (
 
 const (
 	magic         = "resnet-web model"
-	formatVersion = 1
+	formatVersion = 2 // what is written; format 1 is read, too
 	layoutVersion = 1
 
-	// Keys of the file, of a layer and of the linear layer.
-	fileKeys, layerKeys, linearKeys = 21, 4, 3
+	// Keys of the file, of a layer and of a linear layer, and those of format 1 that differ.
+	fileKeys, layerKeys, linearKeys = 23, 4, 4
+	fileKeys1, linearKeys1          = 21, 3
 
 	maxText      = 1 << 16 // bytes of a string; a licence fits
 	maxLanguages = 256
 	maxSide      = 4096 // pixels of resize and crop
 	maxChannels  = 4096 // of width and inner: keeps every product of sizes far inside int64
+	maxHead      = 8    // linear layers
+	maxOutputs   = 1 << 20
 
 	// Scales outside this range come from no calibration, and inside it no ratio of two overflows float32.
 	minScale, maxScale = 1e-12, 1e12
@@ -50,8 +53,22 @@ func integrityError(format string, a ...any) error {
 	return &fileError{ErrIntegrity, fmt.Sprintf(format, a...) + "; download the model again"}
 }
 
-// pads are the shortcuts that architecture names do not tell apart.
-var pads = []resnet.Shortcut{resnet.PadAppend, resnet.PadSplit}
+// dashed are the shortcuts of blocks that change their input's size, which architecture names do not tell apart.
+var dashed = []resnet.Shortcut{resnet.Projection, resnet.PadAppend, resnet.PadSplit}
+
+// The words of a file for what is true or false of a model, false first.
+var (
+	roundings = [2]string{"even", "floor"}
+	outputs   = [2]string{"softmax", "sigmoid"}
+)
+
+// word is the one of two for v.
+func word(words [2]string, v bool) string {
+	if v {
+		return words[1]
+	}
+	return words[0]
+}
 
 // packedSize is the number of bytes of a convolution's weights. The first convolution reads the image by rows.
 func packedSize(c resnet.Conv) int { return engine.PackedSize(c.Out, c.In, c.Kernel, c.Index == 0) }

@@ -24,7 +24,7 @@ func small() *resnet.Model {
 	if err != nil {
 		panic(err)
 	}
-	c.Width, c.Inner, c.Pad = 3, 3, resnet.PadSplit
+	c.Width, c.Inner, c.Dashed = 3, 3, resnet.PadSplit
 	m := &resnet.Model{
 		Config: c,
 		Classes: []resnet.Class{
@@ -55,7 +55,7 @@ func small() *resnet.Model {
 		n, out8 := packedSize(cv), engine.PadChannels(cv.Out)
 		m.Convs = append(m.Convs, resnet.QuantConv{Name: cv.Name, W: ints(n), M: floats(cv.Out, out8), B: floats(cv.Out, out8), Scale: 0.5})
 	}
-	m.FC = resnet.QuantLinear{W: ints(net.Classes * net.Features), Scale: floats(3, 3), B: floats(3, 3)}
+	m.Head = []resnet.QuantLinear{{W: ints(net.Classes * net.Features), Scale: floats(3, 3), B: floats(3, 3)}}
 	return m
 }
 
@@ -189,16 +189,17 @@ func TestLies(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new, want string
 	}{
-		{"newer format", "\xa6format\x01", "\xa6format\x02", "format: want version 1, file has 2"},
+		{"newer format", "\xa6format\x02", "\xa6format\x03", "format: want version 2, file has 3"},
 		{"newer layout", "\xa6layout\x01", "\xa6layout\x07", "layout: want version 1, file has 7"},
 		{"other key", "\xa6resize", "\xa6risize", `want the key "resize" next, file has "risize"`},
 		{"other network", "\xacresnet8cifar", "\xacresnet9cifar", "no network this version knows"},
 		{"text of 2 GiB", "\xacresnet8cifar", "\xdb" + big + "resnet8cifar", "want text of at most 65536 bytes"},
 		{"no width", "\xa5width\x03", "\xa5width\x00", "width: want 1 to 4096, file has 0"},
 		{"width is text", "\xa5width\x03", "\xa5width\xa0", "width: want an integer, found something else"},
-		{"wider", "\xa5width\x03", "\xa5width\x04", "fc: want 48 bytes, file has 36"},
+		{"wider", "\xa5width\x03", "\xa5width\x04", "head: want 48 bytes, file has 36"},
 		{"width of another size class", "\xa5width\x03", "\xa5width\x09", "conv1: want 576 bytes, file has 288"},
-		{"pad", "\xa9pad-split", "\xa8identity", "pad: want pad-append or pad-split"},
+		{"shortcut", "\xa9pad-split", "\xa8identity", "shortcut: want one of [projection pad-append pad-split]"},
+		{"projection", "\xa9pad-split", "\xaaprojection", "layer2.0.downsample.0: want this layer here"},
 		{"2 Gi classes", "\xa3ids\x93", "\xa3ids\xdd" + big, "want 2147483647 × 1 bytes"},
 		{"fewer classes", "\xa3ids\x93", "\xa3ids\x92", "want the key"},
 		{"2 Gi languages", "\xa6labels\x82", "\xa6labels\xdf" + big, "want at most 256 languages"},
@@ -207,7 +208,9 @@ func TestLies(t *testing.T) {
 		{"label is not UTF-8", "goldfish", "gold\xffish", "want UTF-8"},
 		{"small crop", "\xa4crop\x20", "\xa4crop\x1f", "want 32 ≤ crop"},
 		{"crop above resize", "\xa4crop\x20", "\xa4crop\x29", "want 32 ≤ crop"},
-		{"filter", "\xa6linear", "\xa7lanczos", "filter: want \"linear\" or \"bicubic\""},
+		{"filter", "\xa8bilinear", "\xa7lanczos", "filter: want \"bilinear\" or \"bicubic\""},
+		{"rounding", "\xa4even", "\xa2up", "rounding: want \"even\" or \"floor\""},
+		{"output", "\xa7softmax", "\xa4none", "output: want \"softmax\" or \"sigmoid\""},
 		{"mean of 2 GiB", "\xa4mean\xc4\x0c", "\xa4mean\xc6" + big, "mean: want 12 bytes, file has 2147483647"},
 		{"mean NaN", "\xa4mean\xc4\x0c\x00\x00\x00\x3f", "\xa4mean\xc4\x0c\x00\x00\xc0\x7f", "mean, std"},
 		{"temperature 0", "\xabtemperature\xca\x3f\xa0", "\xabtemperature\xca\x00\x00", "temperature: want above 0"},
@@ -216,7 +219,8 @@ func TestLies(t *testing.T) {
 		{"layer map", "\xa6layers\x99\x84", "\xa6layers\x99\x85", "conv1: want a map of 4 keys, file has 5"},
 		{"layer name", "\xaelayer2.0.conv1", "\xaelayer2.0.conv2", "layer2.0.conv1: want this layer here"},
 		{"weights of 2 GiB", "\xa5conv1\xa7weights\xc5\x01\x20", "\xa5conv1\xa7weights\xc6" + big, "conv1: want 288 bytes, file has 2147483647"},
-		{"fc", "\xa2fc\x83", "\xa2fc\xc0", "fc: want a map, found something else"},
+		{"head", "\xa4head\x91", "\xa4head\xc0", "head: want an array, found something else"},
+		{"no head", "\xa4head\x91", "\xa4head\x90", "head: want 1 to 8 linear layers, file has 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lie := sealed(t, data, c.old, c.new)
@@ -244,7 +248,7 @@ func TestValues(t *testing.T) {
 		change     func(*resnet.Model)
 	}{
 		{"-128", "layer1.0.conv1: weight 5: want −127 to 127", func(m *resnet.Model) { m.Convs[1].W[5] = -128 }},
-		{"-128 in fc", "fc: weight 0", func(m *resnet.Model) { m.FC.W[0] = -128 }},
+		{"-128 in fc", "fc: weight 0", func(m *resnet.Model) { m.FC().W[0] = -128 }},
 		{"m NaN", "conv1: channel 1", func(m *resnet.Model) { m.Convs[0].M[1] = nan }},
 		{"m negative", "conv1: channel 1", func(m *resnet.Model) { m.Convs[0].M[1] = -1 }},
 		{"b infinite", "conv1: channel 2", func(m *resnet.Model) { m.Convs[0].B[2] = -inf }},
@@ -252,8 +256,8 @@ func TestValues(t *testing.T) {
 		{"scale 0", "layer1.0.conv2: scale", func(m *resnet.Model) { m.Convs[2].Scale = 0 }},
 		{"scale NaN", "layer1.0.conv2: scale", func(m *resnet.Model) { m.Convs[2].Scale = nan }},
 		{"projection scale", "layer2.0.shortcut: scale: want its block's", func(m *resnet.Model) { m.Convs[5].Scale = 1 }},
-		{"fc scale", "fc: class 1", func(m *resnet.Model) { m.FC.Scale[1] = inf }},
-		{"fc short", "fc: want 36 weights", func(m *resnet.Model) { m.FC.W = m.FC.W[1:] }},
+		{"fc scale", "fc: output 1", func(m *resnet.Model) { m.FC().Scale[1] = inf }},
+		{"fc short", "fc: want 36 weights", func(m *resnet.Model) { m.FC().W = m.FC().W[1:] }},
 		{"layer missing", "layers: want 9, got 8", func(m *resnet.Model) { m.Convs = m.Convs[1:] }},
 		{"weights missing", "conv1: want 288 weights", func(m *resnet.Model) { m.Convs[0].W = nil }},
 		{"weights in a file", "conv1: want its weights in memory", func(m *resnet.Model) { m.Convs[0].W, m.Convs[0].At = nil, 100 }},
@@ -271,7 +275,7 @@ func TestValues(t *testing.T) {
 		{"temperature", "temperature", func(m *resnet.Model) { m.Temperature = nan }},
 		{"table", "architecture", func(m *resnet.Model) { m.Stages = []int{1, 1} }},
 		{"name", "no network this version knows", func(m *resnet.Model) { m.Name = "resnet" }},
-		{"pad", "pad-append", func(m *resnet.Model) { m.Pad = resnet.NoShortcut }},
+		{"shortcut", "pad-append", func(m *resnet.Model) { m.Dashed = resnet.NoShortcut }},
 		{"licence", "licence", func(m *resnet.Model) { m.Licence = "\xff" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

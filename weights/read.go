@@ -61,10 +61,11 @@ func ReadAt(file io.ReaderAt, size int) (*resnet.Model, error) {
 
 // sniff returns an error unless data, the beginning of a file of size bytes, is that of a model file.
 func sniff(data []byte, size int) error {
-	const mapLen = "\xde\x00\x15" // a map of fileKeys keys
-	head := mapLen + "\xa5magic\xb0" + magic
-	if n := min(len(data), len(head)); n > 0 && string(data[:n]) == head[:n] {
-		return nil
+	for _, keys := range []byte{fileKeys, fileKeys1} {
+		head := "\xde\x00" + string(keys) + "\xa5magic\xb0" + magic // a map of so many keys
+		if n := min(len(data), len(head)); n > 0 && string(data[:n]) == head[:n] {
+			return nil
+		}
 	}
 	text := strings.ToLower(string(data[:min(len(data), 512)]))
 	for _, tag := range []string{"<!doctype", "<html", "<head", "<?xml"} {
@@ -81,22 +82,22 @@ func sniff(data []byte, size int) error {
 // parse reads the map that fills w.
 func parse(w *window) (*resnet.Model, error) {
 	r := newReader(w)
-	r.mapLen(fileKeys)
+	keys := r.mapLen(fileKeys1, fileKeys)
 	m := &resnet.Model{}
-	if err := r.config(&m.Config); err != nil {
+	if err := r.config(&m.Config, keys); err != nil {
 		return nil, err
 	}
 	r.field("ids")
-	classes := r.count()
-	// Each class needs a row of the linear layer further on, so no class is allocated that the file has no room for.
-	net := m.Config.Network(classes)
-	m.Classes = make([]resnet.Class, r.fits(classes, net.Features+8))
+	// Each class needs an id here and a row of the last layer further on, of a byte at least and two floats, so no class is
+	// allocated that the file has no room for.
+	m.Classes = make([]resnet.Class, r.fits(r.count(), 10))
 	for i := range m.Classes {
 		m.Classes[i].ID = r.text()
 	}
 	r.labels(m.Classes)
 	r.prep(&m.Prep)
 
+	net := m.Config.Network(len(m.Classes))
 	convs := net.Convs()
 	r.field("scales")
 	scales := r.floats(len(convs))
@@ -104,14 +105,18 @@ func parse(w *window) (*resnet.Model, error) {
 	m.Temperature = r.float()
 	r.field("unsure")
 	m.Unsure = r.float()
+	if r.format > 1 {
+		r.field("output")
+		m.MultiLabel = r.word(outputs)
+	}
 	r.field("source")
 	m.Source = r.text()
 	r.field("licence")
 	m.Licence = r.text()
 	m.Convs = r.layers(convs, scales)
-	r.linear(&m.FC, net.Classes, net.Features)
+	r.head(m, net.Features)
 	if r.err == nil && r.left() != 0 {
-		r.fail(formatError("want the checksum after fc, file has %d bytes more", r.left()))
+		r.fail(formatError("want the checksum after the head, file has %d bytes more", r.left()))
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -122,13 +127,17 @@ func parse(w *window) (*resnet.Model, error) {
 	return m, nil
 }
 
-// config reads the keys from magic to pad: the versions and the network.
-func (r *reader) config(c *resnet.Config) error {
+// config reads the keys from magic to shortcut: the versions and the network. keys is how many the file has.
+func (r *reader) config(c *resnet.Config, keys int) error {
 	r.field("magic")
 	if s := r.text(); r.err == nil && s != magic {
 		r.fail(formatError("want a model file, got magic %.20q", s))
 	}
-	r.version("format", formatVersion)
+	r.format = formatVersion
+	if keys == fileKeys1 {
+		r.format = 1
+	}
+	r.version("format", r.format)
 	r.version("layout", layoutVersion)
 	r.field("architecture")
 	name := r.text()
@@ -144,16 +153,30 @@ func (r *reader) config(c *resnet.Config) error {
 	c.Width = r.num(1, maxChannels)
 	r.field("inner")
 	c.Inner = r.num(1, maxChannels)
-	r.field("pad")
-	pad := r.text()
-	i := slices.IndexFunc(pads, func(p resnet.Shortcut) bool { return p.String() == pad })
-	if r.err == nil && i < 0 {
-		r.fail(formatError("pad: want pad-append or pad-split, file has %.20q", pad))
+	kinds, key := dashed, "shortcut"
+	if r.format == 1 {
+		kinds, key = dashed[1:], "pad"
 	}
-	if r.err == nil {
-		c.Pad = pads[i]
+	r.field(key)
+	kind := r.text()
+	i := slices.IndexFunc(kinds, func(s resnet.Shortcut) bool { return s.String() == kind })
+	switch {
+	case r.err != nil:
+	case i < 0:
+		r.fail(formatError("%s: want one of %v, file has %.20q", key, kinds, kind))
+	case r.format > 1 || c.Dashed != resnet.Projection: // where format 1 has projections, the key says nothing
+		c.Dashed = kinds[i]
 	}
 	return r.err
+}
+
+// word reads one of two words, and reports whether it is the second.
+func (r *reader) word(words [2]string) bool {
+	got := r.text()
+	if r.err == nil && got != words[0] && got != words[1] {
+		r.fail(formatError("%s: want %q or %q, file has %.20q", r.at, words[0], words[1], got))
+	}
+	return got == words[1]
 }
 
 // version reads the version k, of which this package knows one.
@@ -209,13 +232,15 @@ func (r *reader) prep(p *resnet.Prep) {
 	r.field("crop")
 	p.Crop = r.num(1, maxSide)
 	r.field("filter")
-	switch filter := r.text(); filter {
-	case linear:
-		p.Filter = engine.Bilinear.String()
-	case engine.Bicubic.String():
-		p.Filter = filter
-	default:
-		r.fail(formatError("filter: want %q or %q, file has %.20q", linear, engine.Bicubic, filter))
+	filters := [2]string{engine.Bilinear.String(), engine.Bicubic.String()}
+	known := filters
+	if r.format == 1 {
+		known[0] = "linear"
+	}
+	p.Filter = word(filters, r.word(known))
+	if r.format > 1 {
+		r.field("rounding")
+		p.Floor = r.word(roundings)
 	}
 	r.field("mean")
 	copy(p.Mean[:], r.floats(3))
@@ -253,14 +278,38 @@ func (r *reader) layers(convs []resnet.Conv, scales []float32) []resnet.QuantCon
 	return list
 }
 
-// linear reads the last layer.
-func (r *reader) linear(fc *resnet.QuantLinear, classes, features int) {
-	r.field("fc")
-	r.mapLen(linearKeys)
+// head reads the linear layers behind the features: format 1 has one, and it is no array.
+func (r *reader) head(m *resnet.Model, features int) {
+	if r.format == 1 {
+		r.field("fc")
+		r.mapLen(linearKeys1)
+		m.Head = append(m.Head, r.linear(len(m.Classes), features))
+		return
+	}
+	r.field("head")
+	n := r.count()
+	if r.err == nil && (n < 1 || n > maxHead) {
+		r.fail(formatError("head: want 1 to %d linear layers, file has %d", maxHead, n))
+	}
+	for range n {
+		if r.err != nil {
+			return
+		}
+		r.mapLen(linearKeys)
+		r.key("outputs")
+		outputs := r.num(1, maxOutputs)
+		m.Head = append(m.Head, r.linear(outputs, features))
+		features = outputs
+	}
+}
+
+// linear reads a linear layer, whose size is held against the file before anything is allocated.
+func (r *reader) linear(outputs, inputs int) (l resnet.QuantLinear) {
 	r.key("weights")
-	fc.W = asInts(r.bin(classes * features))
+	l.W = asInts(r.bin(outputs * inputs))
 	r.key("scale")
-	fc.Scale = r.floats(classes)
+	l.Scale = r.floats(outputs)
 	r.key("b")
-	fc.B = r.floats(classes)
+	l.B = r.floats(outputs)
+	return l
 }

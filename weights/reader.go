@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
@@ -13,9 +14,10 @@ import (
 // reader walks the msgpack map. After the first error it returns zero values and keeps the error.
 type reader struct {
 	*window
-	d   *msgpack.Decoder
-	at  string // the key or layer being read, for errors
-	err error
+	d      *msgpack.Decoder
+	format int    // of the file
+	at     string // the key or layer being read, for errors
+	err    error
 }
 
 func newReader(w *window) *reader {
@@ -70,14 +72,16 @@ func isInt(c byte) bool {
 	return msgpcode.IsFixedNum(c) || c >= msgpcode.Uint8 && c <= msgpcode.Int64 // the two ranges adjoin
 }
 
-func (r *reader) mapLen(want int) {
+// mapLen reads the head of a map and returns how many keys it has, one of the given numbers.
+func (r *reader) mapLen(want ...int) int {
 	if !r.next("a map", isMap) {
-		return
+		return 0
 	}
 	n, err := r.d.DecodeMapLen()
-	if !r.failed("a map", err) && n != want {
-		r.fail(formatError("%s: want a map of %d keys, file has %d; use a newer version of this program", r.at, want, n))
+	if !r.failed("a map", err) && !slices.Contains(want, n) {
+		r.fail(formatError("%s: want a map of %d keys, file has %d; use a newer version of this program", r.at, want[len(want)-1], n))
 	}
+	return n
 }
 
 // count reads the length of an array whose elements take at least a byte each.

@@ -152,12 +152,12 @@ func TestTable(t *testing.T) {
 	}
 	outside := [3]map[string][][]byte{
 		{
-			"magic": encode("resnet-web", "resnet-web model "), "format": encode(0, 2, -1, 257), "layout": encode(0, 2,
+			"magic": encode("resnet-web", "resnet-web model "), "format": encode(0, 1, 3, -1, 257), "layout": encode(0, 2,
 				-1),
 			"architecture": encode("resnet9cifar", "ResNet8cifar", " resnet8cifar", "resnet8cifar\x00",
 				"resnet8cifar-\xff", "resnet18", "plain8cifar"),
 			"width": encode(0, -1, 4097, 2, 9, uint64(1)<<63), "inner": encode(0, -1, 4097),
-			"pad": encode("identity", "projection", "none", "pad-append ", "Pad-append"),
+			"shortcut": encode("identity", "projection", "none", "pad-append ", "Pad-append"),
 			"ids": {arrayOf(without(elements(t, value("ids")), 0)), arrayOf(append(elements(t, value("ids")),
 				empties["str"])), arrayOf([][]byte{{0xc0}, {0xa0}, {0xa0}}), arrayOf([][]byte{{1}, {0xa0}, {0xa0}}),
 				arrayOf([][]byte{{0xc4, 0}, {0xa0}, {0xa0}})},
@@ -166,7 +166,7 @@ func TestTable(t *testing.T) {
 				{0x82, 0xa1, 'b', 0x93, 0xa0, 0xa0, 0xa0, 0xa1, 'a', 0x93, 0xa0, 0xa0, 0xa0}},
 			"resize": encode(31, 4097, -1),
 			"crop":   encode(31, 0, -1, 41, 4096),
-			"filter": encode("bilinear", "nearest", "Linear", "bicubic "),
+			"filter": encode("linear", "nearest", "Bilinear", "bicubic "), "rounding": encode("ceil", "", "even "),
 			"mean": {floatBin(0.5, 0.5), floatBin(0.5, 0.5, 0.5, 0.5), floatBin(-0.1, 0, 0), floatBin(0, 1.1,
 				0), floatBin(0, 0, nan)},
 			"std": {floatBin(0.5, 0.5), floatBin(0, 1, 1), floatBin(1, -1, 1), floatBin(1, 1, nan), floatBin(1,
@@ -175,11 +175,14 @@ func TestTable(t *testing.T) {
 				withScale(1e13), floatBin(slices.Repeat([]float32{0.5}, scales-1)...)},
 			"temperature": encode(float32(0), float32(-1), float32(1001), nan, inf),
 			"unsure":      encode(float32(-0.1), float32(1), nan, -inf),
+			"output":      encode("none", "Softmax"),
 			"source":      encode("\xff", "a\x00b", strings.Repeat("a", maxText+1)), "licence": encode("\xff",
 				"a\x00b", strings.Repeat("a", maxText+1)),
 			"layers": {arrayOf(without(elements(t, value("layers")), 1)), arrayOf(append(elements(t, value("layers")),
 				elements(t, value("layers"))[0])), arrayOf(append(without(elements(t, value("layers")), 0),
 				kinds["nil"]))},
+			"head": {arrayOf(nil), arrayOf(slices.Repeat(elements(t, value("head")), 2)),
+				arrayOf(slices.Repeat(elements(t, value("head")), 9)), arrayOf([][]byte{kinds["nil"]})},
 		},
 		{
 			"name": encode("conv2", "Conv1"), "m": {floatBin(-1, 0, 0, 0, 0, 0, 0, 0), floatBin(nan, 0, 0, 0, 0, 0, 0,
@@ -190,6 +193,7 @@ func TestTable(t *testing.T) {
 				0x1f}, make([]byte, 287)...)},
 		},
 		{
+			"outputs": encode(0, 2, 4, -1, 1<<21),
 			"weights": {append([]byte{0xc4, 36}, bytes.Repeat([]byte{0x80}, 36)...), append([]byte{0xc4, 35},
 				make([]byte, 35)...)},
 			"scale": {floatBin(nan, 0, 0), floatBin(1, 1)}, "b": {floatBin(inf, 0, 0), floatBin(1, 1)},
@@ -198,7 +202,7 @@ func TestTable(t *testing.T) {
 	mayBeEmpty := [3][]string{{"labels", "source", "licence"}}
 
 	first := pairs(t, elements(t, value("layers"))[0])
-	last := pairs(t, value("fc"))
+	last := pairs(t, elements(t, value("head"))[0])
 	set := func(list []pair, key string, v []byte) []pair {
 		list = slices.Clone(list)
 		list[slices.IndexFunc(list, func(p pair) bool { return p.key == key })].value = v
@@ -212,7 +216,7 @@ func TestTable(t *testing.T) {
 			layers[0] = mapOf(t, list)
 			list = set(whole, "layers", arrayOf(layers))
 		case 2:
-			list = set(whole, "fc", mapOf(t, list))
+			list = set(whole, "head", arrayOf([][]byte{mapOf(t, list)}))
 		}
 		body := mapOf(t, list)
 		sum := sha256.Sum256(body)
@@ -281,7 +285,7 @@ func TestTable(t *testing.T) {
 			for k, v := range outside[of][r.key] {
 				want(of, fmt.Sprint(what, "outside ", k), set(fields, r.key, v), false)
 			}
-			if len(outside[of][r.key]) == 0 && r.key != "fc" {
+			if len(outside[of][r.key]) == 0 {
 				t.Errorf("%s has no values outside its range here", what)
 			}
 		}
@@ -323,7 +327,7 @@ func TestWork(t *testing.T) {
 			m.Convs = append(m.Convs, resnet.QuantConv{Name: conv.Name, At: 1, M: make([]float32, out8),
 				B: make([]float32, out8), Scale: 1})
 		}
-		m.FC = resnet.QuantLinear{W: make([]int8, 10*net.Features), Scale: make([]float32, 10), B: make([]float32, 10)}
+		m.Head = []resnet.QuantLinear{{W: make([]int8, 10*net.Features), Scale: make([]float32, 10), B: make([]float32, 10)}}
 		macs, activations := work(&net, c.size)
 		if p, err := resnet.Compile(m); err != nil || activations < 0.9*float64(p.Arena) ||
 			activations > 1.6*float64(p.Arena) {

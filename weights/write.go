@@ -9,7 +9,6 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
-	"resnet-web/engine"
 	"resnet-web/resnet"
 )
 
@@ -46,10 +45,11 @@ func Write(w io.Writer, m *resnet.Model) error {
 	e.floats("scales", scales)
 	e.float("temperature", m.Temperature)
 	e.float("unsure", m.Unsure)
+	e.text("output", word(outputs, m.MultiLabel))
 	e.text("source", m.Source)
 	e.text("licence", m.Licence)
 	e.layers(m.Convs)
-	e.linear(m.FC)
+	e.head(m.Head)
 	if e.err == nil {
 		_, e.err = w.Write(sum.Sum(nil))
 	}
@@ -90,7 +90,7 @@ func (e *encoder) floats(k string, v []float32) {
 
 func (e *encoder) ints(k string, v []int8) { e.key(k); e.do(e.EncodeBytes(asBytes(v))) }
 
-// header writes the keys from magic to pad.
+// header writes the keys from magic to shortcut.
 func (e *encoder) header(c resnet.Config) {
 	e.text("magic", magic)
 	e.num("format", formatVersion)
@@ -98,7 +98,7 @@ func (e *encoder) header(c resnet.Config) {
 	e.text("architecture", c.Name)
 	e.num("width", c.Width)
 	e.num("inner", c.Inner)
-	e.text("pad", c.Pad.String())
+	e.text("shortcut", c.Dashed.String())
 }
 
 // classes writes ids and labels.
@@ -123,11 +123,8 @@ func (e *encoder) classes(list []resnet.Class, langs []string) {
 func (e *encoder) prep(p resnet.Prep) {
 	e.num("resize", p.Resize)
 	e.num("crop", p.Crop)
-	filter := p.Filter
-	if filter == engine.Bilinear.String() {
-		filter = linear
-	}
-	e.text("filter", filter)
+	e.text("filter", p.Filter)
+	e.text("rounding", word(roundings, p.Floor))
 	e.floats("mean", p.Mean[:])
 	e.floats("std", p.Std[:])
 }
@@ -144,12 +141,16 @@ func (e *encoder) layers(list []resnet.QuantConv) {
 	}
 }
 
-func (e *encoder) linear(fc resnet.QuantLinear) {
-	e.key("fc")
-	e.do(e.EncodeMapLen(linearKeys))
-	e.ints("weights", fc.W)
-	e.floats("scale", fc.Scale)
-	e.floats("b", fc.B)
+func (e *encoder) head(list []resnet.QuantLinear) {
+	e.key("head")
+	e.do(e.EncodeArrayLen(len(list)))
+	for _, l := range list {
+		e.do(e.EncodeMapLen(linearKeys))
+		e.num("outputs", len(l.B))
+		e.ints("weights", l.W)
+		e.floats("scale", l.Scale)
+		e.floats("b", l.B)
+	}
 }
 
 // languages lists those in which any class has a label, in ascending order.

@@ -139,13 +139,14 @@ func avgPool(m *Module) *Func {
 	return f
 }
 
-// linear emits the last layer, four rows at a time; threads share out groups of rows. Lane j of a row's accumulator
-// sums features × weights for k ≡ j (mod 4) in ascending order.
+// linear emits a linear layer, four rows at a time; threads share out groups of rows. Lane j of a row's accumulator
+// sums features × weights for k ≡ j (mod 4) in ascending order. Unless the record is signed, what is not positive is 0.
 func linear(m *Module) *Func {
 	f := m.Func("", i32x3, nil)
 	rec, thread, threads := f.Param(0), f.Param(1), f.Param(2)
 	in, out, k, rows := load(f, rec, fIn), load(f, rec, fTo), load(f, rec, fC), load(f, rec, fRows)
-	weights, scale, bias := load(f, rec, fData), load(f, rec, fScale), load(f, rec, fBias)
+	weights, scale, bias, signed := load(f, rec, fData), load(f, rec, fScale), load(f, rec, fBias), load(f, rec, fSigned)
+	y := f.Local(F32)
 	r, r1, n, at := f.Local(I32), f.Local(I32), f.Local(I32), f.Local(I32)
 	row, acc, x := f.Locals(4, I32), f.Locals(4, V128), f.Local(V128)
 	f.Get(rows)
@@ -209,6 +210,13 @@ func linear(m *Module) *Func {
 			address(bias)
 			f.Mem(F32Load, uint32(4*i))
 			f.Op(F32Add)
+			f.Tee(y)
+			f.F32(0)
+			f.Get(y)
+			f.F32(0)
+			f.Op(F32Gt)
+			f.Get(signed)
+			f.Op(I32Or, Select)
 			f.Mem(F32Store, uint32(4*i))
 		}
 	})

@@ -63,6 +63,7 @@ const (
 	fPitch
 	fOutPitch
 	fOrder
+	fSigned
 )
 
 // Conv is one convolution with everything fused that follows it.
@@ -98,7 +99,10 @@ type AvgPool struct {
 }
 
 // Linear multiplies float32 features by int8 rows. Rows is a multiple of 4, K of 4.
-type Linear struct{ In, Out, Weights, Scale, Bias, Rows, K int }
+type Linear struct {
+	In, Out, Weights, Scale, Bias, Rows, K int
+	ReLU                                   bool
+}
 
 type record [RecordSize]byte
 
@@ -143,7 +147,12 @@ func (p AvgPool) Append(b []byte) []byte {
 // Append encodes the record behind b.
 func (l Linear) Append(b []byte) []byte {
 	var r record
-	r.set(fKind, kindLinear, fIn, l.In, fTo, l.Out, fData, l.Weights, fScale, l.Scale, fBias, l.Bias, fRows, l.Rows, fC, l.K)
+	signed := 1
+	if l.ReLU {
+		signed = 0
+	}
+	r.set(fKind, kindLinear, fIn, l.In, fTo, l.Out, fData, l.Weights, fScale, l.Scale, fBias, l.Bias, fRows, l.Rows, fC, l.K,
+		fSigned, signed)
 	return append(b, r[:]...)
 }
 

@@ -58,6 +58,7 @@ const (
 	I32LeU  Op = 0x4d
 	I32GeS  Op = 0x4e
 	I32GeU  Op = 0x4f
+	F32Gt   Op = 0x5e
 	I32Add  Op = 0x6a
 	I32Sub  Op = 0x6b
 	I32Mul  Op = 0x6c

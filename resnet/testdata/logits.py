@@ -46,8 +46,15 @@ class Means(dict):
         self[name] = float(t.double().abs().mean())
 
 
-def torchvision_net(block, layers, classes, seed, size, v1=False):
+def torchvision_net(block, layers, classes, seed, size, v1=False, small=False, hidden=()):
     net = ResNet(block, layers, num_classes=classes).eval()
+    if small:
+        net.conv1, net.maxpool = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False), torch.nn.Identity()
+    head, inputs = [], net.fc.in_features
+    for outputs in hidden:
+        head += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
+        inputs = outputs
+    net.fc = torch.nn.Sequential(*head, torch.nn.Linear(inputs, classes))
     s, blocks, means = Stream(seed), sum(layers), Means()
 
     def load(conv, bn, v, bias):
@@ -75,14 +82,19 @@ def torchvision_net(block, layers, classes, seed, size, v1=False):
                 load(b.downsample[0], b.downsample[1], 1, 0.1)
                 b.downsample[1].register_forward_hook(see(f'{name}.downsample.0', False))
             b.register_forward_hook(see(name, False))
-    net.maxpool.register_forward_hook(see('maxpool', False))
+    if not small:
+        net.maxpool.register_forward_hook(see('maxpool', False))
     net.avgpool.register_forward_hook(see('features', False))
-    net.fc.weight.data, net.fc.bias.data = s.pair(net.fc.weight.shape, 1, 0.1)
+    for i, layer in enumerate(net.fc):
+        if isinstance(layer, torch.nn.Linear):
+            layer.weight.data, layer.bias.data = s.pair(layer.weight.shape, 1 if i == len(net.fc) - 1 else 2, 0.1)
+        else:
+            layer.register_forward_hook(see(f'fc{i // 2 + 1}', False))
     with torch.no_grad():
         return net(image(size, seed + 1))[0], means
 
 
-def basic_net(width, layers, classes, seed, size, cifar=False, plain=False, split=False):
+def basic_net(width, layers, classes, seed, size, cifar=False, plain=False, split=False, project=False, bottleneck=False):
     """Networks that torchvision lacks: other widths, the CIFAR family with its parameter-free shortcut, plain nets."""
     s, blocks, means = Stream(seed), sum(layers), Means()
     x = image(size, seed + 1)
@@ -95,20 +107,26 @@ def basic_net(width, layers, classes, seed, size, cifar=False, plain=False, spli
     for l, count in enumerate(layers):
         for i in range(count):
             name, stride, out = f'layer{l+1}.{i}', 2 if i == 0 and l > 0 else 1, width << l
-            w, b = s.pair((out, x.shape[1], 3, 3), 2, 0.1)
-            y = F.relu(F.conv2d(x, w, b, stride=stride, padding=1))
-            means.see(f'{name}.conv1', y)
-            w, b = s.pair((out, out, 3, 3), *((2, 0.1) if plain else (1 / blocks, 0.1 / blocks)))
-            y = F.conv2d(y, w, b, padding=1)
+            convs = [(out, 3, stride), (out, 3, 1)]
+            if bottleneck:
+                convs, out = [(out, 1, 1), (out, 3, stride), (4 * out, 1, 1)], 4 * out
+            y = x
+            for k, (to, kernel, step) in enumerate(convs, 1):
+                end = k == len(convs)
+                w, b = s.pair((to, y.shape[1], kernel, kernel), *((1 / blocks, 0.1 / blocks) if end and not plain else (2, 0.1)))
+                y = F.conv2d(y, w, b, stride=step, padding=kernel // 2)
+                if not end:
+                    y = F.relu(y)
+                    means.see(f'{name}.conv{k}', y)
             if not plain:
-                if cifar and x.shape[1] != out:
+                if cifar and not project and x.shape[1] != out:
                     more = out - x.shape[1]
                     before = more // 2 if split else 0
-                    x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, before, more - before))
+                    x = F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, before, more - before))
                     means.see(f'{name}.shortcut', x)
                 elif x.shape[1] != out:
                     w, b = s.pair((out, x.shape[1], 1, 1), 1, 0.1)
-                    x = F.conv2d(x, w, b, stride=2)
+                    x = F.conv2d(x, w, b, stride=stride)
                     means.see(f'{name}.downsample.0', x)
                 y = y + x
             x = F.relu(y)
@@ -123,15 +141,16 @@ def main():
     torch.set_num_threads(2)
     out = []
 
-    def add(name, classes, seed, size, result, pad='', means=True):
+    def add(name, classes, seed, size, result, pad='', means=True, hidden=()):
         logits, seen = result
         short = lambda v: float(f'{float(v):.7g}')
-        out.append({'name': name, 'pad': pad, 'classes': classes, 'seed': seed, 'size': size,
+        out.append({'name': name, 'pad': pad, **({'hidden': hidden} if hidden else {}), 'classes': classes, 'seed': seed, 'size': size,
                     'logits': [short(v) for v in logits],
                     'names': list(seen) if means else [], 'means': [short(v) for v in seen.values()] if means else []})
 
     depths = {18: (BasicBlock, [2, 2, 2, 2]), 34: (BasicBlock, [3, 4, 6, 3]), 50: (Bottleneck, [3, 4, 6, 3]),
-              101: (Bottleneck, [3, 4, 23, 3]), 152: (Bottleneck, [3, 8, 36, 3])}
+              101: (Bottleneck, [3, 4, 23, 3]), 152: (Bottleneck, [3, 8, 36, 3]), 10: (BasicBlock, [1] * 4),
+              14: (Bottleneck, [1] * 4), 26: (Bottleneck, [2] * 4), 200: (Bottleneck, [3, 24, 36, 3])}
     add('resnet18', 1000, 18, 224, torchvision_net(*depths[18], 1000, 18, 224))
     for d in (34, 50, 101, 152):
         add(f'resnet{d}', 16, d, 64, torchvision_net(*depths[d], 16, d, 64))
@@ -142,6 +161,12 @@ def main():
     add('resnet20cifar', 10, 4, 32, basic_net(16, [3] * 3, 10, 4, 32, cifar=True, split=True), 'pad-split')
     add('plain20cifar', 10, 5, 33, basic_net(16, [3] * 3, 10, 5, 33, cifar=True, plain=True))
     add('resnet1202cifar', 10, 6, 32, basic_net(16, [200] * 3, 10, 6, 32, cifar=True), 'pad-append', means=False)
+    for d in (10, 14, 26, 200):
+        add(f'resnet{d}', 10, d, 64, torchvision_net(*depths[d], 10, d, 64), means=d < 50)
+    add('resnet18s', 10, 7, 33, torchvision_net(*depths[18], 10, 7, 33, small=True, hidden=(40, 12)), hidden=(40, 12))
+    add('resnet20cifar', 10, 8, 32, basic_net(16, [3] * 3, 10, 8, 32, cifar=True, project=True), 'projection')
+    add('resnet29cifarbottleneck', 10, 9, 32, basic_net(16, [3] * 3, 10, 9, 32, cifar=True, project=True, bottleneck=True))
+    add('resnet29cifarbottleneck', 10, 10, 32, basic_net(16, [3] * 3, 10, 10, 32, cifar=True, bottleneck=True), 'pad-append')
     print('[')
     print(',\n'.join(json.dumps(o, separators=(',', ':')) for o in out))
     print(']')

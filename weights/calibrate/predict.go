@@ -51,8 +51,22 @@ func predict(f *resnet.Float, p resnet.Prep, done func()) (*stats, error) {
 			case resnet.Projection:
 				skip = normalised(&f.Convs[step.Conv.Index])
 			case resnet.PadAppend, resnet.PadSplit:
-				skip = through(&f.Convs[step.Conv.Index], skip)
+				c := &f.Convs[step.Conv.Index]
+				skip = through(c.W, c.B, skip)
 			}
+			continue
+		}
+		if step.Kind == resnet.HeadHidden {
+			l := &f.Head[step.Linear.Index]
+			in := after[step.In]
+			if step.Linear.Index == 0 { // the mean over the map is that of its pixels
+				in = after[f.Blocks[len(f.Blocks)-1].Name]
+			}
+			units := through(l.W, l.B, in)
+			for k, m := range units {
+				units[k] = rectify(newHistogram(), m, 1)
+			}
+			after[step.Out] = units
 			continue
 		}
 		if step.Conv == nil {
@@ -123,12 +137,13 @@ func normalised(c *resnet.FloatConv) []moments {
 	return m
 }
 
-// through carries moments through a 1×1 convolution, inputs taken as independent: exact for a pad shortcut, which copies.
-func through(c *resnet.FloatConv, in []moments) []moments {
-	m := make([]moments, c.Out)
+// through carries moments through a 1×1 convolution or a linear layer, inputs taken as independent: exact for a pad
+// shortcut, which copies.
+func through(w, b []float32, in []moments) []moments {
+	m := make([]moments, len(b))
 	for o := range m {
-		m[o].mean = float64(c.B[o])
-		for i, w := range c.W[o*c.In : (o+1)*c.In] {
+		m[o].mean = float64(b[o])
+		for i, w := range w[o*len(in) : (o+1)*len(in)] {
 			m[o].mean += float64(w) * in[i].mean
 			m[o].variance += float64(w) * float64(w) * in[i].variance
 		}

@@ -32,7 +32,7 @@ type Report struct {
 	Logits    float64 `json:"logits"`    // the same of the logits
 }
 
-// Layer is the part of a Report about one convolution or the linear layer ("fc").
+// Layer is the part of a Report about one convolution or linear layer.
 type Layer struct {
 	Name    string  `json:"name"`
 	Max     float64 `json:"max"`     // the largest activation seen after the layer's ReLU; 0 for a shortcut and fc
@@ -113,10 +113,12 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 		}
 		r.Layers = append(r.Layers, l)
 	}
-	last := len(f.Convs)
-	q := round(f.FCW, f.FCB, f.Classes, f.Features, 1, []float64{1}, s.float[last].mean(), s.quant[last].mean(), s.power[last].mean())
-	m.FC = resnet.QuantLinear{W: q.w, Scale: narrow(q.scale), B: narrow(q.bias)}
-	r.Layers = append(r.Layers, Layer{Name: "fc", Weights: q.snr})
+	for i, l := range f.Head {
+		at := len(f.Convs) + i
+		q := round(l.W, l.B, l.Out, l.In, 1, []float64{1}, s.float[at].mean(), s.quant[at].mean(), s.power[at].mean())
+		m.Head = append(m.Head, resnet.QuantLinear{W: q.w, Scale: narrow(q.scale), B: narrow(q.bias)})
+		r.Layers = append(r.Layers, Layer{Name: l.Name, Weights: q.snr})
+	}
 	if r.Samples == 0 {
 		return m, r, nil
 	}

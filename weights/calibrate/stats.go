@@ -125,16 +125,24 @@ func wires(n resnet.Network) []wire {
 	return list
 }
 
-// readers are the wires and, last, what the linear layer reads through the average.
+// readers are the wires and, behind them, what each linear layer reads, the first of them through the average.
 func readers(n resnet.Network) []wire {
-	return append(wires(n), wire{in: n.Blocks[len(n.Blocks)-1].Name})
+	list := wires(n)
+	for i := range n.Head {
+		in := n.Blocks[len(n.Blocks)-1].Name
+		if i > 0 {
+			in = n.Head[i-1].Name
+		}
+		list = append(list, wire{in: in})
+	}
+	return list
 }
 
 // stats is what quantisation needs to know of the activations.
 type stats struct {
 	hists map[string]*histogram // by name of the activation
 	scale map[string]float64    // "image" included
-	float []means               // by convolution, then the linear layer: what it reads in the float network
+	float []means               // by convolution, then linear layer: what it reads in the float network
 	quant []means               // and in the quantised one
 	// power is the mean squares per input, clipped as in quant but not rounded, so that small changes of a network change
 	// them little.
@@ -212,6 +220,9 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 		step := s.scale[name]
 		round := func(v float32) float64 { return step * min(math.RoundToEven(float64(v)/step), 127) }
 		square := func(v float32) float64 { x := min(float64(v), 127*step); return x * x }
+		if step == 0 { // inside the head nothing is rounded
+			round, square = identity, func(v float32) float64 { return float64(v) * float64(v) }
+		}
 		for i, w := range readers {
 			if w.in != name {
 				continue
@@ -219,8 +230,8 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			var c resnet.Conv
 			if i < len(f.Convs) {
 				c = f.Convs[i].Conv
-			} else { // the linear layer reads averages: one tap
-				c = resnet.Conv{In: f.Features, Kernel: 1, Stride: 1}
+			} else { // a linear layer reads averages, or what the one before it made: one tap
+				c = resnet.Conv{In: f.Head[i-len(f.Convs)].In, Kernel: 1, Stride: 1}
 			}
 			float[shard][i].add(c, n, t, identity)
 			if i == 0 {

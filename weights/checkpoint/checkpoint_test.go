@@ -61,7 +61,7 @@ func different(a, b *resnet.Float, tolerance float64) error {
 			return err
 		}
 	}
-	return errors.Join(compare("fc", a.FCW, b.FCW), compare("fc bias", a.FCB, b.FCB))
+	return errors.Join(compare("fc", a.FC().W, b.FC().W), compare("fc bias", a.FC().B, b.FC().B))
 }
 
 // sine is the picture of golden.json.
@@ -192,7 +192,7 @@ func family(t testing.TB) []resnet.Config {
 		list = append(list, c)
 	}
 	split := list[3]
-	split.Pad = resnet.PadSplit
+	split.Dashed = resnet.PadSplit
 	wide := list[0]
 	wide.Name, wide.Width, wide.Inner = "resnet18-12-12", 12, 12
 	return append(list, split, wide)
@@ -215,7 +215,7 @@ func TestWriteONNX(t *testing.T) {
 			t.Errorf("%s: %v", cfg.Name, err)
 			continue
 		}
-		if got.Pad != cfg.Pad || got.V1 != cfg.V1 || got.Plain != cfg.Plain || !slices.Equal(got.Stages, cfg.Stages) {
+		if got.Dashed != cfg.Dashed || got.V1 != cfg.V1 || got.Plain != cfg.Plain || !slices.Equal(got.Stages, cfg.Stages) {
 			t.Errorf("recognised %+v, want %+v", got.Config, cfg)
 		}
 		if err := different(got, want, 0); err != nil {

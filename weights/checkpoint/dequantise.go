@@ -48,12 +48,13 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 			unfold(f.Convs[at], m.Convs[at], scale[step.In], nil, false)
 		}
 	}
-	for c := range net.Classes {
-		for i := range net.Features {
-			f.FCW[c*net.Features+i] = float32(m.FC.W[c*net.Features+i]) * m.FC.Scale[c]
+	for i, l := range f.Head {
+		q := m.Head[i]
+		for k := range l.W {
+			l.W[k] = float32(q.W[k]) * q.Scale[k/l.In]
 		}
+		copy(l.B, q.B)
 	}
-	copy(f.FCB, m.FC.B)
 	return f, nil
 }
 
@@ -61,8 +62,15 @@ func Dequantise(m *resnet.Model) (*resnet.Float, error) {
 func fits(m *resnet.Model) error {
 	net := m.Network()
 	convs := net.Convs()
-	if len(m.Convs) != len(convs) || len(m.FC.W) != net.Classes*net.Features || len(m.FC.Scale) != net.Classes || len(m.FC.B) != net.Classes {
-		return fmt.Errorf("checkpoint: %s with %d classes has %d convolutions, the model %d, or its linear layer has another size", net.Name, net.Classes, len(convs), len(m.Convs))
+	if len(m.Convs) != len(convs) || len(m.Head) != len(net.Head) {
+		return fmt.Errorf("checkpoint: want %d convolutions and %d linear layers for %s, the model has %d and %d",
+			len(convs), len(net.Head), net.Name, len(m.Convs), len(m.Head))
+	}
+	for i, l := range net.Head {
+		if q := m.Head[i]; len(q.W) != l.Out*l.In || len(q.Scale) != l.Out || len(q.B) != l.Out {
+			return fmt.Errorf("checkpoint: %s: want %d weights, %d scales and biases, the model has %d, %d and %d",
+				l.Name, l.Out*l.In, l.Out, len(q.W), len(q.Scale), len(q.B))
+		}
 	}
 	for i, c := range convs {
 		q := m.Convs[i]

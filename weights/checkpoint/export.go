@@ -43,7 +43,10 @@ func WriteONNX(w io.Writer, f *resnet.Float, size int) error {
 			return g.node("Pad", c.Name, []string{x, g.int64s(c.Name+".pads", 0, before, 0, 0, 0, int64(c.Out-c.In)-before, 0, 0)})
 		},
 		pool: func(x string) string { return x },
-		fc:   []string{g.floats("fc.weight", f.FCW, f.Classes, f.Features), g.floats("fc.bias", f.FCB, f.Classes)},
+		linear: func(l resnet.Linear) []string {
+			p := f.Head[l.Index]
+			return []string{g.floats(l.Name+".weight", p.W, l.Out, l.In), g.floats(l.Name+".bias", p.B, l.Out)}
+		},
 	})
 	return g.write(w, f.Network, size)
 }
@@ -109,7 +112,7 @@ type layers struct {
 	term     func(c resnet.Conv, x string) string                    // the output of a block's last convolution, before the sum
 	shortcut func(b *resnet.Block, x string) string                  // a projection or pad shortcut
 	pool     func(x string) string                                   // the output of the max-pool
-	fc       []string                                                // weights and bias of the linear layer
+	linear   func(l resnet.Linear) []string                          // weights and bias of a layer of the head
 }
 
 // network adds all of n, from the tensor x to "logits".
@@ -137,8 +140,11 @@ func (g *onnxWriter) network(n resnet.Network, x string, l layers) {
 		case resnet.HeadPool:
 			x = g.node("GlobalAveragePool", "avgpool", []string{x})
 			x = g.node("Flatten", "features", []string{x})
+		case resnet.HeadHidden:
+			x = g.node("Gemm", s.Linear.Name, append([]string{x}, l.linear(*s.Linear)...), number("transB", 1))
+			x = g.node("Relu", s.Linear.Name+".relu", []string{x})
 		case resnet.HeadLinear:
-			g.node("Gemm", "logits", append([]string{x}, l.fc...), number("transB", 1))
+			g.node("Gemm", "logits", append([]string{x}, l.linear(*s.Linear)...), number("transB", 1))
 		}
 	}
 }

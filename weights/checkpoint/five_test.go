@@ -142,7 +142,7 @@ func samePacked(t *testing.T, name string, got, want *resnet.Model) {
 		all += len(w.W)
 	}
 	folded := strings.Contains(name, "folded")
-	if !folded && (!slices.Equal(got.FC.W, want.FC.W) || differ+scales > 0) || far > 0 {
+	if !folded && (!slices.Equal(got.FC().W, want.FC().W) || differ+scales > 0) || far > 0 {
 		t.Errorf("%s: %d of %d weights differ, %d by more than a step; scales or biases in %d layers", name, differ, all, far, scales)
 		return
 	}

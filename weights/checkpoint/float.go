@@ -69,8 +69,8 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	} else if pad == 0 {
 		pad = resnet.PadSplit
 	}
-	if pad == resnet.PadSplit && cfg.CIFAR {
-		cfg.Pad = pad
+	if pad == resnet.PadSplit && cfg.Dashed != resnet.Projection {
+		cfg.Dashed = pad
 	}
 	if cfg.Width < 1 || cfg.Width > maxChannels || cfg.Inner < 1 || cfg.Inner > maxChannels {
 		return nil, bad("conv1: want widths of 1 to %d, file has %d and, in a bottleneck, %d", maxChannels, cfg.Width, cfg.Inner)
@@ -101,11 +101,11 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 			return nil, err
 		}
 	}
-	if err := s.read("fc.weight", f.FCW[skip*f.Features:]); err != nil {
+	if err := s.read("fc.weight", f.FC().W[skip*f.Features:]); err != nil {
 		return nil, err
 	}
 	if _, ok := s.tensors["fc.bias"]; ok {
-		if err := s.read("fc.bias", f.FCB[skip:]); err != nil {
+		if err := s.read("fc.bias", f.FC().B[skip:]); err != nil {
 			return nil, err
 		}
 	}

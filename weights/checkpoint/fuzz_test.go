@@ -91,7 +91,7 @@ func FuzzSafetensors(f *testing.F) {
 
 func FuzzONNX(f *testing.F) {
 	cfg := tiny(f).Config
-	for _, c := range []resnet.Config{cfg, {Name: "plain", Stages: cfg.Stages, CIFAR: true, Plain: true, Width: 1, Inner: 1, Pad: cfg.Pad}} {
+	for _, c := range []resnet.Config{cfg, {Name: "plain", Stages: cfg.Stages, Small: true, Plain: true, Width: 1, Inner: 1, Dashed: cfg.Dashed}} {
 		var b bytes.Buffer
 		if err := WriteONNX(&b, resnet.Random(c.Network(2), 1), 32); err != nil {
 			f.Fatal(err)

@@ -33,7 +33,7 @@ func small(t testing.TB, arch string, side int) *model {
 		t.Fatal(err)
 	}
 	cfg.Width, cfg.Inner = 2, 2
-	if cfg.CIFAR {
+	if cfg.Small {
 		cfg.Width, cfg.Inner = 4, 4
 	}
 	return modelOf(t, resnet.Random(cfg.Network(3), 1), side)

@@ -132,12 +132,12 @@ func TestHeads(t *testing.T) {
 		if test.note != "" && !strings.Contains(strings.Join(c.Notes, "\n"), test.note) || test.note == "" && c.Notes != nil {
 			t.Errorf("%s: notes %q, want %q", test.name, c.Notes, test.note)
 		}
-		for i := range f.FCW {
-			if f.FCW[i] != float32(i+1) {
-				t.Fatalf("%s: weight %d is %v", test.name, i, f.FCW[i])
+		for i := range f.FC().W {
+			if f.FC().W[i] != float32(i+1) {
+				t.Fatalf("%s: weight %d is %v", test.name, i, f.FC().W[i])
 			}
 		}
-		if b := fmt.Sprint(f.FCB); b != "[1 2 3]" && test.name != "no bias" || b != "[0 0 0]" && test.name == "no bias" {
+		if b := fmt.Sprint(f.FC().B); b != "[1 2 3]" && test.name != "no bias" || b != "[0 0 0]" && test.name == "no bias" {
 			t.Errorf("%s: bias %v", test.name, b)
 		}
 	}
@@ -157,7 +157,7 @@ func TestHeadElsewhere(t *testing.T) {
 	weight, bias := list[n-2], list[n-1]
 	weight.name, bias.name, weight.value, bias.value = "weight", "bias", ramp, ramp
 	f, c, err := openAll(write(list[:n-2], weight, bias))
-	if err != nil || fmt.Sprint(f.FCB) != "[1 2 3]" || f.FCW[63] != 64 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "head is taken") {
+	if err != nil || fmt.Sprint(f.FC().B) != "[1 2 3]" || f.FC().W[63] != 64 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "head is taken") {
 		t.Errorf("%v, %v", c, err)
 	}
 	weight.shape, bias.shape = []int{2, 3}, []int{2}
@@ -202,8 +202,8 @@ func TestOneOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Classes != 2 || fmt.Sprint(f.FCB) != "[0 5]" || slices.Max(f.FCW[:64]) != 0 || slices.Min(f.FCW[64:]) != 1 || len(c.Notes) != 1 {
-		t.Errorf("%d classes, bias %v, notes %q", f.Classes, f.FCB, c.Notes)
+	if f.Classes != 2 || fmt.Sprint(f.FC().B) != "[0 5]" || slices.Max(f.FC().W[:64]) != 0 || slices.Min(f.FC().W[64:]) != 1 || len(c.Notes) != 1 {
+		t.Errorf("%d classes, bias %v, notes %q", f.Classes, f.FC().B, c.Notes)
 	}
 }
 

@@ -29,7 +29,7 @@ func export(t *testing.T) map[string]*resnet.Float {
 	}
 	list := map[string]*resnet.Float{"built-in": back}
 	for i, cfg := range family(t) {
-		list[cfg.Name+cfg.Pad.String()] = resnet.Random(cfg.Network(7), uint64(i))
+		list[cfg.Name+cfg.Dashed.String()] = resnet.Random(cfg.Network(7), uint64(i))
 	}
 	nets, dir := map[string]*resnet.Float{}, t.TempDir()
 	for name, f := range list {

@@ -122,7 +122,7 @@ func TestRebuilt(t *testing.T) {
 		if test.name == "expanded" {
 			want = []float32{2, 2, 2}
 		}
-		if err != nil || fmt.Sprint(f.FCB) != fmt.Sprint(want) {
+		if err != nil || fmt.Sprint(f.FC().B) != fmt.Sprint(want) {
 			t.Errorf("%s: got %v, %v, want %v", test.name, f, err, want)
 		}
 	}

@@ -36,19 +36,22 @@ func WriteQDQ(w io.Writer, m *resnet.Model, fast bool) error {
 	if !fast {
 		q.top = q.bytes("top", onnxUint8, []byte{127})
 	}
-	rows := make([]byte, len(m.FC.W))
-	for i, v := range m.FC.W {
-		rows[i] = byte(v)
-	}
 	q.network(net, q.picture(net.Stem.Pad), layers{
 		conv:     q.conv,
 		act:      q.act,
 		term:     q.term,
 		shortcut: func(b *resnet.Block, x string) string { return q.term(b.Proj, q.conv(b.Proj, x)) },
 		pool:     func(x string) string { return q.pair(x, "maxpool", q.unit(net.Stem), "") },
-		fc: []string{
-			q.constant("fc.weight", onnxInt8, rows, m.FC.Scale, net.Classes, net.Features),
-			q.floats("fc.bias", m.FC.B, net.Classes),
+		linear: func(l resnet.Linear) []string {
+			layer := m.Head[l.Index]
+			rows := make([]byte, len(layer.W))
+			for i, v := range layer.W {
+				rows[i] = byte(v)
+			}
+			return []string{
+				q.constant(l.Name+".weight", onnxInt8, rows, layer.Scale, l.Out, l.In),
+				q.floats(l.Name+".bias", layer.B, l.Out),
+			}
 		},
 	})
 	return q.write(w, net, m.Prep.Crop)

@@ -113,7 +113,7 @@ func exportQDQ(t *testing.T) map[string]*evaluation {
 			if err := WriteQDQ(&b, m, fast); err != nil {
 				t.Fatal(err)
 			}
-			name := filepath.Join(dir, fmt.Sprintf("%s%s-fast-%v.onnx", cfg.Name, cfg.Pad, fast))
+			name := filepath.Join(dir, fmt.Sprintf("%s%s-fast-%v.onnx", cfg.Name, cfg.Dashed, fast))
 			if err := os.WriteFile(name, b.Bytes(), 0o666); err != nil {
 				t.Fatal(err)
 			}

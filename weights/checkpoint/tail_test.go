@@ -127,12 +127,12 @@ func TestTail(t *testing.T) {
 			m.add("Add", []string{"product", "fc.bias"}, "logits")
 		}, ""},
 		{"no bias", func(m *model) {
-			clear(m.net.FCB)
+			clear(m.net.FC().B)
 			n := m.node("logits")
 			n.inputs = n.inputs[:2]
 		}, ""},
 		{"no bias, product", func(m *model) {
-			clear(m.net.FCB)
+			clear(m.net.FC().B)
 			m.without("logits")
 			m.rows("fc.weight")
 			m.add("MatMul", []string{"features", "fc.weight"}, "logits")
@@ -155,7 +155,7 @@ func TestTail(t *testing.T) {
 				x.raw, x.dtype = p.raw(), float16
 				m.inits[name] = x
 				// The numbers of the network are those of the file.
-				to := map[string][]float32{"fc.weight": m.net.FCW, "fc.bias": m.net.FCB}[name]
+				to := map[string][]float32{"fc.weight": m.net.FC().W, "fc.bias": m.net.FC().B}[name]
 				for _, c := range m.net.Convs {
 					switch name {
 					case c.Name + ".weight":
@@ -345,12 +345,12 @@ func TestDequantised(t *testing.T) {
 			m.quantise(n, 2, "int8", 0, 0, c.B)
 		}
 	}
-	m.quantise(m.node("logits"), 1, "int8", 0, 2, m.net.FCW)
+	m.quantise(m.node("logits"), 1, "int8", 0, 2, m.net.FC().W)
 	m.reads(t, 64)
 
 	// A scale for each index of the matrix's second axis, which is the first one when it is transposed.
 	m = small(t, "resnet18", 64)
-	m.quantise(m.node("logits"), 1, "int8", 1, 0, m.net.FCW)
+	m.quantise(m.node("logits"), 1, "int8", 1, 0, m.net.FC().W)
 	m.before(m.node("logits"), 1, "Transpose", nil, many("perm", 1, 0))
 	m.node("logits").drop("transB")
 	m.reads(t, 64)
@@ -404,8 +404,7 @@ func TestLiterals(t *testing.T) {
 // TestOneOutputONNX makes two classes of one output, with or without a Sigmoid, and refuses what answers the same for
 // every picture.
 func TestOneOutputONNX(t *testing.T) {
-	net := tiny(t)
-	net.Classes = 1
+	net := tiny(t).Config.Network(1)
 	for op, want := range map[string]string{"": "", "Sigmoid": "", "Softmax": "of one output", "ArgMax": "of one output"} {
 		m := modelOf(t, resnet.Random(net, 1), 32)
 		if op != "" {

@@ -153,7 +153,7 @@ func eval(c *call) error {
 // loadBeside reads the checkpoint to measure beside m: as arch, or as what m is, or else as recognised.
 func loadBeside(path, arch string, m *resnet.Model) (loaded, error) {
 	load := func(arch string) (loaded, error) {
-		f, err := loadFloat(path, arch, m.Pad)
+		f, err := loadFloat(path, arch, m.Dashed)
 		if err != nil {
 			return f, err
 		}

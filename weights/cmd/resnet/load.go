@@ -43,7 +43,7 @@ func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 	}
 	notes, strides := c.Notes, ""
 	if c.Format != "onnx" {
-		if f.CIFAR && !f.Plain && pad == 0 {
+		if f.Dashed != resnet.Projection && !f.Plain && pad == 0 {
 			notes = append(notes, "the file does not tell where the shortcuts have their zero channels: taken as half before "+
 				"and half behind, as most have it; -pad append is all behind, as in the paper")
 		}

@@ -360,8 +360,8 @@ func TestPlain(t *testing.T) {
 		add(c.Name+".weight", c.W, c.Out, c.In, c.Kernel, c.Kernel)
 		add(c.Name+".bias", c.B, c.Out)
 	}
-	add("fc.weight", f.FCW, 2, f.Features)
-	add("fc.bias", f.FCB, 2)
+	add("fc.weight", f.FC().W, 2, f.Features)
+	add("fc.bias", f.FC().B, 2)
 	text, err := json.Marshal(header)
 	if err != nil {
 		t.Fatal(err)

@@ -146,7 +146,7 @@ func commas(v [3]float32) string {
 
 // defaultPrep is the pre-processing that checkpoints of the network's family are published with.
 func defaultPrep(f *resnet.Float) resnet.Prep {
-	if f.CIFAR {
+	if f.Small {
 		// Means and deviations of CIFAR-10's training images.
 		return resnet.Prep{Resize: 32, Crop: 32, Filter: "bilinear", Mean: [3]float32{0.4914, 0.4822, 0.4465}, Std: [3]float32{0.2470, 0.2435, 0.2616}}
 	}

@@ -19,7 +19,7 @@ func summary(c *call) error {
 		return err
 	}
 	n, side := 1000, 224
-	if config.CIFAR {
+	if config.Small {
 		n, side = 10, 32
 	}
 	if *classes != 0 {
