@@ -181,7 +181,8 @@ func Lookup(name string) (Config, error) {
 	if cifar {
 		layers := 6                                  // three stages of blocks of two layers
 		if depth%6 != 2 && depth%9 == 2 && !thirds { // no other network has this depth
-			thirds, c.Name = true, strings.Replace(c.Name, "cifar", "cifarbottleneck", 1)
+			before, after, _ := strings.Cut(c.Name, "cifar")
+			thirds, c.Name = true, before+"cifarbottleneck"+after
 		}
 		if thirds {
 			layers, c.Bottleneck = 9, true

@@ -88,6 +88,7 @@ func (s *session) open(args []js.Value) (any, error) {
 	return map[string]any{
 		"architecture": m.Name,
 		"inputSize":    m.Prep.Crop,
+		"multiLabel":   m.MultiLabel,
 		"ids":          strings.Join(ids, "\x00"),
 		"labels":       labels,
 		"simd":         s.settings.simd,

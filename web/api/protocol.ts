@@ -182,7 +182,7 @@ export interface ProgramSettings {
   lost?: () => number;
 }
 
-export interface Opened extends Pick<Info, 'architecture' | 'inputSize' | 'simd' | 'threads'> {
+export interface Opened extends Pick<Info, 'architecture' | 'inputSize' | 'multiLabel' | 'simd' | 'threads'> {
   ids: string; // joined by NUL, in the order of classes
   labels: Record<string, string>; // by language; joined in the same way
 }

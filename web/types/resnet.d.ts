@@ -63,7 +63,7 @@ export type Source =
 export interface Classifier {
   readonly info: Info;
   classify(source: Source, options?: ClassifyOptions): Promise<Result>;
-  /** The features before the linear layer. */
+  /** The features before the last layers: an average of each channel of the last feature map. */
   embed(source: Source, options?: ViewOptions): Promise<Float32Array>;
   /**
    * Where the network saw another class, without another run; for the latest results of this classifier, 8 or more.
@@ -83,6 +83,11 @@ export interface Info {
   readonly classes: readonly ModelClass[];
   /** Side of the square that the network sees, in pixels. */
   readonly inputSize: number;
+  /**
+   * Whether the classes do not exclude each other: each probability is then one of its own, they need not sum to 1, and
+   * `sure` says that the best class is there.
+   */
+  readonly multiLabel: boolean;
   readonly simd: Simd;
   readonly threads: number;
   /** Size of the model file. */
@@ -158,7 +163,7 @@ export interface Result {
 }
 
 export interface Prediction extends Class {
-  /** 0 to 1, among all classes of the model. */
+  /** 0 to 1, among all classes of the model; of its own where classes do not exclude each other. */
   readonly probability: number;
 }
 
@@ -167,7 +172,7 @@ export interface Heatmap {
   index: number;
   width: number;
   height: number;
-  /** width × height values, row by row; their mean is the class's logit less its bias. */
+  /** width × height values, row by row; their mean is the class's logit less what does not depend on the place. */
   data: Float32Array;
   /** The part of the picture that the network saw and the map lies on, in upright pixels of the source. */
   box: Rectangle;
