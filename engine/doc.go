@@ -36,6 +36,7 @@
 //
 // Linear, with int8 weights, a float32 scale and a bias per row:
 //
-//	s_j   = Σ f32(feature_k·f32(w_k))               k ≡ j (mod 4), ascending, each sum rounded; j = 0…3
-//	logit = f32(f32(f32(f32(s_0+s_1) + f32(s_2+s_3))·scale) + bias)
+//	s_j = Σ f32(feature_k·f32(w_k))                 k ≡ j (mod 4), ascending, each sum rounded; j = 0…3
+//	y   = f32(f32(f32(f32(s_0+s_1) + f32(s_2+s_3))·scale) + bias)
+//	y   = y > 0 ? y : 0                             where another linear layer follows
 package engine

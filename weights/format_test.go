@@ -85,6 +85,105 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// wide has what format 2 added: a head of three layers, sigmoids, projections in a CIFAR net, and a crop rounded down.
+func wide() *resnet.Model {
+	m := small()
+	m.Dashed, m.MultiLabel, m.Prep.Floor = resnet.Projection, true, true
+	head, fc := m.Head[0], resnet.QuantLinear{W: make([]int8, 3*2), Scale: make([]float32, 3), B: make([]float32, 3)}
+	between := resnet.QuantLinear{W: make([]int8, 2*3), Scale: make([]float32, 2), B: make([]float32, 2)}
+	m.Head = []resnet.QuantLinear{head, between, fc}
+	for _, c := range m.Network().Convs() {
+		m.Convs[c.Index].Name = c.Name
+	}
+	return m
+}
+
+func TestRoundTripWide(t *testing.T) {
+	want := wide()
+	data := file(t, want)
+	for name, read := range map[string]func([]byte) (*resnet.Model, error){"Read": Read, "ReadAt": readAt} {
+		if got, err := read(data); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the model differs from the one written, %v", name, err)
+		}
+	}
+	for _, test := range []struct {
+		want   string
+		change func(m *resnet.Model)
+	}{
+		{"fc2: want 6 weights", func(m *resnet.Model) { m.Head[1].W = m.Head[1].W[1:] }},
+		{"fc1: output 2", func(m *resnet.Model) { m.Head[0].B[2] = float32(math.Inf(1)) }},
+		{"fc1: want 0 weights, 0 scales", func(m *resnet.Model) { m.Head[0].B = nil }},
+		{"head: want 1 to 8 linear layers, got 9", func(m *resnet.Model) { m.Head = make([]resnet.QuantLinear, 9) }},
+		{"head: want 1 to 8 linear layers, got 0", func(m *resnet.Model) { m.Head = nil }},
+	} {
+		m := wide()
+		test.change(m)
+		if err := Write(io.Discard, m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("want ErrFormat with %q, got %v", test.want, err)
+		}
+	}
+}
+
+// format1 is m as a file of format 1.
+func format1(t *testing.T, m *resnet.Model) []byte {
+	data := file(t, m)
+	var list []pair
+	for _, p := range pairs(t, data[:len(data)-32]) {
+		switch p.key {
+		case "format":
+			p.value = []byte{1}
+		case "shortcut":
+			p.key = "pad"
+		case "filter":
+			if m.Prep.Filter == "bilinear" {
+				p.value = encoded(t, "linear")
+			}
+		case "rounding", "output":
+			continue
+		case "head":
+			p = pair{"fc", mapOf(t, pairs(t, elements(t, p.value)[0])[1:])}
+			p.value = append([]byte{0x83}, p.value[3:]...)
+		}
+		list = append(list, p)
+	}
+	body := mapOf(t, list)
+	sum := sha256.Sum256(body)
+	return append(body, sum[:]...)
+}
+
+// TestFormat1 reads files as the first version wrote them.
+func TestFormat1(t *testing.T) {
+	want := small()
+	data := format1(t, want)
+	if !bytes.HasPrefix(data, []byte("\xde\x00\x15\xa5magic")) {
+		t.Fatalf("begins %q", data[:12])
+	}
+	for name, read := range map[string]func([]byte) (*resnet.Model, error){"Read": Read, "ReadAt": readAt} {
+		if got, err := read(data); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the model differs from the one written, %v", name, err)
+		}
+	}
+	// A network with projections has them whatever its pad says, as the first version wrote one for all.
+	m, err := Read(Builtin)
+	if err != nil || m.Dashed != resnet.Projection || m.MultiLabel || m.Prep.Floor || m.Prep.Filter != "bilinear" {
+		t.Errorf("the built-in model: %+v, %v", m.Config, err)
+	}
+	for n := range data {
+		if _, err := Read(data[:n:n]); !errors.Is(err, ErrIntegrity) {
+			t.Fatalf("%d of %d bytes: want ErrIntegrity, got %v", n, len(data), err)
+		}
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"\xa3pad\xa9pad-split", "\xa3pad\xaaprojection", "pad: want one of [pad-append pad-split]"},
+		{"\xa6linear", "\xa8bilinear", `filter: want "linear" or "bicubic"`},
+		{"\xa6format\x01", "\xa6format\x02", "format: want version 1, file has 2"},
+	} {
+		if _, err := Read(sealed(t, data, c.old, c.new)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("want an error with %q, got %v", c.want, err)
+		}
+	}
+}
+
 // readAt reads through ReadAt and fetches the weights that it leaves in the file.
 func readAt(data []byte) (*resnet.Model, error) {
 	m, err := ReadAt(bytes.NewReader(data), len(data))
@@ -328,6 +427,9 @@ func FuzzRead(f *testing.F) {
 	for _, n := range []int{0, 1, 40, 100, 200, 400, len(body) / 2, len(body) - 1} {
 		f.Add(body[:n])
 	}
+	other := file(f, wide())
+	f.Add(other[:len(other)-32])
+	f.Add(Builtin[:1000])
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sum := sha256.Sum256(body)
 		data := append(body[:len(body):len(body)], sum[:]...)
