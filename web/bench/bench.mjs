@@ -1,5 +1,5 @@
 // Speed of this machine: node bench.mjs [--quick] [--only=network,call,first,large,queue] [--arch=resnet18,resnet50]
-//   [--runs=20] [--browser=firefox] [--js-flags=…] [--models=DIR] [--json]
+//   [--runs=20] [--browser=firefox] [--js-flags=…] [--models=DIR] [--json] [--chart=FILE.svg]
 //
 // Measures dist/ in headless Chromium, on one thread and on two:
 //   network  every depth at 224×224 and the built-in model, relaxed and fixed SIMD, beside onnxruntime-web with the same
@@ -9,6 +9,7 @@
 //   first    the first call after the classifier is ready beside those that follow, each in a fresh browser
 //   large    classify() on a 12-megapixel JPEG less its network, beside createImageBitmap alone
 //   queue    images a second of many calls made at once
+// --chart draws ResNet-50 (or the last of --arch) beside onnxruntime-web, as in README.md.
 // The last four take the built-in model, ResNet-18 and ResNet-50. Times are medians with min and max; ratios are of the
 // same run. ./build.sh bench builds and installs what this needs.
 import { execFileSync } from 'node:child_process';
@@ -17,6 +18,7 @@ import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import puppeteer from 'puppeteer-core';
+import { chart } from './chart.mjs';
 import * as pages from './pages.mjs';
 import { browsers, command, root } from './serve.mjs';
 
@@ -152,6 +154,7 @@ const results = { cpu: os.cpus()[0].model.trim(), cores: os.cpus().length, load 
 for (const part of parts) results[part] = await measurements[part]();
 server.close();
 
+if (options.chart) fs.writeFileSync(options.chart, chart(results));
 if ('json' in options) console.log(JSON.stringify(results));
 else print(results);
 
