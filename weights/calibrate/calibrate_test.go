@@ -296,7 +296,7 @@ func TestNoAgreement(t *testing.T) {
 }
 
 // TestDepths shows that error does not pile up: however deep, the features keep their signal, with images and without.
-// Run with -v it prints the table of weights/README.md. Random weights have no meaningful best class.
+// Run with -v it prints the tables of README.md here. Random weights have no meaningful best class.
 func TestDepths(t *testing.T) {
 	names := []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet50v1", "resnet101v1", "resnet152v1"}
 	if testing.Short() {

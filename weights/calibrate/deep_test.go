@@ -12,7 +12,7 @@ import (
 )
 
 // TestDeep takes deep and plain networks the whole way, through a model file into the executors, which leave the same
-// bytes. Run with -v it prints what weights/README.md reports of them.
+// bytes. Run with -v it prints what README.md here reports of them.
 func TestDeep(t *testing.T) {
 	p := resnet.Prep{Resize: 32, Crop: 32, Filter: "bilinear", Mean: prep.Mean, Std: prep.Std}
 	pictures := synthetic(p, 2, 2)
