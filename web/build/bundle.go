@@ -51,6 +51,7 @@ type bundler struct {
 	web      string
 	dev      bool   // readable output with source maps
 	protocol string // see protocolOf
+	download int    // megabytes of a first visit, rounded
 }
 
 // protocolOf derives what page, worker and Go program compare before they speak from the types of their messages.
@@ -130,7 +131,7 @@ func (b bundler) options() api.BuildOptions {
 		Metafile:          true,
 		LogLevel:          api.LogLevelSilent,
 	}
-	o.Define = map[string]string{"PROTOCOL": strconv.Quote(b.protocol)}
+	o.Define = map[string]string{"PROTOCOL": strconv.Quote(b.protocol), "DOWNLOAD": strconv.Itoa(b.download)}
 	if b.dev {
 		o.Sourcemap = api.SourceMapLinked
 	}

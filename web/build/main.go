@@ -47,7 +47,7 @@ type File struct {
 // loads before anybody presses its button.
 const (
 	runtimeBudget = 1_220_000
-	embedBudget   = 5_000
+	embedBudget   = 5_500
 	embedScript   = "embed.js"
 )
 
@@ -97,13 +97,16 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 		return err
 	}
 	b := bundler{web: web, dev: dev, protocol: protocol}
+	if err := compile(next, b); err != nil {
+		return err
+	}
+	if b.download, err = download(next, m.Model); err != nil {
+		return err
+	}
 	if err := b.bundle(next); err != nil {
 		return err
 	}
 	if err := copyWeb(next, b.web); err != nil {
-		return err
-	}
-	if err := compile(next, b); err != nil {
 		return err
 	}
 	if err := notices(filepath.Join(next, "NOTICES.txt"), model); err != nil {
@@ -244,6 +247,19 @@ func compile(dir string, b bundler) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "wasm_exec.js"), glue, 0o644)
+}
+
+// download is what a first visit downloads of the Go program and the model, in megabytes; beside it the scripts are little.
+func download(dir, model string) (int, error) {
+	program, err := os.ReadFile(filepath.Join(dir, "resnet.wasm"))
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(filepath.Join(dir, model))
+	if err != nil {
+		return 0, err
+	}
+	return (len(gzipped(program)) + int(info.Size()) + 500_000) / 1_000_000, nil
 }
 
 func goroot() (string, error) {

@@ -11,6 +11,8 @@ import { messageOf } from '../lib/thrown.ts';
 import type { ResnetClassifierElement as Described } from '../types/embed.d.ts';
 import type { Info, Result } from '../types/resnet.d.ts';
 
+declare const DOWNLOAD: number; // megabytes of runtime and model that a first start downloads; the build knows
+
 const FRAME = new URL('embed.html', import.meta.url);
 const MOST_HEIGHT = 10_000; // CSS pixels
 const PATIENCE = 5000; // ms from the frame's load event to its first message, which it sends before that event
@@ -19,41 +21,77 @@ const STYLES = ['accent', 'accent-ink', 'card', 'ink', 'line', 'paper', 'radius'
 const TEXTS = {
   en: {
     title: 'What is in this picture?',
-    invite: 'Press to start. Pictures stay on your device.',
+    start: `Start (${DOWNLOAD} MB, once)`,
+    startOther: 'Start',
     loading: 'Loading…',
-    failed: 'It could not be loaded. Press to try again.',
+    again: 'Try again',
+    isPrivate: 'Runs on your device. Your pictures never leave it.',
+    failed: 'It could not be loaded.',
+    page: 'Open the full page',
   },
   zh: {
     title: '图里是什么？',
-    invite: '点按开始，图片不会离开你的设备。',
+    start: `点按开始（首次下载 ${DOWNLOAD} MB）`,
+    startOther: '点按开始',
     loading: '正在加载…',
-    failed: '未能加载，点按重试。',
+    again: '重试',
+    isPrivate: '在你的设备上运行，图片不会离开。',
+    failed: '未能加载。',
+    page: '打开完整页面',
   },
 };
 const CSS = `
 :host { display: block; max-width: 960px; }
 :host([hidden]) { display: none; }
 iframe { display: block; width: 100%; height: 0; border: 0; border-radius: var(--resnet-radius, 20px); }
+button, a { font: 1rem/1.4 system-ui, sans-serif; color: var(--resnet-ink, inherit); }
 button {
-  display: grid; align-content: center; justify-items: center; gap: 6px;
-  box-sizing: border-box; width: 100%; min-height: 180px;
-  padding: 24px; cursor: pointer; text-align: center; font: 16px/1.4 system-ui, sans-serif;
-  border: 2px dashed var(--resnet-line, GrayText); border-radius: var(--resnet-radius, 20px);
-  background: var(--resnet-card, transparent); color: var(--resnet-ink, inherit);
+  display: grid; align-content: center; justify-items: center; gap: 10px;
+  box-sizing: border-box; width: 100%; min-height: 220px;
+  padding: 24px; cursor: pointer; text-align: center;
+  border: 1px solid var(--resnet-line, GrayText); border-radius: var(--resnet-radius, 20px);
+  background: var(--resnet-card, transparent);
 }
+svg { width: 44px; height: 44px; fill: var(--resnet-accent-ink, #fff); }
+svg :first-child { fill: var(--resnet-accent, #0b6b52); }
+path { fill: none; stroke: var(--resnet-accent-ink, #fff); stroke-width: 2.2px; stroke-linecap: round; }
+i {
+  padding: 10px 22px; border-radius: 99px; font-style: normal; font-weight: 600;
+  background: var(--resnet-accent, #0b6b52); color: var(--resnet-accent-ink, #fff);
+}
+a { display: block; padding: 8px 2px; text-align: end; font-size: 0.875rem; }
 :host([theme="light"]) { color-scheme: light; }
 :host([theme="dark"]) { color-scheme: dark; }
 :host(:is([theme="light"], [theme="dark"])) button {
   background: var(--resnet-card, Canvas); color: var(--resnet-ink, CanvasText);
 }
-button:hover, button:focus-visible { border-color: var(--resnet-accent, #0b8a68); }
-button:focus-visible { outline: 3px solid var(--resnet-accent, #0b8a68); outline-offset: 2px; }
+button:hover, button:focus-visible { border-color: var(--resnet-accent, #0b6b52); }
+:focus-visible { outline: 3px solid var(--resnet-accent, #0b6b52); outline-offset: 2px; }
 button[aria-busy="true"] { cursor: progress; }
-button[hidden] { display: none; }
+[hidden] { display: none; }
 b { font-size: 1.25em; }
-small { font-size: 0.9em; opacity: 0.8; }
+small { font-size: 0.875em; }
 span { position: absolute; clip-path: inset(50%); }
 `;
+
+/** The mark on the button, icons/icon.svg in few words: a block and the shortcut around it. */
+const MARK: [string, Record<string, string>][] = [
+  ['rect', { width: '32', height: '32', rx: '8' }],
+  ['path', { d: 'M12 4.5v22M12 7h4.5a6 6 0 0 1 6 6v3.5a6 6 0 0 1-6 6H15' }],
+  ['rect', { x: '7.5', y: '10', width: '9', height: '7', rx: '1.8' }],
+  ['circle', { cx: '12', cy: '22.5', r: '4.2' }],
+];
+
+function mark() {
+  const draw = (tag: string, attributes: Record<string, string>) => {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const svg = draw('svg', { viewBox: '0 0 32 32', 'aria-hidden': 'true' });
+  svg.append(...MARK.map(([tag, attributes]) => draw(tag, attributes)));
+  return svg;
+}
 
 function failure(code: string, message: string, cause?: unknown) {
   const name = code === 'aborted' ? 'AbortError' : 'ResnetError';
@@ -109,7 +147,9 @@ export class ResnetClassifierElement extends Base implements Described {
 
   #poster = document.createElement('button');
   #title = document.createElement('b');
+  #action = document.createElement('i');
   #note = document.createElement('small');
+  #page = document.createElement('a'); // below the frame, which may open no windows
   #status = document.createElement('span'); // what a screen reader is told of the button
   #root = this.attachShadow({ mode: 'open' });
   #sheet = new CSSStyleSheet(); // a style element would need the page's style-src
@@ -124,18 +164,23 @@ export class ResnetClassifierElement extends Base implements Described {
     slot.append(this.#title);
     this.#poster.type = 'button';
     this.#poster.part.add('poster');
-    this.#poster.append(slot, this.#note);
+    this.#poster.append(mark(), slot, this.#action, this.#note);
     this.#poster.onclick = () => {
       if (this.#isAtHome) this.#start();
       else this.#fail(moved());
     };
     this.#status.role = 'status';
-    this.#root.append(this.#poster, this.#status);
+    this.#page.href = new URL('./', FRAME).href;
+    this.#page.target = '_blank';
+    this.#page.rel = 'noopener noreferrer';
+    this.#page.part.add('page');
+    this.#page.hidden = true;
+    this.#root.append(this.#poster, this.#page, this.#status);
   }
 
   connectedCallback() {
     if (this.#isAtHome) this.#root.adoptedStyleSheets = [this.#sheet]; // again, as another document takes it away
-    this.#say('invite');
+    this.#say('start');
   }
 
   disconnectedCallback() {
@@ -143,7 +188,7 @@ export class ResnetClassifierElement extends Base implements Described {
   }
 
   attributeChangedCallback(name: string) {
-    if (!this.#session) this.#say('invite');
+    if (!this.#session) this.#say('start');
     this.#set();
     const session = this.#session;
     if (session?.info && (name === 'model' || name === 'lang')) {
@@ -269,12 +314,15 @@ export class ResnetClassifierElement extends Base implements Described {
     return (this.closest('[lang]') ?? this.ownerDocument.documentElement).getAttribute('lang')?.replaceAll('_', '-') || 'en';
   }
 
-  #say(note: keyof typeof TEXTS.en) {
+  #say(state: 'start' | 'loading' | 'failed') {
     const texts = this.#language().startsWith('zh') ? TEXTS.zh : TEXTS.en;
+    const start = this.model ? texts.startOther : texts.start; // what another model weighs is not known here
     this.#title.textContent = texts.title;
-    this.#note.textContent = texts[note];
-    this.#status.textContent = note === 'invite' ? '' : texts[note];
-    this.#poster.ariaBusy = String(note === 'loading');
+    this.#action.textContent = { start, loading: texts.loading, failed: texts.again }[state];
+    this.#note.textContent = state === 'failed' ? texts.failed : texts.isPrivate;
+    this.#page.textContent = texts.page;
+    this.#status.textContent = state === 'start' ? '' : texts[state];
+    this.#poster.ariaBusy = String(state === 'loading');
   }
 
   #start(): Session {
@@ -305,7 +353,7 @@ export class ResnetClassifierElement extends Base implements Described {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#set(), { signal });
     frame.src = FRAME.href;
     this.#say('loading');
-    this.#root.append(frame);
+    this.#page.before(frame);
     return session;
   }
 
@@ -368,6 +416,7 @@ export class ResnetClassifierElement extends Base implements Described {
     if (this.#poster.hidden) return;
     const focused = this.#root.activeElement === this.#poster;
     this.#poster.hidden = true;
+    this.#page.hidden = false;
     this.#status.textContent = ''; // the frame speaks for itself
     if (focused) frame.focus();
   }
@@ -397,9 +446,10 @@ export class ResnetClassifierElement extends Base implements Described {
     session.port?.close();
     session.frame.remove();
     this.#poster.hidden = false;
+    this.#page.hidden = true;
     session.ready.reject(error);
     for (const id of [...this.#calls.keys()]) this.#settle(id)?.reject(error);
-    this.#say('invite');
+    this.#say('start');
   }
 }
 

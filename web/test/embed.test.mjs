@@ -84,6 +84,13 @@ inBrowsers('embed', (w) => {
     await page.evaluate(() => new Promise((r) => { setTimeout(r, 300); }));
     assert.deepEqual(f.site.asked, ['/embed.js']);
     assert.equal(await page.evaluate(() => element().shadowRoot.querySelector('iframe')), null);
+    const seen = () => page.evaluate(() => {
+      const [button, link] = ['button', 'a'].map((tag) => element().shadowRoot.querySelector(tag));
+      return { button: button.hidden ? '' : button.innerText, link: link.checkVisibility() ? link.href : '' };
+    });
+    const before = await seen();
+    assert.match(before.button, /What is in this picture\?\s+Start \(\d+ MB, once\)\s+Runs on your device/);
+    assert.equal(before.link, '');
 
     // By keyboard: the button is reached and pressed, and the focus goes on into the frame.
     await page.keyboard.press('Tab');
@@ -94,6 +101,7 @@ inBrowsers('embed', (w) => {
     assert.equal(await page.evaluate(() => element().shadowRoot.activeElement?.localName), 'iframe');
     assert.deepEqual(await page.evaluate(() => [...new Set(told.filter((e) => e.type === 'progress').map((e) => e.detail.phase))].sort()), ['model', 'runtime', 'warmup']);
     assert.equal(await page.evaluate(() => element().info.architecture), info.architecture);
+    assert.deepEqual(await seen(), { button: '', link: `${f.site.origin}/` });
 
     // The visitor's own picture, dropped on the frame: the page is told the answer.
     const frame = f.frame(page);
@@ -114,13 +122,13 @@ inBrowsers('embed', (w) => {
     for (const width of [900, 380]) {
       await page.setViewport({ width, height: 900 });
       const fits = async () => {
-        const outer = await page.evaluate(() => element().getBoundingClientRect().height);
+        const outer = await page.evaluate(() => element().shadowRoot.querySelector('iframe').getBoundingClientRect().height);
         const inner = await frame.evaluate(() => document.documentElement.getBoundingClientRect().height);
         return [Math.abs(outer - inner) <= 1 && outer > 200, outer, inner];
       };
       let fit;
       for (let i = 0; i < 300 && !(fit = await fits())[0]; i++) await new Promise((r) => { setTimeout(r, 100); });
-      assert.ok(fit[0], `at ${width} pixels the element is ${fit[1]} high, its content ${fit[2]}`);
+      assert.ok(fit[0], `at ${width} pixels the frame is ${fit[1]} high, its content ${fit[2]}`);
     }
     const wanted = ['/embed.js', '/embed.html', '/embed.css', '/frame.js', '/chunk', '/embed.json', '/resnet.js', '/worker.js', '/wasm_exec.js', '/resnet.wasm', '/manifest.json', `/${modelName}`];
     const asked = f.site.asked.map((a) => a.replace(/^\/chunk-\w+\.js$/, '/chunk'));

@@ -5,6 +5,7 @@ const MB = (n: number) => (n / 1e6).toFixed(1);
 
 const texts = {
   tagline: 'What is in this picture?',
+  fullPage: 'Open the full page',
   private1: 'No pixel leaves this page.',
   picture: 'Picture',
   dropHere: 'Drop a picture here',

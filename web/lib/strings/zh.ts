@@ -7,6 +7,7 @@ const MB = (n: number) => (n / 1e6).toFixed(1);
 
 const texts: PartsTexts = {
   tagline: '图里是什么？',
+  fullPage: '打开完整页面',
   private1: '像素不离开本页。',
   picture: '图片',
   dropHere: '把图片拖到这里',
