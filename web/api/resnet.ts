@@ -9,6 +9,7 @@ import type {
   Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, Heatmap, Parts, Rectangle,
   Result, Source, ViewOptions,
 } from '../types/resnet.d.ts';
+import { all } from './all.ts';
 import { ResnetError, aborted, clip, closed } from './error.ts';
 import { Link } from './link.ts';
 import type { WorkerParts } from './link.ts';
@@ -138,6 +139,24 @@ class WorkerClassifier implements Classifier {
   async classify(source: Source, options: ClassifyOptions = {}): Promise<Result> {
     const start = performance.now();
     const its = checkOptions(options, CLASSIFY);
+    return this.#classify(source, this.#question(its), its.signal, start);
+  }
+
+  classifyAll<S extends Source | PromiseLike<Source>>(
+    sources: Iterable<S> | AsyncIterable<S>, options: ClassifyOptions = {},
+  ) {
+    const its = checkOptions(options, CLASSIFY);
+    const question = this.#question(its);
+    const wanted = 'an array of sources, or what else for await can go through';
+    const isMany = look('sources', wanted, sources, () => typeof sources === 'object' && sources !== null
+      && (Symbol.iterator in sources || Symbol.asyncIterator in sources));
+    check(isMany, 'sources', wanted, sources);
+    if (this.#link.isClosed) throw closed();
+    return all(sources, (source, signal) => this.#classify(source, question, signal), its.signal);
+  }
+
+  /** Checks what classify and classifyAll are asked. */
+  #question(its: Partial<ClassifyOptions>): Question {
     const { topK = 5, threshold = 0, heatmap = false, features = false, signal } = its;
     const allow = checkClasses('allow', its.allow);
     const deny = checkClasses('deny', its.deny);
@@ -150,7 +169,13 @@ class WorkerClassifier implements Classifier {
     check(typeof features === 'boolean', 'features', 'true or false', features);
     checkSignal(signal);
     const of = heatmap === true ? BEST : heatmap === false ? NONE : heatmap;
-    const question: Question = { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(its) };
+    return { topK, threshold, allow, deny, heatmap: of, features, ...viewOf(its) };
+  }
+
+  async #classify(
+    source: Source, question: Question, signal: CallOptions['signal'], start = performance.now(),
+  ): Promise<Result> {
+    const { classes } = this.info;
     const { worker, ...r } = await this.#look(source, async (picture) => ({
       worker: this.#link.worker,
       ...await this.#link.ask({ op: 'classify', ...question, picture }, transferable(picture)),

@@ -63,6 +63,15 @@ export type Source =
 export interface Classifier {
   readonly info: Info;
   classify(source: Source, options?: ClassifyOptions): Promise<Result>;
+  /**
+   * Classifies many pictures, in their order: `for await (const { index, source, result, error } of …)`. Of each there is
+   * a result or an error; one bad picture does not end it. Few are taken from `sources` ahead of the answers, and none
+   * while the loop's body takes its time, so that memory does not grow with their number. Leaving the loop, or the
+   * signal, gives up what is under way; the signal makes the loop throw the error 'aborted'.
+   */
+  classifyAll<S extends Source | PromiseLike<Source>>(
+    sources: Iterable<S> | AsyncIterable<S>, options?: ClassifyOptions,
+  ): AsyncGenerator<Outcome<S>, void, undefined>;
   /** The features before the last layers: an average of each channel of the last feature map. */
   embed(source: Source, options?: ViewOptions): Promise<Float32Array>;
   /**
@@ -161,6 +170,13 @@ export interface Result {
   features?: Float32Array;
   timings: Timings;
 }
+
+/** What classifyAll says of one of its sources. */
+export type Outcome<S = Source> = {
+  /** Its place among the sources, from 0. */
+  readonly index: number;
+  readonly source: S;
+} & ({ readonly result: Result; readonly error?: undefined } | { readonly result?: undefined; readonly error: ResnetError });
 
 export interface Prediction extends Class {
   /** 0 to 1, among all classes of the model; of its own where classes do not exclude each other. */
