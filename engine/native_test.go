@@ -42,7 +42,7 @@ func TestNativeScales(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer e.Close()
-				scaleBoth(t, p, e)
+				scaleBoth(t, p, e, scaleCases(p.ImageSize()))
 				refuse(t, p, e)
 			})
 		}
