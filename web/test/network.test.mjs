@@ -66,11 +66,14 @@ function hurry(long, short, count = Infinity) {
 
 const files = ['resnet.wasm', 'model.msgpack', 'manifest.json', 'wasm_exec.js', 'worker.js', 'kernel.js'];
 
+const pauses = [[250, 10], [500, 10], [750, 10]]; // between tries
+
 // So that nobody waits for long, and only where waiting is what is tested: a slow machine takes long over the rest.
 const hurried = {
-  // The patience with a connection on which nothing comes, and the pauses between tries.
+  // The patience with a connection on which nothing comes, and the pauses.
   'worker.js': () => ({
-    stalls: [[30_000, 1000], [250, 10], [500, 10], [750, 10]],
+    stalls: [[30_000, 1000], ...pauses],
+    breaks: pauses,
     'takes long': [[30_000, 3000]],
   })[bad.way],
   // The patience with a worker that does not start, for the one that cannot.
