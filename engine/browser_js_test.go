@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"syscall/js"
 	"testing"
 	"time"
@@ -29,21 +30,28 @@ func browserExecutors(t *testing.T) (list []BrowserOptions) {
 	return list
 }
 
+// The kernels do not know whether a page is isolated: with -short, fewer shapes where it is not.
 func TestBrowserEqualsReference(t *testing.T) {
 	isolated := js.Global().Get("crossOriginIsolated").Truthy()
-	for _, o := range browserExecutors(t) {
-		for i, s := range shapes() {
-			if o.Threads > 1 && i%4 != 0 {
+	few := !isolated && testing.Short()
+	executors := browserExecutors(t)
+	for i, s := range shapes() {
+		p := s.program(uint64(i))
+		for _, o := range executors {
+			if i%4 != 0 && (o.Threads > 1 || few) || o.Threads > 2 && few {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/threads=%d/%v", o.SIMD, o.Threads, s), func(t *testing.T) {
-				p := s.program(uint64(i))
 				e, err := Browser(p, o)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer e.Close()
-				if want := o.Threads; isolated && e.Threads() != want {
+				want := o.Threads
+				if !isolated {
+					want = 1
+				}
+				if e.Threads() != want {
 					t.Errorf("want %d threads, have %d", want, e.Threads())
 				}
 				runBoth(t, p, e)
@@ -96,11 +104,18 @@ func TestFastest(t *testing.T) {
 	}
 }
 
+// Scaling is the same code in both instruction sets, isolated or not: with -short, one size of image shows that.
 func TestBrowserScales(t *testing.T) {
+	isolated := js.Global().Get("crossOriginIsolated").Truthy()
 	for _, o := range browserExecutors(t) {
 		for i, p := range scalePrograms[:3] { // the others natively
-			if o.Threads > 1 && i > 0 {
+			few := testing.Short() && (o.SIMD == Relaxed || !isolated)
+			if i > 0 && (o.Threads > 1 || few) || o.Threads > 1 && few {
 				continue
+			}
+			cases := scaleCases(p.ImageSize())
+			if testing.Short() && i > 0 { // how large pictures are cut into strips does not depend on the image's size
+				cases = slices.DeleteFunc(cases, func(c scaleCase) bool { return c.W*c.H > 500_000 })
 			}
 			t.Run(fmt.Sprintf("%s/threads=%d/%d", o.SIMD, o.Threads, p.ImageSize()), func(t *testing.T) {
 				e, err := Browser(p, o)
@@ -108,7 +123,7 @@ func TestBrowserScales(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer e.Close()
-				scaleBoth(t, p, e)
+				scaleBoth(t, p, e, cases)
 				refuse(t, p, e)
 			})
 		}

@@ -13,12 +13,12 @@ import (
 
 func TestNativeEqualsReference(t *testing.T) {
 	for i, s := range shapes() {
+		p := s.program(uint64(i))
 		for _, threads := range []int{1, 2, 3, 4} {
 			if threads > 1 && i%3 != 0 {
 				continue
 			}
 			t.Run(fmt.Sprintf("%v/threads=%d", s, threads), func(t *testing.T) {
-				p := s.program(uint64(i))
 				e, err := NativeWith(p, NativeOptions{Threads: threads})
 				if err != nil {
 					t.Fatal(err)
@@ -42,7 +42,7 @@ func TestNativeScales(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer e.Close()
-				scaleBoth(t, p, e)
+				scaleBoth(t, p, e, scaleCases(p.ImageSize()))
 				refuse(t, p, e)
 			})
 		}

@@ -1,7 +1,7 @@
 // The API of resnet.js: sources, options, results, order, cancel and close, with a small random model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commandLine, inBrowsers } from './harness.mjs';
+import { commandLine, inBrowsers, inPage } from './harness.mjs';
 
 const near = (a, b, tolerance, message) => assert.ok(Math.abs(a - b) <= tolerance, `${message ?? ''}: ${a} against ${b}`);
 
@@ -9,18 +9,7 @@ const lossless = ['scene.png', 'scene.bmp', 'scene.webp', 'animated.gif', 'alpha
 const expected = commandLine(lossless);
 
 inBrowsers('api', (w) => {
-  let page;
-  const run = async (f, ...args) => {
-    if (!page) {
-      page = await w.open();
-      await page.evaluate(async () => {
-        await import('/t/page.js');
-        globalThis.c = await make();
-        globalThis.scene = await picture('scene.png');
-      });
-    }
-    return page.evaluate(f, ...args);
-  };
+  const run = inPage(w);
 
   test('info describes the model', async () => {
     const info = await run(() => c.info);

@@ -30,36 +30,39 @@ inBrowsers('axe', (w) => {
   after(() => s.stop());
 
   // Firefox cannot be told to prefer dark colours once it runs.
-  for (const scheme of w.name === 'firefox' ? ['light'] : ['light', 'dark']) {
-    for (const [name, address] of [
-      ['page', () => s.origin], ['frame', () => `${s.origin}/embed.html`],
-      ['offline file', () => pathToFileURL(path.join(dist, 'offline.html')).href],
-    ]) {
-      test(`${name}, ${scheme}`, async () => {
-        const page = await w.browser.newPage();
-        page.setDefaultTimeout(60_000);
-        if (w.name === 'chromium') await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-        await page.goto(address());
-        await page.evaluate(axe);
-        const wrong = {};
-        const look = async (state) => { wrong[state] = await page.evaluate(found); };
-        if (name !== 'frame') await page.waitForSelector('#load[data-state="ready"]');
-        else await page.waitForSelector('#load[data-state="asleep"]');
-        await look('start');
-        await page.evaluate(give, scene);
-        await page.waitForSelector('body[data-state="result"]');
-        await page.click('#heat-toggle');
-        await look('result');
-        await page.evaluate(give, '');
-        await page.waitForSelector('body[data-state="problem"]');
-        await look('problem');
-        if (name !== 'frame') {
-          await page.click('#open-classes');
-          await look('classes');
+  const schemes = w.name === 'firefox' ? ['light'] : ['light', 'dark'];
+  for (const [name, address] of [
+    ['page', () => s.origin], ['frame', () => `${s.origin}/embed.html`],
+    ['offline file', () => pathToFileURL(path.join(dist, 'offline.html')).href],
+  ]) {
+    test(`${name}, ${schemes.join(' and ')}`, async () => {
+      const page = await w.browser.newPage();
+      page.setDefaultTimeout(60_000);
+      await page.goto(address());
+      await page.evaluate(axe);
+      const wrong = {};
+      const look = async (state) => {
+        for (const scheme of schemes) {
+          if (w.name === 'chromium') await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+          wrong[`${state}, ${scheme}`] = await page.evaluate(found);
         }
-        assert.deepEqual(Object.entries(wrong).filter(([, list]) => list.length > 0), []);
-        await page.close();
-      });
-    }
+      };
+      if (name !== 'frame') await page.waitForSelector('#load[data-state="ready"]');
+      else await page.waitForSelector('#load[data-state="asleep"]');
+      await look('start');
+      await page.evaluate(give, scene);
+      await page.waitForSelector('body[data-state="result"]');
+      await page.click('#heat-toggle');
+      await look('result');
+      await page.evaluate(give, '');
+      await page.waitForSelector('body[data-state="problem"]');
+      await look('problem');
+      if (name !== 'frame') {
+        await page.click('#open-classes');
+        await look('classes');
+      }
+      assert.deepEqual(Object.entries(wrong).filter(([, list]) => list.length > 0), []);
+      await page.close();
+    });
   }
 });

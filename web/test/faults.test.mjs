@@ -5,29 +5,20 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { csp, inBrowsers } from './harness.mjs';
+import { csp, inBrowsers, inPage } from './harness.mjs';
 
 inBrowsers('faults', (w) => {
-  let page;
-  const run = async (f, ...args) => {
-    if (!page) {
-      page = await w.open();
-      await page.evaluate(async () => {
-        const { Worker } = globalThis;
-        globalThis.workers = [];
-        globalThis.Worker = class extends Worker {
-          constructor(...args) {
-            super(...args);
-            workers.push(this);
-          }
-        };
-        await import('/t/page.js');
-        globalThis.c = await make();
-        globalThis.scene = await picture('scene.png');
-      });
-    }
-    return page.evaluate(f, ...args);
-  };
+  const run = inPage(w, async () => {
+    const { Worker } = globalThis;
+    globalThis.workers = [];
+    globalThis.Worker = class extends Worker {
+      constructor(...args) {
+        super(...args);
+        workers.push(this);
+      }
+    };
+    await begin();
+  });
 
   test('files that are no pictures', async () => {
     const r = await run(async () => {
@@ -62,7 +53,7 @@ inBrowsers('faults', (w) => {
     try {
       const file = path.join(dir, 'gone.png');
       writeFileSync(file, Buffer.alloc(500_000));
-      await (await page.$('#file')).uploadFile(file);
+      await (await run.page.$('#file')).uploadFile(file);
       assert.equal(await run(() => document.getElementById('file').files[0].size), 500_000);
       rmSync(file);
       const r = await run(async () => ({ e: await failure(c.classify(document.getElementById('file').files[0])), next: (await c.classify(scene)).predictions.length, started: workers.length }));

@@ -225,6 +225,21 @@ async function enter(name, own) {
 }
 
 /**
+ * A function that evaluates another in a page that all its calls share: run(f, ...args). It opens the page when it is
+ * first called, run.page, and evaluates prepare there; page.js is there by then.
+ */
+export function inPage(w, prepare = () => begin()) {
+  return async function run(f, ...args) {
+    if (!run.page) {
+      run.page = await w.open();
+      await run.page.evaluate(() => import('/t/page.js'));
+      await run.page.evaluate(prepare);
+    }
+    return run.page.evaluate(f, ...args);
+  };
+}
+
+/**
  * Declares the tests of body(w) once for each browser. In a test, w has name, browser, origin and other (two origins of
  * the same server code), plain (the first again, but not a secure context), requests, and open(path) for a page. A suite
  * that is about profiles or processes has the browser of its own(name).

@@ -37,4 +37,10 @@ export async function canvas(name) {
   return element;
 }
 
-Object.assign(globalThis, { make, failure, picture, image, canvas });
+/** What most tests begin with: a classifier c and a picture scene. */
+export async function begin() {
+  globalThis.c = await make();
+  globalThis.scene = await picture('scene.png');
+}
+
+Object.assign(globalThis, { make, failure, picture, image, canvas, begin });

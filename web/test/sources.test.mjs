@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { csp, inBrowsers, root } from './harness.mjs';
+import { csp, inBrowsers, inPage, root } from './harness.mjs';
 
 const cases = path.resolve(root, '../shared/cases/pictures');
 const missing = existsSync(cases) ? false : `${cases} is missing`;
@@ -66,45 +66,36 @@ const outcomes = {
 };
 
 inBrowsers('sources', (w) => {
-  let page;
-  const run = async (f, ...args) => {
-    if (!page) {
-      page = await w.open();
-      await page.evaluate(async () => {
-        await import('/t/page.js');
-        globalThis.c = await make();
-        globalThis.scene = await picture('scene.png');
-        globalThis.bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
-        globalThis.different = (a, b) => a.reduce((sum, x, i) => sum + Math.abs(x - b[i]), 0) / a.length;
-        globalThis.reference = await c._input(scene);
-        // The mean difference of a source from the scene, or the error's code and message.
-        globalThis.compare = async (source) => {
-          try {
-            return different(await c._input(source), reference);
-          } catch (e) {
-            return `${e.code}: ${e.message}`;
-          }
-        };
-        // The scene as large as a photograph's thumbnail, in files that the browser writes.
-        globalThis.written = async (type, quality = 0.9) => {
-          const element = Object.assign(document.createElement('canvas'), { width: 240, height: 160 });
-          element.getContext('2d').drawImage(await createImageBitmap(scene), 0, 0, 240, 160);
-          const blob = await new Promise((resolve) => { element.toBlob(resolve, type, quality); });
-          return blob.type === type ? tidy(blob) : null;
-        };
-        // Firefox writes a chunk of its own between a PNG's pixels and its end.
-        globalThis.tidy = async (blob) => {
-          if (blob.type !== 'image/png') return blob;
-          const bytes = await bytesOf(blob);
-          const v = new DataView(bytes.buffer);
-          let [at, end] = [8, 0];
-          for (; at < bytes.length; at += 12 + v.getUint32(at)) if (v.getUint32(at + 4) === 0x49444154) end = at + 12 + v.getUint32(at);
-          return new Blob([bytes.subarray(0, end), bytes.subarray(-12)], { type: blob.type });
-        };
-      });
-    }
-    return page.evaluate(f, ...args);
-  };
+  const run = inPage(w, async () => {
+    await begin();
+    globalThis.bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
+    globalThis.different = (a, b) => a.reduce((sum, x, i) => sum + Math.abs(x - b[i]), 0) / a.length;
+    globalThis.reference = await c._input(scene);
+    // The mean difference of a source from the scene, or the error's code and message.
+    globalThis.compare = async (source) => {
+      try {
+        return different(await c._input(source), reference);
+      } catch (e) {
+        return `${e.code}: ${e.message}`;
+      }
+    };
+    // The scene as large as a photograph's thumbnail, in files that the browser writes.
+    globalThis.written = async (type, quality = 0.9) => {
+      const element = Object.assign(document.createElement('canvas'), { width: 240, height: 160 });
+      element.getContext('2d').drawImage(await createImageBitmap(scene), 0, 0, 240, 160);
+      const blob = await new Promise((resolve) => { element.toBlob(resolve, type, quality); });
+      return blob.type === type ? tidy(blob) : null;
+    };
+    // Firefox writes a chunk of its own between a PNG's pixels and its end.
+    globalThis.tidy = async (blob) => {
+      if (blob.type !== 'image/png') return blob;
+      const bytes = await bytesOf(blob);
+      const v = new DataView(bytes.buffer);
+      let [at, end] = [8, 0];
+      for (; at < bytes.length; at += 12 + v.getUint32(at)) if (v.getUint32(at + 4) === 0x49444154) end = at + 12 + v.getUint32(at);
+      return new Blob([bytes.subarray(0, end), bytes.subarray(-12)], { type: blob.type });
+    };
+  });
 
   test('every file of the shared cases', { skip: missing }, async () => {
     const files = readdirSync(cases).filter((name) => !name.endsWith('.py'));
