@@ -90,7 +90,7 @@ inBrowsers('page', (w) => {
   after(() => s.stop());
 
   // A page in a profile of its own: nothing kept from other tests.
-  async function visit(address = '/', { ready = true, lang = 'en' } = {}) {
+  async function visit(address = '/', { ready = true, lang = 'en', size = { width: 1280, height: 800 } } = {}) {
     const context = await w.browser.createBrowserContext();
     const page = await context.newPage();
     page.setDefaultTimeout(60_000);
@@ -98,7 +98,7 @@ inBrowsers('page', (w) => {
     pages.push(seen);
     page.on('pageerror', (e) => seen.errors.push(e.message));
     page.on('request', (r) => /^(blob|data):/.test(r.url()) || new URL(r.url()).origin === s.origin || seen.outside.push(r.url()));
-    await page.setViewport({ width: 1280, height: 800 });
+    await page.setViewport(size);
     await page.evaluateOnNewDocument(`try { localStorage.getItem('lang') ?? localStorage.setItem('lang', '${lang}') } catch {} ${HELPERS}`);
     await page.goto(s.origin + address);
     if (ready) await page.waitForSelector('#load[data-state="ready"]');
@@ -390,6 +390,24 @@ inBrowsers('page', (w) => {
       }
       await leave();
     });
+  }
+
+  // Firefox does not tell.
+  if (w.name === 'chromium') {
+    for (const [width, height, lang] of [[1280, 800, 'en'], [1350, 940, 'zh'], [900, 1000, 'en'], [412, 823, 'en']]) {
+      test(`nothing shifts on ${width}×${height} in ${lang}`, async () => {
+        const page = await visit('/', { lang, size: { width, height } });
+        await page.waitForFunction(() => document.getElementById('foot-offline').textContent);
+        const shift = await page.evaluate(() => new Promise((resolve) => {
+          let sum = 0;
+          new PerformanceObserver((list) => { for (const { value } of list.getEntries()) sum += value; })
+            .observe({ type: 'layout-shift', buffered: true });
+          setTimeout(() => resolve(sum), 300);
+        }));
+        assert.ok(shift <= 0.02, `${shift}`);
+        await leave();
+      });
+    }
   }
 
   test('one language is loaded', async () => {
