@@ -98,6 +98,7 @@ export interface Requests {
     model?: string | Parts['model'];
     entry?: FileEntry;
     module?: WebAssembly.Module; // what an earlier worker has compiled from wasm
+    warmsLater?: boolean; // it may say that it is ready before it has warmed up, as nobody asks at once
   };
   classify: Question & { picture: Picture };
   heatmap: { number: number; index: number };
@@ -158,6 +159,7 @@ export interface Program {
   protocol: string;
   prepare(settings: ProgramSettings): Reply<null>;
   open(bytes: Uint8Array, verified: boolean): Promise<Reply<Opened>>;
+  warm(): Reply<boolean>;
   check(width: number, height: number): Reply<null>;
   picture(question: Question): Reply<number>;
   begin(picture: number, width: number, height: number): Reply<Part>;

@@ -27,6 +27,7 @@ let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
 let turn = Promise.resolve(); // resolves when all requests so far are done
 let busy = 0; // ms that the machine has worked
+let rehearsal: Job | undefined; // what nobody waits for
 
 const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
 
@@ -42,6 +43,7 @@ onmessage = ({ data: m }: MessageEvent<ToWorker | null>) => {
 async function serve(request: Request) {
   const job = { id: request.id, cancelled: false };
   jobs.set(job.id, job);
+  if (rehearsal) rehearsal.cancelled = true;
   const before = turn;
   let done = () => {};
   turn = Promise.all([before, new Promise<void>((resolve) => { done = resolve; })]).then(() => {});
@@ -50,9 +52,8 @@ async function serve(request: Request) {
   } catch (e) {
     const code = e instanceof Failure ? e.code : isOutOfMemory(e) ? 'out-of-memory' : undefined;
     const message = e instanceof Failure ? e.message : `resnet: ${messageOf(e)}`;
-    // An error without a code is a trap or a bug: Go's state cannot be trusted after it.
     if (code) send({ op: 'error', id: job.id, error: { code, message } });
-    else crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
+    else crashOf(e);
   } finally {
     if ('picture' in request && 'close' in request.picture) request.picture.close();
     jobs.delete(job.id);
@@ -121,8 +122,11 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const woken = wake();
   const { model: { name: from, entry, bytes, digest }, opened } = await openModel(first);
   const { ids, labels, ...info } = opened;
-  if (info.simd !== 'none') await rehearse(await woken);
   const length = bytes.length;
+  if (info.simd !== 'none') {
+    if (m.warmsLater) setTimeout(async () => warm(await woken).catch(crashOf));
+    else await warm(await woken);
+  }
   warmup(1, 1);
   settle(from, entry && digest ? bytes : null).then(() => release(bytes.buffer));
   return {
@@ -269,14 +273,30 @@ async function wake(): Promise<Blob | null> {
   }
 }
 
-// Takes a picture through all that the first one would be the first to use, so that it need not wait for compilers.
-async function rehearse(picture: Blob | null) {
+// Does all that the first picture would be the first to do, so that it need not wait for compilers. A request that comes
+// meanwhile goes first, and then does the same.
+async function warm(picture: Blob | null) {
+  const job = { id: 0, cancelled: false };
+  rehearsal = job;
   try {
-    if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
+    while (!job.cancelled && unwrap(go.warm())) await breath();
+    if (picture && !job.cancelled) await classify(PLAIN, picture, job, Promise.resolve());
   } catch (e) {
     if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted after it
   }
 }
+
+// Lets messages in.
+function breath() {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise<void>((resolve) => {
+    port1.onmessage = () => resolve();
+    port2.postMessage(null);
+  });
+}
+
+// An error without a code is a trap or a bug: Go's state cannot be trusted after it.
+const crashOf = (e: unknown) => crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
 
 function crash(message: string) {
   send({ op: 'crash', ...obituary(message) });
