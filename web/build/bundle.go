@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,7 @@ var (
 	classic = []script{
 		{"worker.js", "worker/main.ts"},
 		{"kernel.js", "worker/kernel.ts"},
+		{"boot.js", "page/boot.ts"},
 		{"sw.js", "sw/sw.ts"},
 	}
 	// Modules that other sites and packages load by themselves import nothing.
@@ -51,6 +53,7 @@ type bundler struct {
 	web      string
 	dev      bool   // readable output with source maps
 	protocol string // see protocolOf
+	model    string // what page/boot.ts takes the manifest to say of the model, in JSON; may be empty
 }
 
 // protocolOf derives what page, worker and Go program compare before they speak from the types of their messages.
@@ -130,7 +133,7 @@ func (b bundler) options() api.BuildOptions {
 		Metafile:          true,
 		LogLevel:          api.LogLevelSilent,
 	}
-	o.Define = map[string]string{"PROTOCOL": strconv.Quote(b.protocol)}
+	o.Define = map[string]string{"PROTOCOL": strconv.Quote(b.protocol), "MODEL": cmp.Or(b.model, "undefined")}
 	if b.dev {
 		o.Sourcemap = api.SourceMapLinked
 	}

@@ -392,6 +392,44 @@ inBrowsers('page', (w) => {
     });
   }
 
+  test('one worker, which does not wait for the page', async () => {
+    const page = await visit();
+    assert.equal(await page.evaluate(() => started), 1);
+    assert.equal(s.asked.filter((r) => r === `GET /${manifest.model}`).length, 1);
+    await leave();
+
+    s.fails = (url) => url === '/page.js';
+    try {
+      const early = await visit('/', { ready: false });
+      await early.waitForFunction(() => started === 1 && resnetBooted.events.some((e) => e.data?.op === 'alive'));
+    } finally {
+      s.fails = () => false;
+    }
+    await leave();
+  });
+
+  for (const [what, edit, count] of [
+    ['other settings', (text) => text.replace('threads:"auto"', 'threads:1'), 2],
+    ['another model', (text) => text.replace(manifest.model, 'other.msgpack'), 1],
+    ['a file that is no script', () => '<!doctype html>', 1],
+  ]) {
+    test(`the first script has ${what}`, async () => {
+      s.edit = (url, text) => (url === '/boot.js' ? edit(text) : text);
+      try {
+        const page = await visit('/', { ready: false });
+        await page.waitForSelector('#load[data-state="ready"]');
+        assert.equal(await page.evaluate(() => started), count);
+        assert.equal(await page.evaluate(() => globalThis.resnetBooted), undefined);
+        await drop(page, 'orange');
+        assert.equal((await result(page)).bars[0].id, 'n07747607');
+      } finally {
+        s.edit = null;
+      }
+      if (what.includes('script')) pages.at(-1).errors = [];
+      await leave('/other.msgpack');
+    });
+  }
+
   // Firefox does not tell.
   if (w.name === 'chromium') {
     for (const [width, height, lang] of [[1280, 800, 'en'], [1350, 940, 'zh'], [900, 1000, 'en'], [412, 823, 'en']]) {

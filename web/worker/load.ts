@@ -1,7 +1,7 @@
 // What is fetched before the first picture: the manifest, the runtime and the model, which is kept for the next visit.
 
 import type { ErrorCode } from '../types/resnet.d.ts';
-import type { FileEntry, Requests } from '../api/protocol.ts';
+import type { FileEntry, ListedModel, Requests } from '../api/protocol.ts';
 import { download, Gathered, receive } from '../lib/download.ts';
 import { Failure } from '../lib/failure.ts';
 import { messageOf } from '../lib/thrown.ts';
@@ -104,20 +104,44 @@ export interface Model {
   digest?: Promise<void>;
 }
 
+/** A file that is asked for before it is known whether it is wanted. */
+interface Guess {
+  model: string;
+  sha256: string;
+  kept: Promise<Bytes | undefined>;
+  bytes: Promise<Bytes>;
+  stop(): void;
+}
+
+function begin({ model, entry }: ListedModel, report: Report): Guess {
+  const stop = new AbortController();
+  const kept = fromCache(model, entry);
+  const bytes = kept.then((found) => found ?? download(
+    model, 'model-fetch', { size: async () => entry.bytes, progress: report, signal: stop.signal }));
+  bytes.catch(() => {}); // looked at if it is wanted
+  return { model, sha256: entry.sha256, kept, bytes, stop: () => stop.abort() };
+}
+
 export async function loadModel(open: Open, listings: Listings, report: Report): Promise<Model> {
   const { model } = open;
   if (model instanceof Blob) return own('', new Uint8Array(await model.arrayBuffer()));
   if (model instanceof ArrayBuffer) return own('', new Uint8Array(model));
   if (typeof model === 'object') return own('', new Uint8Array(model.buffer, model.byteOffset, model.byteLength));
-  return loadListed(model, open, listings, await listings.latest, report);
+  const guess = model === undefined && open.guess ? begin(open.guess, report) : undefined;
+  const loading = listings.latest.then((listing) => loadListed(model, open, listings, listing, report, guess));
+  loading.catch(() => guess?.stop());
+  return loading;
 }
 
 async function loadListed(
   model: string | undefined, open: Open, listings: Listings, listing: Listing, report: Report,
+  guess?: Guess,
 ): Promise<Model> {
   const { name, entry } = find(model, open, listing);
+  const isRight = guess?.model === name && guess.sha256 === entry?.sha256;
+  if (!isRight) guess?.stop();
   // Only what the manifest vouches for is kept: another file may change behind its address.
-  const kept = entry && await fromCache(name, entry);
+  const kept = entry && await (isRight ? guess.kept : fromCache(name, entry));
   if (kept) {
     report(kept.length, kept.length);
     return { name, entry, bytes: kept, digest: Promise.resolve() };
@@ -129,14 +153,15 @@ async function loadListed(
     return loadListed(model, { ...open, entry: undefined }, listings, renewed, report);
   };
   const fresh = () => fetchModel(name, entry, report, 'reload', entry && listing.model ? relist : undefined);
-  return fetchModel(name, entry, report, 'default', fresh);
+  return fetchModel(name, entry, report, 'default', fresh, isRight ? guess.bytes : undefined);
 }
 
 // Fetches a model; renew fetches it in another way, if it is not what it should be.
 async function fetchModel(
   name: string, entry: FileEntry | undefined, progress: Report, cache: RequestCache, renew: Model['renew'],
+  begun?: Promise<Bytes>,
 ): Promise<Model> {
-  const bytes = await download(name, 'model-fetch', { size: async () => entry?.bytes, progress, cache });
+  const bytes = await (begun ?? download(name, 'model-fetch', { size: async () => entry?.bytes, progress, cache }));
   const failed = async (code: ErrorCode, message: string): Promise<Model> => {
     const other = await renew?.();
     if (other) return other;

@@ -6,6 +6,7 @@ import type {
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
 import { nearest } from '../lib/labels.ts';
+import { promised } from '../lib/promised.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
@@ -20,6 +21,10 @@ interface Job {
   id: number;
   cancelled: boolean;
 }
+
+// ms that wasm_exec.js waits for the runtime to come: loading it stops this thread, and a browser that has begun to
+// compile the runtime goes on with that meanwhile.
+const GLUE = 100;
 
 const lock = holdLock();
 let go: Program;
@@ -94,10 +99,16 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const listings = new Listings(m.manifest);
   const loading = loadModel(m, listings, reporter(id, 'model'));
   loading.catch(() => {}); // looked at below, unless the runtime fails first
-  const compiling = loadModule(m, listings, reporter(id, 'runtime'));
-  compiling.catch(() => {});
-  const name = await lock;
-  if (name) send({ op: 'lock', name });
+  const runtime = reporter(id, 'runtime');
+  const begun = promised<void>();
+  setTimeout(begun.resolve, GLUE);
+  const compiling = loadModule(m, listings, (loaded, total) => {
+    begun.resolve();
+    runtime(loaded, total);
+  });
+  compiling.then(() => begun.resolve(), () => begun.resolve());
+  void lock.then((name) => name && send({ op: 'lock', name }));
+  await begun.promise;
   loadGlue(m.exec);
   send({ op: 'alive', protocol });
   const module = await compiling;
