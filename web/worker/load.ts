@@ -22,10 +22,10 @@ const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
 /**
  * Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache, and then
- * the manifest, too.
+ * the manifest, too. It calls begun when the browser has something to compile.
  */
 export async function loadModule(
-  { wasm, module }: Open, listings: Listings, report: Report,
+  { wasm, module }: Open, listings: Listings, report: Report, begun: () => void,
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
@@ -37,6 +37,18 @@ export async function loadModule(
     entry.then((e) => [0, e?.bytes ?? 0].forEach((loaded, _, [, total]) => report(loaded, total)));
     return module;
   }
+  // Told as soon as the manifest has said how much there is to come, or cannot say it.
+  let isListed = false;
+  let loaded = 0;
+  const tell = (now: number) => {
+    loaded = now;
+    if (isListed) report(now, Math.max(now, size));
+  };
+  void entry.then(() => {
+    isListed = true;
+    report(0, size);
+    if (loaded > 0) tell(loaded);
+  });
   // What is wanted instead, if the file is not right.
   const wanted = async (bytes: Bytes, entry: FileEntry | undefined) => {
     if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) return 'WebAssembly';
@@ -52,10 +64,11 @@ export async function loadModule(
     const copy = response.clone();
     const compiled = WebAssembly.compileStreaming(response);
     compiled.catch(() => {});
+    begun();
     if (copy.ok) {
       const got = new Gathered();
       const most = () => size || MOST_RUNTIME;
-      await receive(copy, alive, got, { total: () => size, most, progress: report });
+      await receive(copy, alive, got, { total: () => size, most, progress: tell });
       end();
       bytes = got.bytes();
       if (bytes.length <= most() && !await wanted(bytes, await entry)) return await compiled;
@@ -68,7 +81,7 @@ export async function loadModule(
   }
   if (bytes && !await wanted(bytes, await entry)) return compile(bytes);
   bytes = await download(wasm, 'wasm-unsupported', {
-    size: async () => (await entry)?.bytes, most: MOST_RUNTIME, progress: report, cache: bytes ? 'reload' : 'default',
+    size: async () => (await entry)?.bytes, most: MOST_RUNTIME, progress: tell, cache: bytes ? 'reload' : 'default',
   });
   const want = await wanted(bytes, await entry);
   if (want && await wanted(bytes, entryOf(await listings.renewed()))) {

@@ -99,13 +99,9 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const listings = new Listings(m.manifest);
   const loading = loadModel(m, listings, reporter(id, 'model'));
   loading.catch(() => {}); // looked at below, unless the runtime fails first
-  const runtime = reporter(id, 'runtime');
   const begun = promised<void>();
   setTimeout(begun.resolve, GLUE);
-  const compiling = loadModule(m, listings, (loaded, total) => {
-    begun.resolve();
-    runtime(loaded, total);
-  });
+  const compiling = loadModule(m, listings, reporter(id, 'runtime'), begun.resolve);
   compiling.then(() => begun.resolve(), () => begun.resolve());
   void lock.then((name) => name && send({ op: 'lock', name }));
   await begun.promise;
