@@ -263,7 +263,7 @@ function adopt(wanted: WorkerParts & Settings): Booted | undefined {
   if (!booted) return undefined;
   globalThis.resnetBooted = undefined;
   const { op, id, guess, warmsLater, ...asked } = booted.request;
-  const { worker, ...ours } = wanted;
+  const { worker, warmsLater: _, ...ours } = wanted;
   const text = (x: object) => JSON.stringify(Object.entries(x).filter(([, value]) => value !== undefined).sort());
   if (text(asked) === text(ours)) return booted;
   booted.worker.terminate();

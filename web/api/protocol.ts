@@ -104,7 +104,6 @@ export interface Requests {
     entry?: FileEntry;
     module?: WebAssembly.Module; // what an earlier worker has compiled from wasm
     guess?: ListedModel; // what the manifest probably names, to be asked for beside it
-    warmsLater?: boolean; // it may say that it is ready before it has warmed up, as nobody asks at once
   };
   classify: Question & { picture: Picture };
   heatmap: { number: number; index: number };

@@ -32,7 +32,7 @@ let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
 let turn = Promise.resolve(); // resolves when all requests so far are done
 let busy = 0; // ms that the machine has worked
-let rehearsal: Job | undefined; // what nobody waits for
+const rehearsal: Job = { id: 0, cancelled: false }; // what nobody waits for: the first picture ends it
 
 const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
 
@@ -48,7 +48,7 @@ onmessage = ({ data: m }: MessageEvent<ToWorker | null>) => {
 async function serve(request: Request) {
   const job = { id: request.id, cancelled: false };
   jobs.set(job.id, job);
-  if (rehearsal) rehearsal.cancelled = true;
+  if (request.op !== 'open') rehearsal.cancelled = true;
   const before = turn;
   let done = () => {};
   turn = Promise.all([before, new Promise<void>((resolve) => { done = resolve; })]).then(() => {});
@@ -131,7 +131,7 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const { ids, labels, ...info } = opened;
   const length = bytes.length;
   if (info.simd !== 'none') {
-    if (m.warmsLater) setTimeout(async () => warm(await woken).catch(crashOf));
+    if (m.warmsLater) setTimeout(async () => warm(await woken, breath).catch(crashOf));
     else await warm(await woken);
   }
   warmup(1, 1);
@@ -281,13 +281,11 @@ async function wake(): Promise<Blob | null> {
 }
 
 // Does all that the first picture would be the first to do, so that it need not wait for compilers. A request that comes
-// meanwhile goes first, and then does the same.
-async function warm(picture: Blob | null) {
-  const job = { id: 0, cancelled: false };
-  rehearsal = job;
+// in a pause goes first, and then does the same.
+async function warm(picture: Blob | null, pause?: () => Promise<void>) {
   try {
-    while (!job.cancelled && unwrap(go.warm())) await breath();
-    if (picture && !job.cancelled) await classify(PLAIN, picture, job, Promise.resolve());
+    while (!rehearsal.cancelled && unwrap(go.warm())) await pause?.();
+    if (picture && !rehearsal.cancelled) await classify(PLAIN, picture, rehearsal, Promise.resolve());
   } catch (e) {
     if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted after it
   }
