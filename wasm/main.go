@@ -5,6 +5,7 @@
 //	prepare(settings)                     chooses SIMD and threads; takes some 30 ms where both SIMDs are there
 //	open(bytes, verified)                 loads a model; a Promise. Verified: the caller compares its checksum, and
 //	                                      may open another file if it was wrong
+//	warm()                                has the browser optimise the machine, a few ms at a time: is there more to do?
 //	check(width, height)                  may a picture be this large?
 //	picture(request)                      what a call asks about a picture: its number
 //	begin(picture, width, height)         { x, y, width, height, rows, strip }: the part that is wanted, and
@@ -52,6 +53,7 @@ func main() {
 	api.Set("protocol", protocol)
 	for name, f := range map[string]func(args []js.Value) (any, error){
 		"prepare":   s.prepare,
+		"warm":      s.warm,
 		"check":     s.check,
 		"picture":   s.request,
 		"begin":     s.begin,

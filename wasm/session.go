@@ -27,6 +27,7 @@ type session struct {
 	executor   engine.Executor // the classifier's
 	pictures   map[int]*picture
 	newest     int
+	warmup
 }
 
 // picture is what one call asks and, once its size is known, where it stands.
@@ -64,11 +65,7 @@ func (s *session) open(args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if machine, ok := s.executor.(*engine.BrowserExecutor); ok {
-		if err := s.warm(machine); err != nil {
-			return nil, err
-		}
-	}
+	s.warmup = warmup{runs: warmRuns, left: warmTime, last: math.Inf(1)}
 	// One long string passes sooner than thousands of objects.
 	ids, labels := make([]string, len(m.Classes)), map[string]any{}
 	for i, c := range m.Classes {
@@ -123,32 +120,54 @@ const (
 	warmTime = 60 // ms
 )
 
-// warm takes a picture of the commonest kind of size through the machine until it gets no faster, so that the first one of
-// the page does not wait for the browser to optimise it. Whatever lies in the strip serves as its pixels.
-func (s *session) warm(machine *engine.BrowserExecutor) error {
-	last, left := math.Inf(1), float64(warmTime)
-	for range warmRuns {
-		start := now()
-		p, err := s.classifier.Begin(500, 375, resnet.View{})
-		if err != nil {
-			return err
-		}
-		for y := 0; y < p.Part().Dy(); y += p.Rows() {
-			n := min(p.Rows(), p.Part().Dy()-y)
-			if err := p.WriteWith(func() error { return machine.WriteStrip(n, engine.BGRA) }); err != nil {
-				return err
-			}
-		}
-		if err := p.Embed(); err != nil {
-			return err
-		}
-		t := now() - start
-		if left -= t; left < 0 || t > 0.95*last {
-			break
-		}
-		last = t
+// warmup is how far warm is.
+type warmup struct {
+	picture *resnet.Picture // the one that is under way, if not nil
+	y       int             // how many of its rows are written
+	runs    int             // how many pictures there may still be
+	spent   float64         // ms, on this picture
+	last    float64         // ms that the picture before it took
+	left    float64         // ms that are left for all of them
+}
+
+// warm takes pictures of the commonest kind of size through the machine until it gets no faster, so that the first one of the
+// page does not wait for the browser to optimise it. Whatever lies in the strip serves as their pixels. Each call does a
+// part of that which takes a few ms once the code is warm; between two calls the machine may be used for something else,
+// after which warm is not called any more. It says whether there is more to do.
+func (s *session) warm([]js.Value) (any, error) {
+	machine, ok := s.executor.(*engine.BrowserExecutor)
+	if !ok || s.runs == 0 {
+		return false, nil
 	}
-	return nil
+	start := now()
+	isOver, err := s.step(machine)
+	if err != nil {
+		return nil, err
+	}
+	s.spent += now() - start
+	if !isOver {
+		return true, nil
+	}
+	if s.left -= s.spent; s.left < 0 || s.spent > 0.95*s.last {
+		s.runs = 1
+	}
+	s.warmup = warmup{runs: s.runs - 1, left: s.left, last: s.spent}
+	return s.runs > 0, nil
+}
+
+// step does the next part of a picture of warm, and says whether it was the last one.
+func (s *session) step(machine *engine.BrowserExecutor) (bool, error) {
+	p := s.warmup.picture
+	if p == nil {
+		p, err := s.classifier.Begin(500, 375, resnet.View{})
+		s.warmup.picture = p
+		return false, err
+	}
+	if n := min(p.Rows(), p.Part().Dy()-s.y); n > 0 {
+		s.y += n
+		return false, p.WriteWith(func() error { return machine.WriteStrip(n, engine.BGRA) })
+	}
+	return true, p.Embed()
 }
 
 func (s *session) check(args []js.Value) (any, error) {

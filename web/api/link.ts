@@ -7,7 +7,7 @@ import { promised } from '../lib/promised.ts';
 import type { CreateOptions, ErrorCode, Info } from '../types/resnet.d.ts';
 import { ResnetError, closed } from './error.ts';
 import { protocol } from './protocol.ts';
-import type { Answer, Answers, FromWorker, KernelWork, Op, Requests, Settings, ToWorker } from './protocol.ts';
+import type { Answer, Answers, Booted, FromWorker, KernelWork, Op, Requests, Settings, ToWorker } from './protocol.ts';
 import { base, tainted } from './source.ts';
 
 const GRACE = 2000; // ms that a worker may take to come back after a cancel
@@ -82,7 +82,8 @@ export class Link {
   async start(onProgress?: CreateOptions['onProgress']) {
     if (this.#isClosed) throw closed();
     const parts = this.#parts;
-    const worker = startWorker(parts.worker);
+    const booted = adopt({ ...parts, ...this.#settings });
+    const worker = booted?.worker ?? startWorker(parts.worker);
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromWorker | null>) => {
       if (worker === this.#worker && data) this.#receive(worker, data);
@@ -101,7 +102,14 @@ export class Link {
     if (address !== undefined) parts.module ??= compiled.get(address)?.deref();
     let opened;
     try {
-      opened = await this.ask({ op: 'open', ...parts, ...this.#settings }, [], onProgress);
+      if (booted) {
+        this.#serial = booted.request.id;
+        const answer = this.#expect('open', onProgress);
+        queueMicrotask(() => { // no progress is told before the caller has its promise
+          for (const event of booted.events) worker.dispatchEvent(event);
+        });
+        opened = await answer;
+      } else opened = await this.ask({ op: 'open', ...parts, ...this.#settings }, [], onProgress);
     } catch (error) {
       if (worker === this.#worker) this.#drop(closed);
       throw error;
@@ -119,11 +127,7 @@ export class Link {
   ): Promise<Answers[K]> {
     if (this.#isClosed || !this.#worker) throw closed();
     const id = ++this.#serial;
-    const { promise, resolve, reject } = promised<Answers[K]>();
-    const settle = (answer: Answer) => {
-      if (isAnswer(answer, request.op)) resolve(answer.value);
-    };
-    this.#pending.set(id, { settle, reject, onProgress });
+    const answer = this.#expect(request.op, onProgress);
     const plain: Ask = request;
     try {
       post(this.#worker, { ...plain, id }, transfer);
@@ -135,6 +139,16 @@ export class Link {
         `resnet: ${request.op}: want what can be sent to a worker, among ${Object.keys(request).join(', ')}: `
         + messageOf(cause), { cause });
     }
+    return answer;
+  }
+
+  // The answer to the latest request.
+  #expect<K extends Op>(op: K, onProgress: CreateOptions['onProgress']): Promise<Answers[K]> {
+    const { promise, resolve, reject } = promised<Answers[K]>();
+    const settle = (answer: Answer) => {
+      if (isAnswer(answer, op)) resolve(answer.value);
+    };
+    this.#pending.set(this.#serial, { settle, reject, onProgress });
     return promise;
   }
 
@@ -241,6 +255,19 @@ export class Link {
     if (worker !== this.#worker) return;
     this.#drop(() => new ResnetError(code, `resnet: the worker stopped: ${why}; the next call starts a new one`));
   }
+}
+
+// Takes the worker that the page's boot script has started, or gives it up if it was asked for something else.
+function adopt(wanted: WorkerParts & Settings): Booted | undefined {
+  const booted = globalThis.resnetBooted;
+  if (!booted) return undefined;
+  globalThis.resnetBooted = undefined;
+  const { op, id, guess, warmsLater, ...asked } = booted.request;
+  const { worker, warmsLater: _, ...ours } = wanted;
+  const text = (x: object) => JSON.stringify(Object.entries(x).filter(([, value]) => value !== undefined).sort());
+  if (text(asked) === text(ours)) return booted;
+  booted.worker.terminate();
+  return undefined;
 }
 
 const isAnswer = <K extends Op>(answer: Answer, op: K): answer is Answer & { value: Answers[K] } => answer.op === op;

@@ -60,6 +60,11 @@ export interface ModelAddress {
   entry: FileEntry | undefined;
 }
 
+/** A model that a manifest vouches for. */
+export interface ListedModel extends ModelAddress {
+  entry: FileEntry;
+}
+
 /** The part of a picture that is looked at, and how it is fitted to the network's input. */
 export interface View {
   region: Rectangle | null;
@@ -98,6 +103,7 @@ export interface Requests {
     model?: string | Parts['model'];
     entry?: FileEntry;
     module?: WebAssembly.Module; // what an earlier worker has compiled from wasm
+    guess?: ListedModel; // what the manifest probably names, to be asked for beside it
   };
   classify: Question & { picture: Picture };
   heatmap: { number: number; index: number };
@@ -141,6 +147,20 @@ export type FromWorker =
   | { op: 'kernel'; work: KernelWork } // one of them is to do this work
   | { op: 'crash'; code: ErrorCode | undefined; message: string }; // the worker can no longer be used
 
+/**
+ * The worker that the page's boot script has started for the first classifier, if that asks the same of it: what it was
+ * asked, and all that it has said since.
+ */
+export interface Booted {
+  worker: Worker;
+  request: Request & { op: 'open' };
+  events: Event[];
+}
+
+declare global {
+  var resnetBooted: Booted | undefined;
+}
+
 /** The machine and its shared memory, for a kernel thread to run. */
 export interface KernelWork {
   module: WebAssembly.Module;
@@ -158,6 +178,7 @@ export interface Program {
   protocol: string;
   prepare(settings: ProgramSettings): Reply<null>;
   open(bytes: Uint8Array, verified: boolean): Promise<Reply<Opened>>;
+  warm(): Reply<boolean>;
   check(width: number, height: number): Reply<null>;
   picture(question: Question): Reply<number>;
   begin(picture: number, width: number, height: number): Reply<Part>;

@@ -66,11 +66,12 @@ function checkEnvironment() {
 const WASM = 'an address as a string, bytes or a WebAssembly.Module';
 
 function checkParts(parts: Parts): WorkerParts {
-  const { worker, kernel, exec, wasm, model, manifest } = checkOptions(parts, PARTS);
+  const { worker, kernel, exec, wasm, model, manifest, warmsLater } = checkOptions(parts, PARTS);
   check(typeof worker === 'string', 'worker', 'an address as a string', worker);
   for (const [name, part] of Object.entries({ kernel, exec, manifest })) {
     check(part === undefined || typeof part === 'string', name, 'an address as a string', part);
   }
+  check(warmsLater === undefined || typeof warmsLater === 'boolean', 'warmsLater', 'true or false', warmsLater);
   check(wasm !== undefined, 'wasm', WASM, wasm);
   if (typeof wasm !== 'string' && !isBytes(wasm)) look('wasm', WASM, wasm, () => WebAssembly.Module.exports(wasm));
   check(model == null || isBytes(model) || isKind(model, 'Blob', 'File'), 'model', 'a Blob or an ArrayBuffer', model);
@@ -79,6 +80,7 @@ function checkParts(parts: Parts): WorkerParts {
     worker, kernel, exec, wasm,
     model, // bytes stay bytes: no worker of a file: page reads a Blob in WebKit
     manifest: manifest && look('manifest', 'an address', manifest, () => absolute(manifest)),
+    warmsLater,
   };
 }
 

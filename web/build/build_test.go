@@ -170,6 +170,7 @@ func shipment(t *testing.T) (string, Manifest) {
 	m := Manifest{Version: "0123", Model: "m.msgpack", Files: map[string]File{"samples/a.svg": {}}}
 	for name, text := range map[string]string{
 		"index.html": `<head><meta http-equiv="Content-Security-Policy" content="default-src 'self'">
+<script src="boot.js"></script>
 <link rel="icon" href="icons/icon.svg"><link rel="manifest" href="manifest.webmanifest">
 <link rel="stylesheet" href="page.css"><script type="module" src="page.js"></script></head>
 <body><a href="LICENSE.txt">licence</a></body>`,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,7 @@ var (
 	classic = []script{
 		{"worker.js", "worker/main.ts"},
 		{"kernel.js", "worker/kernel.ts"},
+		{"boot.js", "page/boot.ts"},
 		{"sw.js", "sw/sw.ts"},
 	}
 	// Modules that other sites and packages load by themselves import nothing.
@@ -52,6 +54,7 @@ type bundler struct {
 	dev      bool   // readable output with source maps
 	protocol string // see protocolOf
 	download int    // megabytes of a first visit, rounded
+	model    string // what page/boot.ts takes the manifest to say of the model, in JSON; may be empty
 }
 
 // protocolOf derives what page, worker and Go program compare before they speak from the types of their messages.
@@ -131,7 +134,9 @@ func (b bundler) options() api.BuildOptions {
 		Metafile:          true,
 		LogLevel:          api.LogLevelSilent,
 	}
-	o.Define = map[string]string{"PROTOCOL": strconv.Quote(b.protocol), "DOWNLOAD": strconv.Itoa(b.download)}
+	o.Define = map[string]string{
+		"PROTOCOL": strconv.Quote(b.protocol), "DOWNLOAD": strconv.Itoa(b.download), "MODEL": cmp.Or(b.model, "undefined"),
+	}
 	if b.dev {
 		o.Sourcemap = api.SourceMapLinked
 	}

@@ -96,7 +96,14 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 	if err != nil {
 		return err
 	}
-	b := bundler{web: web, dev: dev, protocol: protocol}
+	if err := m.add(next, m.Model); err != nil {
+		return err
+	}
+	guess, err := json.Marshal(map[string]any{"model": m.Model, "entry": m.Files[m.Model]})
+	if err != nil {
+		return err
+	}
+	b := bundler{web: web, dev: dev, protocol: protocol, model: string(guess)}
 	if err := compile(next, b); err != nil {
 		return err
 	}

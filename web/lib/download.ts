@@ -16,6 +16,8 @@ interface Choices {
   /** With 'reload', what the browser's HTTP cache holds is replaced. */
   cache?: RequestCache;
   tries?: number;
+  /** Gives it up. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -25,12 +27,16 @@ interface Choices {
  */
 export async function download(
   url: string, code: ErrorCode,
-  { size = async () => undefined, most = 2 ** 31, progress, cache = 'default', tries: limit = TRIES }: Choices = {},
+  { size = async () => undefined, most = 2 ** 31, progress, cache = 'default', tries: limit = TRIES, signal: given }: Choices = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const got = new Gathered();
   let tag: string | undefined; // the version that the bytes so far are from
   for (let tries = 1; ; tries++) {
-    const { signal, alive, end } = patience();
+    const stop = new AbortController();
+    const give = () => stop.abort(given?.reason);
+    if (given?.aborted) give();
+    given?.addEventListener('abort', give);
+    const { signal, alive, end } = patience(stop);
     const start = got.length;
     let response: Response | undefined;
     try {
@@ -59,7 +65,7 @@ export async function download(
       if (status === 416) tag = undefined; // the file has become shorter
       // Another try would be no use.
       const refused = response ? status > 0 && status < 500 && status !== 416 : start === 0;
-      if (refused || tries === limit) {
+      if (refused || given?.aborted || tries === limit) {
         const why = messageOf(signal.reason ?? e);
         throw new Failure(code,
           `${url}: ${why} after ${got.length} bytes; check the address and the connection, then try again`);
@@ -67,6 +73,7 @@ export async function download(
       if (!tag) got.length = 0;
     } finally {
       end();
+      given?.removeEventListener('abort', give);
     }
     await new Promise((resolve) => { setTimeout(resolve, PAUSE * Math.max(tries, 1)); });
   }

@@ -53,7 +53,8 @@ const model = unpack('model').blob();
 
 export async function createClassifier(options?: CreateOptions): Promise<Classifier> {
   const blobs = await readsBlobs;
-  const parts = { worker, wasm: await wasm, model: blobs ? await model : await (await model).arrayBuffer() };
+  const bytes = blobs ? await model : await (await model).arrayBuffer();
+  const parts = { worker, wasm: await wasm, model: bytes, warmsLater: true };
   const classifier = await createClassifierFrom(parts, options);
   if (!blobs) {
     const classify = classifier.classify.bind(classifier);

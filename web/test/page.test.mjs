@@ -95,7 +95,7 @@ inBrowsers('page', (w) => {
 
   // The start page, ready. Loading it takes seconds, so that tests share one; a fresh one has a profile of its own, with
   // nothing kept from other tests, as does another address, and a page that is not awaited.
-  async function visit(address = '/', { ready = true, fresh = address !== '/' || !ready } = {}) {
+  async function visit(address = '/', { ready = true, lang = 'en', size, fresh = address !== '/' || !ready || size } = {}) {
     if (!fresh && shared) {
       pages.push(shared);
       shared = undefined;
@@ -108,8 +108,8 @@ inBrowsers('page', (w) => {
     pages.push(seen);
     page.on('pageerror', (e) => seen.errors.push(e.message));
     page.on('request', (r) => /^(blob|data):/.test(r.url()) || new URL(r.url()).origin === s.origin || seen.outside.push(r.url()));
-    await page.setViewport({ width: 1280, height: 800 });
-    await page.evaluateOnNewDocument(`try { localStorage.getItem('lang') ?? localStorage.setItem('lang', 'en') } catch {} ${HELPERS}`);
+    await page.setViewport(size ?? { width: 1280, height: 800 });
+    await page.evaluateOnNewDocument(`try { localStorage.getItem('lang') ?? localStorage.setItem('lang', '${lang}') } catch {} ${HELPERS}`);
     await page.goto(s.origin + address);
     if (ready) await page.waitForSelector('#load[data-state="ready"]');
     if (!fresh) seen.entries = await page.evaluate(() => history.length);
@@ -423,6 +423,62 @@ inBrowsers('page', (w) => {
       }
       await leave();
     });
+  }
+
+  test('one worker, which does not wait for the page', async () => {
+    const page = await visit('/', { fresh: true });
+    assert.equal(await page.evaluate(() => started), 1);
+    assert.equal(s.asked.filter((r) => r === `GET /${manifest.model}`).length, 1);
+    await leave();
+
+    s.fails = (url) => url === '/page.js';
+    try {
+      const early = await visit('/', { ready: false });
+      await early.waitForFunction(() => started === 1 && resnetBooted.events.some((e) => e.data?.op === 'alive'));
+    } finally {
+      s.fails = () => false;
+    }
+    await leave();
+  });
+
+  for (const [what, edit, count] of [
+    ['other settings', (text) => text.replace('threads:"auto"', 'threads:1'), 2],
+    ['another model', (text) => text.replace(manifest.model, 'other.msgpack'), 1],
+    ['a file that is no script', () => '<!doctype html>', 1],
+  ]) {
+    test(`the first script has ${what}`, async () => {
+      s.edit = (url, text) => (url === '/boot.js' ? edit(text) : text);
+      try {
+        const page = await visit('/', { ready: false });
+        await page.waitForSelector('#load[data-state="ready"]');
+        assert.equal(await page.evaluate(() => started), count);
+        assert.equal(await page.evaluate(() => globalThis.resnetBooted), undefined);
+        await drop(page, 'orange');
+        assert.equal((await result(page)).bars[0].id, 'n07747607');
+      } finally {
+        s.edit = null;
+      }
+      if (what.includes('script')) pages.at(-1).errors = [];
+      await leave('/other.msgpack');
+    });
+  }
+
+  // Firefox does not tell.
+  if (w.name === 'chromium') {
+    for (const [width, height, lang] of [[1280, 800, 'en'], [1350, 940, 'zh'], [900, 1000, 'en'], [412, 823, 'en']]) {
+      test(`nothing shifts on ${width}×${height} in ${lang}`, async () => {
+        const page = await visit('/', { lang, size: { width, height } });
+        await page.waitForFunction(() => document.getElementById('foot-offline').textContent);
+        const shift = await page.evaluate(() => new Promise((resolve) => {
+          let sum = 0;
+          new PerformanceObserver((list) => { for (const { value } of list.getEntries()) sum += value; })
+            .observe({ type: 'layout-shift', buffered: true });
+          setTimeout(() => resolve(sum), 300);
+        }));
+        assert.ok(shift <= 0.02, `${shift}`);
+        await leave();
+      });
+    }
   }
 
   test('the offline file is offered with its size', async () => {

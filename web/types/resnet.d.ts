@@ -261,4 +261,6 @@ export interface Parts {
   model?: Blob | BufferSource;
   /** Address of manifest.json, which names the model if neither parts nor options give one. */
   manifest?: string;
+  /** Whether it may be ready before it has warmed up, as nobody has a picture at hand yet: a call at once is slower then. */
+  warmsLater?: boolean;
 }

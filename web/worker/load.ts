@@ -1,7 +1,7 @@
 // What is fetched before the first picture: the manifest, the runtime and the model, which is kept for the next visit.
 
 import type { ErrorCode } from '../types/resnet.d.ts';
-import type { FileEntry, Requests } from '../api/protocol.ts';
+import type { FileEntry, ListedModel, Requests } from '../api/protocol.ts';
 import { download, Gathered, receive } from '../lib/download.ts';
 import { Failure } from '../lib/failure.ts';
 import { messageOf } from '../lib/thrown.ts';
@@ -22,10 +22,10 @@ const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
 /**
  * Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache, and then
- * the manifest, too.
+ * the manifest, too. It calls begun when the browser has something to compile.
  */
 export async function loadModule(
-  { wasm, module }: Open, listings: Listings, report: Report,
+  { wasm, module }: Open, listings: Listings, report: Report, begun: () => void,
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
@@ -37,6 +37,18 @@ export async function loadModule(
     entry.then((e) => [0, e?.bytes ?? 0].forEach((loaded, _, [, total]) => report(loaded, total)));
     return module;
   }
+  // Told as soon as the manifest has said how much there is to come, or cannot say it.
+  let isListed = false;
+  let loaded = 0;
+  const tell = (now: number) => {
+    loaded = now;
+    if (isListed) report(now, Math.max(now, size));
+  };
+  void entry.then(() => {
+    isListed = true;
+    report(0, size);
+    if (loaded > 0) tell(loaded);
+  });
   // What is wanted instead, if the file is not right.
   const wanted = async (bytes: Bytes, entry: FileEntry | undefined) => {
     if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) return 'WebAssembly';
@@ -52,10 +64,11 @@ export async function loadModule(
     const copy = response.clone();
     const compiled = WebAssembly.compileStreaming(response);
     compiled.catch(() => {});
+    begun();
     if (copy.ok) {
       const got = new Gathered();
       const most = () => size || MOST_RUNTIME;
-      await receive(copy, alive, got, { total: () => size, most, progress: report });
+      await receive(copy, alive, got, { total: () => size, most, progress: tell });
       end();
       bytes = got.bytes();
       if (bytes.length <= most() && !await wanted(bytes, await entry)) return await compiled;
@@ -68,7 +81,7 @@ export async function loadModule(
   }
   if (bytes && !await wanted(bytes, await entry)) return compile(bytes);
   bytes = await download(wasm, 'wasm-unsupported', {
-    size: async () => (await entry)?.bytes, most: MOST_RUNTIME, progress: report, cache: bytes ? 'reload' : 'default',
+    size: async () => (await entry)?.bytes, most: MOST_RUNTIME, progress: tell, cache: bytes ? 'reload' : 'default',
   });
   const want = await wanted(bytes, await entry);
   if (want && await wanted(bytes, entryOf(await listings.renewed()))) {
@@ -104,20 +117,44 @@ export interface Model {
   digest?: Promise<void>;
 }
 
+/** A file that is asked for before it is known whether it is wanted. */
+interface Guess {
+  model: string;
+  sha256: string;
+  kept: Promise<Bytes | undefined>;
+  bytes: Promise<Bytes>;
+  stop(): void;
+}
+
+function begin({ model, entry }: ListedModel, report: Report): Guess {
+  const stop = new AbortController();
+  const kept = fromCache(model, entry);
+  const bytes = kept.then((found) => found ?? download(
+    model, 'model-fetch', { size: async () => entry.bytes, progress: report, signal: stop.signal }));
+  bytes.catch(() => {}); // looked at if it is wanted
+  return { model, sha256: entry.sha256, kept, bytes, stop: () => stop.abort() };
+}
+
 export async function loadModel(open: Open, listings: Listings, report: Report): Promise<Model> {
   const { model } = open;
   if (model instanceof Blob) return own('', new Uint8Array(await model.arrayBuffer()));
   if (model instanceof ArrayBuffer) return own('', new Uint8Array(model));
   if (typeof model === 'object') return own('', new Uint8Array(model.buffer, model.byteOffset, model.byteLength));
-  return loadListed(model, open, listings, await listings.latest, report);
+  const guess = model === undefined && open.guess ? begin(open.guess, report) : undefined;
+  const loading = listings.latest.then((listing) => loadListed(model, open, listings, listing, report, guess));
+  loading.catch(() => guess?.stop());
+  return loading;
 }
 
 async function loadListed(
   model: string | undefined, open: Open, listings: Listings, listing: Listing, report: Report,
+  guess?: Guess,
 ): Promise<Model> {
   const { name, entry } = find(model, open, listing);
+  const isRight = guess?.model === name && guess.sha256 === entry?.sha256;
+  if (!isRight) guess?.stop();
   // Only what the manifest vouches for is kept: another file may change behind its address.
-  const kept = entry && await fromCache(name, entry);
+  const kept = entry && await (isRight ? guess.kept : fromCache(name, entry));
   if (kept) {
     report(kept.length, kept.length);
     return { name, entry, bytes: kept, digest: Promise.resolve() };
@@ -129,14 +166,15 @@ async function loadListed(
     return loadListed(model, { ...open, entry: undefined }, listings, renewed, report);
   };
   const fresh = () => fetchModel(name, entry, report, 'reload', entry && listing.model ? relist : undefined);
-  return fetchModel(name, entry, report, 'default', fresh);
+  return fetchModel(name, entry, report, 'default', fresh, isRight ? guess.bytes : undefined);
 }
 
 // Fetches a model; renew fetches it in another way, if it is not what it should be.
 async function fetchModel(
   name: string, entry: FileEntry | undefined, progress: Report, cache: RequestCache, renew: Model['renew'],
+  begun?: Promise<Bytes>,
 ): Promise<Model> {
-  const bytes = await download(name, 'model-fetch', { size: async () => entry?.bytes, progress, cache });
+  const bytes = await (begun ?? download(name, 'model-fetch', { size: async () => entry?.bytes, progress, cache }));
   const failed = async (code: ErrorCode, message: string): Promise<Model> => {
     const other = await renew?.();
     if (other) return other;

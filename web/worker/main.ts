@@ -6,6 +6,7 @@ import type {
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
 import { nearest } from '../lib/labels.ts';
+import { promised } from '../lib/promised.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
@@ -21,12 +22,17 @@ interface Job {
   cancelled: boolean;
 }
 
+// ms that wasm_exec.js waits for the runtime to come: loading it stops this thread, and a browser that has begun to
+// compile the runtime goes on with that meanwhile.
+const GLUE = 100;
+
 const lock = holdLock();
 let go: Program;
 let lost = 0; // kernel threads that could not be loaded
 const jobs = new Map<number, Job>();
 let turn = Promise.resolve(); // resolves when all requests so far are done
 let busy = 0; // ms that the machine has worked
+const rehearsal: Job = { id: 0, cancelled: false }; // what nobody waits for: the first picture ends it
 
 const send = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, transfer);
 
@@ -42,6 +48,7 @@ onmessage = ({ data: m }: MessageEvent<ToWorker | null>) => {
 async function serve(request: Request) {
   const job = { id: request.id, cancelled: false };
   jobs.set(job.id, job);
+  if (request.op !== 'open') rehearsal.cancelled = true;
   const before = turn;
   let done = () => {};
   turn = Promise.all([before, new Promise<void>((resolve) => { done = resolve; })]).then(() => {});
@@ -50,9 +57,8 @@ async function serve(request: Request) {
   } catch (e) {
     const code = e instanceof Failure ? e.code : isOutOfMemory(e) ? 'out-of-memory' : undefined;
     const message = e instanceof Failure ? e.message : `resnet: ${messageOf(e)}`;
-    // An error without a code is a trap or a bug: Go's state cannot be trusted after it.
     if (code) send({ op: 'error', id: job.id, error: { code, message } });
-    else crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
+    else crashOf(e);
   } finally {
     if ('picture' in request && 'close' in request.picture) request.picture.close();
     jobs.delete(job.id);
@@ -93,10 +99,12 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const listings = new Listings(m.manifest);
   const loading = loadModel(m, listings, reporter(id, 'model'));
   loading.catch(() => {}); // looked at below, unless the runtime fails first
-  const compiling = loadModule(m, listings, reporter(id, 'runtime'));
-  compiling.catch(() => {});
-  const name = await lock;
-  if (name) send({ op: 'lock', name });
+  const begun = promised<void>();
+  setTimeout(begun.resolve, GLUE);
+  const compiling = loadModule(m, listings, reporter(id, 'runtime'), begun.resolve);
+  compiling.then(() => begun.resolve(), () => begun.resolve());
+  void lock.then((name) => name && send({ op: 'lock', name }));
+  await begun.promise;
   loadGlue(m.exec);
   send({ op: 'alive', protocol });
   const module = await compiling;
@@ -121,8 +129,11 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const woken = wake();
   const { model: { name: from, entry, bytes, digest }, opened } = await openModel(first);
   const { ids, labels, ...info } = opened;
-  if (info.simd !== 'none') await rehearse(await woken);
   const length = bytes.length;
+  if (info.simd !== 'none') {
+    if (m.warmsLater) setTimeout(async () => warm(await woken, breath).catch(crashOf));
+    else await warm(await woken);
+  }
   warmup(1, 1);
   settle(from, entry && digest ? bytes : null).then(() => release(bytes.buffer));
   return {
@@ -269,14 +280,28 @@ async function wake(): Promise<Blob | null> {
   }
 }
 
-// Takes a picture through all that the first one would be the first to use, so that it need not wait for compilers.
-async function rehearse(picture: Blob | null) {
+// Does all that the first picture would be the first to do, so that it need not wait for compilers. A request that comes
+// in a pause goes first, and then does the same.
+async function warm(picture: Blob | null, pause?: () => Promise<void>) {
   try {
-    if (picture) await classify(PLAIN, picture, { id: 0, cancelled: false }, Promise.resolve());
+    while (!rehearsal.cancelled && unwrap(go.warm())) await pause?.();
+    if (picture && !rehearsal.cancelled) await classify(PLAIN, picture, rehearsal, Promise.resolve());
   } catch (e) {
     if (!(e instanceof Failure)) throw e; // Go's state cannot be trusted after it
   }
 }
+
+// Lets messages in.
+function breath() {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise<void>((resolve) => {
+    port1.onmessage = () => resolve();
+    port2.postMessage(null);
+  });
+}
+
+// An error without a code is a trap or a bug: Go's state cannot be trusted after it.
+const crashOf = (e: unknown) => crash(e instanceof Error ? `${e.name}: ${e.message}` : String(e));
 
 function crash(message: string) {
   send({ op: 'crash', ...obituary(message) });
