@@ -43,6 +43,10 @@ type Checkpoint struct {
 	// convolution. It is not part of the network that Float returns; nil where there is nothing of it.
 	Normalisation *Normalisation
 
+	// Grey is whether the network takes pictures of one channel. Float makes it one for RGB, whose pictures want the same
+	// mean and deviation for each of their channels.
+	Grey bool
+
 	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
 	Side int
 

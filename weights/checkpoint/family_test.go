@@ -1,0 +1,232 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"resnet-web/engine"
+	"resnet-web/resnet"
+	"resnet-web/weights"
+	"resnet-web/weights/calibrate"
+)
+
+// near are the networks beside torchvision's five depths, by file, with what they are recognised as. Their names are
+// those of torchvision, kuangliu, weiaicunzai and chenyaofo.
+var near = map[string]struct {
+	name   string
+	dashed resnet.Shortcut
+	note   string
+	onnx   bool
+}{
+	"resnet10":         {"resnet10-2-2", resnet.Projection, "", false},
+	"resnet14":         {"resnet14-2-2", resnet.Projection, "", false},
+	"resnet26":         {"resnet26-2-2", resnet.Projection, "", false},
+	"small":            {"resnet10s-2-2", resnet.Projection, "-arch resnet10s says so", true},
+	"small-bottleneck": {"resnet14s-2-2", resnet.Projection, "-arch resnet14s says so", false},
+	"cifar-projection": {"resnet8cifar-4-4", resnet.Projection, "", true},
+	"cifar-bottleneck": {"resnet11cifarbottleneck-2-2", resnet.Projection, "", true},
+	"grey":             {"resnet10-2-2", resnet.Projection, "grey pictures", true},
+}
+
+// TestNear reads each of them, under another format too where an export is here, and takes it into a model file and
+// through both executors, which give the same bytes.
+func TestNear(t *testing.T) {
+	for file, want := range near {
+		t.Run(file, func(t *testing.T) {
+			c, err := Open("testdata/" + file + ".safetensors")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			f, err := c.Float("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Name != want.name || f.Dashed != want.dashed || f.Classes != 5 || f.V1 {
+				t.Errorf("recognised %+v, want %s", f.Config, want.name)
+			}
+			if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, want.note) || want.note == "" && notes != "" {
+				t.Errorf("notes %q, want %q", notes, want.note)
+			}
+			if want.onnx {
+				g, err := Open("testdata/" + file + ".onnx")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer g.Close()
+				exported, err := g.Float("")
+				if err == nil {
+					err = different(exported, f, 1e-6) // the exporter folds in float32
+				}
+				if err != nil || exported.Dashed != f.Dashed || g.Grey != c.Grey {
+					t.Errorf("ONNX: %v", err)
+				}
+				if file != "grey" && len(g.Notes) != 0 {
+					t.Errorf("ONNX: notes %q", g.Notes)
+				}
+				if n := g.Normalisation; file == "grey" && (n == nil || *n != *c.Normalisation ||
+					*n != Normalisation{[3]float32{.5, .5, .5}, [3]float32{.25, .25, .25}}) {
+					t.Errorf("normalisation %v and %v, want 0.5 and 0.25", n, c.Normalisation)
+				}
+			}
+			alike(t, f)
+		})
+	}
+}
+
+// alike quantises f without pictures and runs it on both executors.
+func alike(t *testing.T, f *resnet.Float) {
+	t.Helper()
+	prep := resnet.Prep{Resize: 32, Crop: 32, Filter: "bilinear", Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.25, .25, .25}}
+	m, _, err := calibrate.Quantise(f, prep, nil, calibrate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Classes = make([]resnet.Class, f.Classes)
+	var file bytes.Buffer
+	if err := weights.Write(&file, m); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = weights.Read(file.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if m.Dashed != f.Dashed || m.Small != f.Small {
+		t.Errorf("the model file has %+v, want %+v", m.Config, f.Config)
+	}
+	program, err := resnet.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := make([]byte, 4*32*32)
+	for i := range picture {
+		picture[i] = byte(i*i>>3 + 7*i)
+	}
+	in := make([]byte, program.Input.Bytes())
+	program.Quantise(in, picture)
+	run := func(open func(*engine.Program) (engine.Executor, error)) (kept []byte) {
+		e, err := open(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		if err := errors.Join(e.SetImage(in), e.Run()); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []engine.Tensor{program.Last, program.Features, program.Logits} {
+			b := make([]byte, x.Bytes())
+			if err := e.Read(x, b); err != nil {
+				t.Fatal(err)
+			}
+			kept = append(kept, b...)
+		}
+		return kept
+	}
+	got, want := run(engine.Native), run(engine.Reference)
+	if !bytes.Equal(got, want) {
+		t.Error("the executors leave different bytes")
+	}
+	if bytes.Count(want, []byte{0}) == len(want) {
+		t.Error("all is 0")
+	}
+}
+
+// TestGrey computes for a grey picture what the network of one channel does, and for one in colours what it does for
+// Pillow's grey of it.
+func TestGrey(t *testing.T) {
+	const taps = 9
+	w := []float64{1, -2, 3, 4, 5, -6, 7, 8, 9, 9, 8, 7, -6, 5, 4, 3, 2, 1} // two channels
+	all := spread(w, taps)
+	if len(all) != 3*len(w) {
+		t.Fatalf("%d weights, want %d", len(all), 3*len(w))
+	}
+	for o := range 2 {
+		for k := range taps {
+			r, g, b := all[(3*o)*taps+k], all[(3*o+1)*taps+k], all[(3*o+2)*taps+k]
+			if x := w[o*taps+k]; r+g+b != x || r != x*19595/65536 || g != x*38470/65536 {
+				t.Errorf("weight %v became %v, %v, %v", x, r, g, b)
+			}
+		}
+	}
+}
+
+// TestStems tells the stems that a graph can have, and takes two of them.
+func TestStems(t *testing.T) {
+	for _, test := range []struct {
+		arch   string
+		change func(m *model)
+		want   string
+	}{
+		{"resnet18s", func(*model) {}, ""},
+		{"resnet18", func(*model) {}, ""},
+		{"resnet18", func(m *model) { m.node("conv1").set(many("strides", 1, 1)) }, "7×7 with stride 1 and a max-pool"},
+		{"resnet18s", func(m *model) { m.node("conv1").set(many("strides", 2, 2)) }, "3×3 with stride 2 and no max-pool"},
+		{"resnet18s", func(m *model) {
+			m.after(m.node("conv1.relu"), "MaxPool", nil, many("kernel_shape", 3, 3), many("strides", 2, 2), many("pads", 1, 1, 1, 1))
+		}, "3×3 with stride 1 and a max-pool"},
+		{"resnet18", func(m *model) {
+			n := m.node("maxpool")
+			n.op, n.attrs = "Identity", nil
+		}, "7×7 with stride 2 and no max-pool"},
+	} {
+		m := small(t, test.arch, 64)
+		test.change(m)
+		if test.want == "" {
+			m.reads(t, 64)
+		} else {
+			m.refuses(t, "conv1: want a stem of 7×7", "file has "+test.want)
+		}
+	}
+}
+
+// TestDepths recognises all depths and stems by their shapes alone.
+func TestDepths(t *testing.T) {
+	for _, name := range []string{"resnet10x0.125", "resnet14x0.125", "resnet26x0.125", "resnet200x0.125", "resnet10sx0.125",
+		"resnet14sx0.125", "resnet18sx0.125", "resnet34sx0.125", "resnet50sx0.125", "resnet101sx0.125", "resnet164cifarbottleneck",
+		"resnet11cifarbottleneckx0.5"} {
+		if testing.Short() && (strings.Contains(name, "200") || strings.Contains(name, "10") || strings.Contains(name, "164")) {
+			continue
+		}
+		f, err := open(safetensors(params(t, name, 3)))
+		if err != nil || f.Name != name {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		want, err := resnet.Lookup(name)
+		if err != nil || !f.Config.Equal(want) {
+			t.Errorf("got %+v, want %+v", f.Config, want)
+		}
+	}
+}
+
+// TestDashed takes the shortcuts of three stages as the file has them, whatever -pad says.
+func TestDashed(t *testing.T) {
+	cfg, err := resnet.Lookup("resnet8cifar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		dashed, pad, want resnet.Shortcut
+		arch              string
+	}{
+		{resnet.Projection, 0, resnet.Projection, ""},
+		{resnet.Projection, resnet.PadAppend, resnet.Projection, "resnet8cifar"},
+		{resnet.PadAppend, 0, resnet.PadSplit, ""},
+		{resnet.PadAppend, resnet.PadAppend, resnet.PadAppend, ""},
+		{resnet.PadAppend, 0, resnet.PadSplit, "resnet8cifar"},
+	} {
+		cfg.Dashed = test.dashed
+		data := safetensors(networkParams(cfg.Network(3)))
+		c, err := Read(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Pad = test.pad
+		f, err := c.Float(test.arch)
+		if err != nil || f.Dashed != test.want {
+			t.Errorf("%v: %v, want %v", fmt.Sprint(test), err, test.want)
+		}
+	}
+}
