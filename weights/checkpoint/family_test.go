@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -227,6 +228,76 @@ func TestDashed(t *testing.T) {
 		f, err := c.Float(test.arch)
 		if err != nil || f.Dashed != test.want {
 			t.Errorf("%v: %v, want %v", fmt.Sprint(test), err, test.want)
+		}
+	}
+}
+
+// TestRelatives refuses the relatives of the family by what they are.
+func TestRelatives(t *testing.T) {
+	basic, deep := params(t, "resnet18x0.125", 3), params(t, "resnet50x0.125", 3)
+	with := func(list []param, name string, shape ...int) []param {
+		return append(slices.Clone(list), param{name, shape, func(int) float32 { return 1 }, ""})
+	}
+	names := func(list []param, pairs ...string) []param {
+		return rename(list, strings.NewReplacer(pairs...).Replace)
+	}
+	without := func(list []param, part string) []param {
+		return slices.DeleteFunc(slices.Clone(list), func(p param) bool { return strings.Contains(p.name, part) })
+	}
+	shaped := func(list []param, change func(name string, shape []int)) []param {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].shape = slices.Clone(list[i].shape)
+			change(list[i].name, list[i].shape)
+		}
+		return list
+	}
+	stem := names(basic, "conv1.w", "conv1.w") // a copy
+	stem[0].name, stem[0].shape = "conv1.0.weight", []int{4, 3, 3, 3}
+	three := with(with(with(stem, "conv1.1.weight", 4), "conv1.3.weight", 4, 4, 3, 3), "conv1.6.weight", 8, 4, 3, 3)
+	preact := shaped(without(basic, "downsample.1"), func(name string, shape []int) {
+		if strings.HasSuffix(name, "0.bn1.weight") && name > "layer2" && name < "layer5" {
+			shape[0] /= 2
+		}
+	})
+	for _, test := range []struct {
+		list []param
+		want string
+	}{
+		{shaped(deep, func(name string, shape []int) {
+			if strings.HasSuffix(name, ".conv2.weight") {
+				shape[1] /= 4
+			}
+		}), "grouped convolutions (ResNeXt)"},
+		{three, "deep stem of three convolutions (ResNet-C, D)"},
+		{with(names(basic, "conv1.w", "stem.6.w"), "stem.0.weight", 4, 3, 3, 3), "deep stem of three convolutions (ResNet-C, D)"},
+		{names(deep, "downsample.1.", "downsample.2.", "downsample.0.", "downsample.1."), "averages in its shortcuts (ResNet-D)"},
+		{with(basic, "layer1.0.se.fc1.weight", 2, 8, 1, 1), "squeeze-and-excitation"},
+		{with(basic, "layer1.0.se_module.fc1.weight", 2, 8, 1, 1), "squeeze-and-excitation"},
+		{with(basic, "layer1.0.fc1.weight", 2, 8, 1, 1), "squeeze-and-excitation"},
+		{with(deep, "layer1.0.se.conv.weight", 1, 1, 3), "(ECA)"},
+		{with(deep, "layer1.0.eca.conv.weight", 1, 1, 3), "(ECA)"},
+		{with(basic, "layer1.0.ca.fc1.weight", 1, 8, 1, 1), "(CBAM)"},
+		{with(basic, "layer2.0.downsample.0.filt", 8, 1, 3, 3), "anti-aliased"},
+		{with(basic, "maxpool.1.filt", 8, 1, 3, 3), "anti-aliased"},
+		{preact, "pre-activation ResNet (ResNet v2)"},
+		{names(basic, "layer1.", "stages.0.blocks.", "bn1.", "norm1."), "pre-activation ResNet (ResNet v2, BiT)"},
+		{names(basic, "layer1.0.", "body.block1.unit01.", "layer", "body.block"), "Big Transfer (BiT)"},
+		{names(basic, "layer", "block", ".0.", ".layer.0."), "Wide ResNet with pre-activation"},
+		{without(basic, "running_"), "GroupNorm"},
+		{with(basic, "layer3.0.context_block.conv_mask.weight", 1, 8, 1, 1), "context blocks"},
+		{with(deep, "layer1.0.conv2.conv.weight", 8, 8, 3, 3), "ResNeSt"},
+		{names(deep, "conv2.", "convs.0."), "Res2Net"},
+		{with(deep, "layer3.0.conv2_offset.weight", 18, 8, 3, 3), "deformable"},
+		{with(deep, "attnpool.q_proj.weight", 8, 8), "CLIP"},
+		{with(nil, "features.denseblock1.denselayer1.conv1.weight", 1), "a DenseNet, want a ResNet"},
+		{with(nil, "cls_token", 1, 1, 8), "a transformer"},
+	} {
+		for _, prefix := range []string{"", "module."} {
+			_, err := open(safetensors(rename(test.list, func(s string) string { return prefix + s })))
+			if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "ONNX Runtime") {
+				t.Errorf("%q: got %v", test.want, err)
+			}
 		}
 	}
 }

@@ -17,10 +17,10 @@ type relation struct {
 
 // relatives are networks near the family. The first that fits counts.
 var relatives = []relation{
-	{regexp.MustCompile(`\.(eca|eca_layer)\.|\.se\.conv\.weight$`), "a ResNet with efficient channel attention (ECA)"},
-	{regexp.MustCompile(`\.cbam\.|\.(ca|sa)\.|ChannelGate|SpatialGate`), "a ResNet with attention to channels and places (CBAM)"},
-	{regexp.MustCompile(`\.conv2\.(radix|bn0|fc[12]|conv)\.`), "a split-attention network (ResNeSt)"},
-	{regexp.MustCompile(`\.conv2\.(paths|attn)\.`), "a selective-kernel network (SKNet)"},
+	{regexp.MustCompile(`layer\d+\.\d+\.(eca|eca_layer|se\.conv)\.`), "a ResNet with efficient channel attention (ECA)"},
+	{regexp.MustCompile(`layer\d+\.\d+\.(cbam|ca|sa)\.|ChannelGate|SpatialGate`), "a ResNet with attention to channels and places (CBAM)"},
+	{regexp.MustCompile(`layer\d+\.\d+\.conv2\.(radix|bn0|fc[12]|conv)\.`), "a split-attention network (ResNeSt)"},
+	{regexp.MustCompile(`layer\d+\.\d+\.conv2\.(paths|attn)\.`), "a selective-kernel network (SKNet)"},
 	{regexp.MustCompile(`layer\d+\.\d+\.(se|se_module|se_layer|se_block|squeeze|excitation|fc[12])\.`),
 		"a ResNet with squeeze-and-excitation (SE)"},
 	{regexp.MustCompile(`\.filt$|\.aa\.`), "an anti-aliased ResNet, which blurs where it strides"},
