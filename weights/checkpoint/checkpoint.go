@@ -1,7 +1,7 @@
 // Package checkpoint reads the files in which trained ResNets are published and writes ONNX.
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
-// torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
+// torchvision, timm, Hugging Face and others, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
 // them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the network
 // by names and shapes, checks each shape, and folds the batch normalisations into the convolutions in float64.
 //

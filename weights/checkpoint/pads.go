@@ -127,7 +127,8 @@ func (g *graph) slice(n *node) error {
 // zeros, reversed and transposed by a fixed chain of nodes.
 func (g *graph) pads(n *node) ([]int64, error) {
 	if a := n.attr("mode"); a != nil && a.s != "constant" {
-		return nil, bad("ONNX: %v: mode %q, want zeros", n, a.s)
+		return nil, bad("ONNX: %v: mode %q, want zeros; anti-aliased ResNets, whose blurs have such borders, cannot be "+
+			"taken, %s", n, a.s, instead)
 	}
 	if err := g.zero(n); err != nil {
 		return nil, err

@@ -233,12 +233,12 @@ func TestVariants(t *testing.T) {
 			if strings.HasSuffix(p.name, ".conv2.weight") {
 				p.shape[1] = 1
 			}
-		}), []string{"layer1.0.conv2:", "8×1×3×3", "ResNeXt"}},
+		}), []string{"layer1.0.conv2.weight", "8×1×3×3", "ResNeXt"}},
 		{"no bn1", drop("resnet18x0.125", "bn1."), []string{"bn1:", "want weight of 8", "none"}},
 		{"average-pooled shortcut", change("resnet50x0.125", func(p *param) {
 			p.name = strings.Replace(p.name, "downsample.1.", "downsample.2.", 1)
 			p.name = strings.Replace(p.name, "downsample.0.", "downsample.1.", 1)
-		}), []string{"layer1.0.downsample.1:", "32×8×1×1", "ResNet-D"}},
+		}), []string{"layer1.0.downsample.1.weight", "32×8×1×1", "ResNet-D"}},
 		{"blur", add("resnet18x0.125", "layer2.0.aa.filt", 8, 1, 3, 3), []string{"layer2.0.aa.filt", "anti-aliased"}},
 		{"another stem", change("resnet18x0.125", func(p *param) {
 			if p.name == "conv1.weight" {

@@ -23,20 +23,20 @@ var relatives = []relation{
 	{regexp.MustCompile(`layer\d+\.\d+\.conv2\.(paths|attn)\.`), "a selective-kernel network (SKNet)"},
 	{regexp.MustCompile(`layer\d+\.\d+\.(se|se_module|se_layer|se_block|squeeze|excitation|fc[12])\.`),
 		"a ResNet with squeeze-and-excitation (SE)"},
-	{regexp.MustCompile(`\.filt$|\.aa\.`), "an anti-aliased ResNet, which blurs where it strides"},
+	{regexp.MustCompile(`\.filt$|\.aa\.`), "an anti-aliased ResNet with blurs where it strides"},
 	{regexp.MustCompile(`layer\d+\.\d+\.(convs|bns)\.\d`), "a Res2Net"},
 	{regexp.MustCompile(`\.bn\d\.(IN|BN)\.|\.IN\.weight$`), "a ResNet with instance normalisation in its blocks (IBN-Net)"},
 	{regexp.MustCompile(`conv2_offset|\.conv_offset\.|offset_conv`), "a ResNet with deformable convolutions"},
 	{regexp.MustCompile(`layer\d+\.\d+\.(context_block|non_local|nonlocal|nl)\b`), "a ResNet with non-local or context blocks"},
 	{regexp.MustCompile(`(^|\.)layer\d+\.\d+\.(mhsa|attn|self_attn)\.`), "a ResNet with attention in its blocks (BoTNet)"},
 	{regexp.MustCompile(`\.bias1a$`), "a ResNet without normalisation (Fixup)"},
-	{regexp.MustCompile(`(^|\.)attnpool\.`), "a ResNet of CLIP, which has a deep stem and attention in place of the average"},
+	{regexp.MustCompile(`(^|\.)attnpool\.`), "a ResNet of CLIP, with a deep stem and attention in place of the average"},
 	{regexp.MustCompile(`(^|\.)conv1\.[2-9]\.weight$|(^|\.)stem\.[3-9]\.(weight|conv)|(^|\.)conv1_[123]\.`),
 		"a ResNet with a deep stem of three convolutions (ResNet-C, D)"},
 
 	// Those that name their layers otherwise.
 	{regexp.MustCompile(`(^|\.)block\d\.unit\d+\.|(^|\.)root\.conv\.`), "a ResNet of Big Transfer (BiT): pre-activation, GroupNorm"},
-	{regexp.MustCompile(`(^|\.)stages\.\d+\.blocks\.\d+\.norm[123]\.`), "a pre-activation ResNet (ResNet v2, BiT)"},
+	{regexp.MustCompile(`(^|\.)stages\.\d+\.blocks\.\d+\.norm[123]\.`), "a ResNet that normalises before it convolves (pre-activation, ResNet v2, BiT)"},
 	{regexp.MustCompile(`(^|\.)block\d\.layer\.\d+\.bn1\.`), "a Wide ResNet with pre-activation (WRN-28-10 and so on)"},
 }
 
@@ -64,7 +64,7 @@ func among(list []relation, names []string) (k relation, name string) {
 // nearly is the error for a network near the family, by its names; nil where it is none.
 func nearly(names []string) error {
 	if k, name := among(relatives, names); k.mark != nil {
-		return bad("%s: this is %s, which is not computed here; %s", name, k.name, instead)
+		return bad("%s: this is %s, not computed here; %s", name, k.name, instead)
 	}
 	return nil
 }
@@ -92,13 +92,13 @@ func (s *state) relative() error {
 		case part == "1" && len(t.shape) == 4:
 			kind = "a ResNet that averages in its shortcuts (ResNet-D)"
 		case part == "bn1" && len(conv) == 4 && len(t.shape) == 1 && t.shape[0] == conv[1] && t.shape[0] != conv[0]:
-			kind = "a pre-activation ResNet (ResNet v2), which normalises before it convolves"
+			kind = "a ResNet that normalises before it convolves (pre-activation, ResNet v2)"
 		case part == "bn1" && !normed && !statistics:
-			kind = "a ResNet with GroupNorm, or with batch normalisation that keeps no running statistics"
+			kind = "a ResNet with GroupNorm, or with batch normalisation without running statistics"
 		default:
 			continue
 		}
-		return bad("%s: %s is %s: this is %s, which is not computed here; %s", layer, s.given[name], t.came(), kind, instead)
+		return bad("%s, %s: this is %s, not computed here; %s", s.given[name], t.came(), kind, instead)
 	}
 	return nil
 }
