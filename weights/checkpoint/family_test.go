@@ -301,3 +301,70 @@ func TestRelatives(t *testing.T) {
 		}
 	}
 }
+
+// doubled lets the shortcuts of a CIFAR net of three stages append channels by a product with 0.
+func (m *model) doubled(change func(mul, cat, pick *node)) {
+	for _, stage := range []string{"layer2", "layer3"} {
+		pick, cat := m.node(stage+".0.shortcut.slice"), m.node(stage+".0.shortcut")
+		mul := &node{name: stage + ".mul", op: "Mul", outputs: []string{stage + ".mul"},
+			inputs: []string{pick.outputs[0], m.constant(stage+".zero", "", []int{}, 0)}}
+		cat.op, cat.inputs, cat.attrs = "Concat", []string{pick.outputs[0], stage + ".mul"}, []attr{{name: "axis", i: 1}}
+		change(mul, cat, pick)
+		m.nodes = slices.Insert(m.nodes, slices.Index(m.nodes, cat), mul)
+	}
+}
+
+// grey lets the network of a model take one channel, by the first of its weights for three, and takes for its network
+// what that is for colours.
+func (m *model) grey() {
+	v := m.inputs["input"]
+	v.dims[1] = 1
+	m.inputs["input"] = v
+	w := m.inits["conv1.weight"]
+	c := m.net.Convs[0]
+	taps := 4 * c.Kernel * c.Kernel
+	var raw []byte
+	for o := range c.Out {
+		raw = append(raw, w.raw[3*o*taps:][:taps]...)
+		row := slices.Clone(c.W[3*o*taps/4:][:taps/4])
+		for i := range 3 * taps / 4 {
+			c.W[3*o*taps/4+i] = float32(grey[i/(taps/4)] * float64(row[i%(taps/4)]))
+		}
+	}
+	w.shape, w.raw = []int{c.Out, 1, c.Kernel, c.Kernel}, raw
+	m.inits["conv1.weight"] = w
+}
+
+// TestDoubled reads shortcuts that append as many channels of zeros as there are by multiplying them with 0.
+func TestDoubled(t *testing.T) {
+	build := func(pool bool, change func(mul, cat, pick *node)) *model {
+		m := small(t, "resnet8cifar", 32)
+		m.doubled(func(mul, cat, pick *node) {
+			if pool {
+				pick.op, pick.inputs = "AveragePool", pick.inputs[:1]
+				pick.attrs = []attr{many("kernel_shape", 1, 1), many("strides", 2, 2)}
+			}
+			change(mul, cat, pick)
+		})
+		return m
+	}
+	for _, pool := range []bool{false, true} {
+		m := build(pool, func(_, _, _ *node) {})
+		if c := m.reads(t, 32); c != nil && c.wiring.pad != resnet.PadAppend {
+			t.Errorf("zeros are at %v, want append", c.wiring.pad)
+		}
+	}
+	for _, test := range []struct {
+		change func(mul, cat, pick *node)
+		want   string
+	}{
+		{func(_, cat, _ *node) { slices.Reverse(cat.inputs) }, "Concat"},
+		{func(_, cat, _ *node) { cat.attrs[0].i = 2 }, "Concat"},
+		{func(mul, cat, _ *node) { mul.inputs[1] = "fc.bias" }, "Concat"},
+		{func(_, _, pick *node) { pick.attrs[1] = many("strides", 1, 1) }, "want stride 2 and no padding"},
+		{func(_, _, pick *node) { pick.set(many("pads", 1, 1, 1, 1)) }, "want stride 2 and no padding"},
+		{func(_, _, pick *node) { pick.attrs[0] = many("kernel_shape", 2, 2) }, "shortcuts or branches that average"},
+	} {
+		build(true, test.change).refuses(t, test.want)
+	}
+}

@@ -398,7 +398,7 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 			if path, n, err = g.path(n, plain); err != nil {
 				return nil, nil, "", err
 			}
-		case n.op == "Slice":
+		case n.op == "Slice" || n.picks():
 			if n, err = g.padding(n); err != nil {
 				return nil, nil, "", err
 			}
