@@ -30,7 +30,7 @@ type recipe struct {
 var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", "mean", "std"}
 
 func (r *recipe) flags(c *call) {
-	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, plain18 … (default: as recognised, v1.5)")
+	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, resnet18s for a 3×3 stem of stride 1, plain18 … (default: as recognised, v1.5)")
 	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: split)")
 	c.StringVar(&r.labels, "labels", "", "`file` with one class per line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
 	c.IntVar(&r.resize, "resize", 0, "pixels of the shorter side after scaling (default 256; CIFAR nets 32)")
