@@ -34,6 +34,35 @@ func TestSummaryTotals(t *testing.T) {
 	}
 }
 
+// Parameters as PyTorch counts those of torchvision's ResNet with other blocks, and with a 3×3 stem for 10 classes; the
+// CIFAR nets are of its Bottleneck with 16, 32 and 64 channels.
+func TestSummaryNear(t *testing.T) {
+	for _, want := range []struct {
+		name          string
+		classes, size int
+		params        int64
+	}{
+		{"resnet10", 1000, 224, 5418792},
+		{"resnet14", 1000, 224, 10064936},
+		{"resnet26", 1000, 224, 15995176},
+		{"resnet200", 1000, 224, 64673832},
+		{"resnet200v1", 1000, 224, 64673832},
+		{"resnet18s", 10, 32, 11173962},
+		{"resnet34s", 10, 32, 21282122},
+		{"resnet50s", 10, 32, 23520842},
+		{"resnet11cifarbottleneck", 10, 32, 127642},
+		{"resnet164cifarbottleneck", 10, 32, 1704154},
+	} {
+		c, err := Lookup(want.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := c.Summary(want.classes, want.size); s.Params != want.params {
+			t.Errorf("%s: want %d parameters, got %d", want.name, want.params, s.Params)
+		}
+	}
+}
+
 // Figures that torchvision publishes with its checkpoints.
 func TestSummaryWide(t *testing.T) {
 	for _, want := range []struct {

@@ -1,7 +1,7 @@
 // Package checkpoint reads the files in which trained ResNets are published and writes ONNX.
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
-// torchvision, timm or Hugging Face, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
+// torchvision, timm, Hugging Face and others, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
 // them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the network
 // by names and shapes, checks each shape, and folds the batch normalisations into the convolutions in float64.
 //
@@ -42,6 +42,10 @@ type Checkpoint struct {
 	// Normalisation is what the network does to its pictures itself, by its buffers or, in ONNX, before the first
 	// convolution. It is not part of the network that Float returns; nil where there is nothing of it.
 	Normalisation *Normalisation
+
+	// Grey is whether the network takes pictures of one channel. Float makes it one for RGB, whose pictures want the same
+	// mean and deviation for each of their channels.
+	Grey bool
 
 	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
 	Side int

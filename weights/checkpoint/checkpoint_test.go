@@ -145,6 +145,9 @@ func TestGolden(t *testing.T) {
 		"cifar-append":  load(t, "testdata/cifar.pth", "", resnet.PadAppend),
 		"cifar-split":   load(t, "testdata/cifar.pth", ""), // as most are
 	}
+	for name := range near {
+		nets[name] = load(t, "testdata/"+name+".safetensors", "")
+	}
 	if len(golden) != len(nets) {
 		t.Fatalf("%d networks in golden.json, want %d", len(golden), len(nets))
 	}
@@ -184,7 +187,9 @@ func TestPublished(t *testing.T) {
 // family lists one small member of each kind.
 func family(t testing.TB) []resnet.Config {
 	var list []resnet.Config
-	for _, name := range []string{"resnet18x0.125", "resnet50x0.125", "resnet50v1x0.125", "resnet8cifar", "plain18x0.125", "plain8cifar"} {
+	for _, name := range []string{"resnet18x0.125", "resnet50x0.125", "resnet50v1x0.125", "resnet8cifar", "plain18x0.125", "plain8cifar",
+		"resnet10x0.125", "resnet14x0.125", "resnet26x0.125", "resnet10sx0.125", "resnet14sv1x0.125", "plain18sx0.125",
+		"resnet11cifarbottleneckx0.5", "resnet11cifarbottleneckv1x0.5"} {
 		c, err := resnet.Lookup(name)
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +200,9 @@ func family(t testing.TB) []resnet.Config {
 	split.Dashed = resnet.PadSplit
 	wide := list[0]
 	wide.Name, wide.Width, wide.Inner = "resnet18-12-12", 12, 12
-	return append(list, split, wide)
+	projection, pads := list[3], list[6] // CIFAR's, and one of four stages with padded shortcuts
+	projection.Dashed, pads.Dashed = resnet.Projection, resnet.PadSplit
+	return append(list, split, wide, projection, pads)
 }
 
 func TestWriteONNX(t *testing.T) {

@@ -50,6 +50,9 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.relative(); err != nil {
+		return nil, err
+	}
 	var cfg resnet.Config
 	if arch == "" {
 		cfg, err = s.recognise()
@@ -63,17 +66,14 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 		width, inner := s.widths(cfg.Bottleneck)
 		cfg = widen(cfg, width, inner)
 	}
-	pad := c.Pad
-	if c.wiring != nil {
-		pad = c.wiring.pad
-	} else if pad == 0 {
-		pad = resnet.PadSplit
-	}
-	if pad == resnet.PadSplit && cfg.Dashed != resnet.Projection {
-		cfg.Dashed = pad
-	}
+	cfg.Dashed = s.dashed(cfg)
 	if cfg.Width < 1 || cfg.Width > maxChannels || cfg.Inner < 1 || cfg.Inner > maxChannels {
 		return nil, bad("conv1: want widths of 1 to %d, file has %d and, in a bottleneck, %d", maxChannels, cfg.Width, cfg.Inner)
+	}
+	if t := s.tensors["conv1.weight"]; len(t.shape) == 4 && t.shape[1] == 1 {
+		c.Grey = true
+		s.note("the network takes grey pictures: its first weights are spread over red, green and blue as Pillow makes " +
+			"grey of them (0.299, 0.587, 0.114)")
 	}
 	net := cfg.Network(1)
 	used, err := s.check(net)
@@ -118,6 +118,9 @@ func (s *state) fold(conv *resnet.FloatConv) error {
 	if err != nil {
 		return err
 	}
+	if conv.Index == 0 && s.c.Grey {
+		w = spread(w, conv.Kernel*conv.Kernel)
+	}
 	hasBias, hasNorm := s.parts(conv.Conv)
 	bias := make([]float64, conv.Out)
 	if hasBias {
@@ -134,6 +137,22 @@ func (s *state) fold(conv *resnet.FloatConv) error {
 		return err
 	}
 	return round(conv.Name, bias, conv.B)
+}
+
+// grey is what Pillow makes a grey value of, of red, green and blue: 0.299, 0.587 and 0.114 in 1/65536, which add up to 1.
+var grey = [3]float64{19595. / 65536, 38470. / 65536, 7471. / 65536}
+
+// spread makes weights for red, green and blue of those for one channel, rows of the given number of taps.
+func spread(w []float64, taps int) []float64 {
+	all := make([]float64, 0, len(grey)*len(w))
+	for row := range slices.Chunk(w, taps) {
+		for _, share := range grey {
+			for _, x := range row {
+				all = append(all, share*x)
+			}
+		}
+	}
+	return all
 }
 
 // normalise folds the normalisation after conv into its weights and bias, and keeps what it says of the outputs.
@@ -212,7 +231,11 @@ func (s *state) check(net resnet.Network) (map[string]bool, error) {
 		if conv.Fixed() {
 			continue
 		}
-		if err := want(conv.Name+".weight", conv.Out, conv.In, conv.Kernel, conv.Kernel); err != nil {
+		in := conv.In
+		if conv.Index == 0 && s.c.Grey {
+			in = 1
+		}
+		if err := want(conv.Name+".weight", conv.Out, in, conv.Kernel, conv.Kernel); err != nil {
 			return nil, err
 		}
 		bias, norm := s.parts(conv)
@@ -284,20 +307,15 @@ func (t *tensor) came() string {
 	return t.dtype.name + " " + dims(t.shape)
 }
 
-// hint guesses which relative of the family has this shape.
+// hint guesses what else a network is where the tensor called name has this shape, or none.
 func (s *state) hint(name string, shape []int) string {
-	_, deep := s.tensors["conv1.0.weight"]
 	switch {
-	case name == "conv1.weight" && deep:
-		return " but conv1.0.weight: a deep stem"
-	case len(shape) == 4 && shape[2] == 3 && shape[1] < shape[0] && strings.HasSuffix(name, ".conv2.weight"):
-		return ": grouped convolutions (ResNeXt)"
-	case len(shape) == 0 && strings.HasSuffix(name, ".running_mean"):
-		return "; GroupNorm, or normalisation without running statistics, is not read"
 	case len(shape) == 0 && strings.HasSuffix(name, "bn1.weight"):
 		return "; a ResNet without normalisation, or one without scale and shift (affine=False), is not read"
 	case len(shape) == 0 && strings.Contains(name, "downsample"):
 		return "; a net without shortcuts must be named, as plain18"
+	case name == "conv1.weight" && len(shape) == 4:
+		return "; want pictures of 3 channels or 1, and a stem of 7×7 or, in networks for small pictures, of 3×3"
 	}
 	return ""
 }
@@ -313,12 +331,15 @@ func dims(shape []int) string {
 	return strings.Join(parts, "×")
 }
 
-// recognise finds the member of the family by the blocks and widths that the file has.
+// depths of the networks of four stages. Their blocks tell them apart.
+var depths = []int{10, 14, 18, 26, 34, 50, 101, 152, 200}
+
+// recognise finds the member of the family by the stem, the blocks and the widths that the file has.
 func (s *state) recognise() (resnet.Config, error) {
 	var none resnet.Config
 	stem, ok := s.tensors["conv1.weight"]
 	if !ok || len(stem.shape) != 4 {
-		return none, bad("conv1: want weight of channels×3×7×7, file has %s%s", s.came("conv1.weight"), s.hint("conv1.weight", nil))
+		return none, bad("conv1: want weight of channels×3×7×7 or channels×3×3×3, file has %s", s.came("conv1.weight"))
 	}
 	var stages []int
 	for {
@@ -334,8 +355,14 @@ func (s *state) recognise() (resnet.Config, error) {
 		stages = append(stages, n)
 	}
 	_, bottleneck := s.tensors["layer1.0.conv3.weight"]
-	kind, v1 := "resnet", ""
+	kind, small, v1 := "resnet", "", ""
+	if stem.shape[2] == 3 {
+		small = "s"
+	}
 	if w := s.c.wiring; w != nil {
+		if err := w.stem(stem.shape[2]); err != nil {
+			return none, err
+		}
 		if w.plain {
 			kind = "plain"
 		}
@@ -343,14 +370,23 @@ func (s *state) recognise() (resnet.Config, error) {
 			v1 = "v1"
 		}
 	}
-	for _, depth := range []int{18, 34, 50, 101, 152} {
-		cfg, err := resnet.Lookup(fmt.Sprintf("%s%d%s", kind, depth, v1))
+	for _, depth := range depths {
+		cfg, err := resnet.Lookup(fmt.Sprintf("%s%d%s%s", kind, depth, small, v1))
 		if err == nil && cfg.Bottleneck == bottleneck && slices.Equal(cfg.Stages, stages) {
+			if small != "" && s.c.wiring == nil {
+				s.note("the stem's 3×3 convolution is taken for one of stride 1 without a max-pool behind it, as nets for small "+
+					"pictures have it, which the file does not tell; -arch %s says so. A network that has either is no such "+
+					"net and would be answered wrongly: exported to ONNX it is told apart", cfg.Name)
+			}
 			return cfg, nil
 		}
 	}
-	if len(stages) == 3 && !bottleneck && stages[0] == stages[1] && stages[0] == stages[2] {
-		if cfg, err := resnet.Lookup(fmt.Sprintf("%s%dcifar", kind, 6*stages[0]+2)); err == nil {
+	if len(stages) == 3 && stages[0] == stages[1] && stages[0] == stages[2] {
+		name := fmt.Sprintf("%s%dcifar", kind, 6*stages[0]+2)
+		if bottleneck {
+			name = fmt.Sprintf("%s%dcifarbottleneck%s", kind, 9*stages[0]+2, v1)
+		}
+		if cfg, err := resnet.Lookup(name); err == nil {
 			return cfg, nil
 		}
 	}
@@ -358,7 +394,38 @@ func (s *state) recognise() (resnet.Config, error) {
 	if bottleneck {
 		kind = "bottleneck"
 	}
-	return none, bad("layer1: want the blocks of a ResNet-18, 34, 50, 101, 152 or of the CIFAR family, file has %v %s blocks", stages, kind)
+	return none, bad("layer1: want the blocks of a ResNet-10, 14, 18, 26, 34, 50, 101, 152, 200 or of the CIFAR family, "+
+		"file has %v %s blocks", stages, kind)
+}
+
+// stem checks that a stem of a square kernel is of one of the two kinds.
+func (w *wiring) stem(kernel int) error {
+	stride := w.strides["conv1"]
+	if kernel == 7 && stride == 2 && w.pool || kernel == 3 && stride == 1 && !w.pool {
+		return nil
+	}
+	pool := "no max-pool"
+	if w.pool {
+		pool = "a max-pool"
+	}
+	return bad("conv1: want a stem of 7×7 with stride 2 and a max-pool behind it, or of 3×3 with stride 1 and none, "+
+		"file has %d×%d with stride %d and %s", kernel, kernel, stride, pool)
+}
+
+// dashed is how the blocks of cfg that change their input's size reach their sum. A graph tells it; otherwise networks
+// of three stages, as CIFAR's, have projections where the file has them.
+func (s *state) dashed(cfg resnet.Config) resnet.Shortcut {
+	_, projects := s.tensors["layer2.0.downsample.0.weight"]
+	w := s.c.wiring
+	switch {
+	case w != nil && w.pad != 0:
+		return w.pad
+	case cfg.Plain:
+		return cfg.Dashed
+	case w != nil || projects || len(cfg.Stages) != 3:
+		return resnet.Projection
+	}
+	return cmp.Or(s.c.Pad, resnet.PadSplit)
 }
 
 // widths are the channels of the stem and, in a bottleneck, of its 3×3 convolution.

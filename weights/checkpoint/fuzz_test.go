@@ -86,7 +86,29 @@ func FuzzSafetensors(f *testing.F) {
 	})))
 	f.Add(safetensors(append(rename(net, func(s string) string { return "model." + s }), rename(net, func(s string) string { return "ema." + s })...)))
 	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }, ""}}))
+	for i, cfg := range nearby(f) {
+		net := networkParams(cfg.Network(2))
+		f.Add(safetensors(net))
+		if i%2 == 0 { // grey
+			net[0].shape[1] = 1
+			net = append(net, param{"norm.mean", []int{1}, one, ""}, param{"norm.std", []int{}, one, ""})
+		}
+		f.Add(safetensors(rename(net, weiaicunzai)))
+	}
 	f.Fuzz(read)
+}
+
+// nearby are further networks of width 1: of projections, of bottlenecks, of four stages with both stems.
+func nearby(t testing.TB) (list []resnet.Config) {
+	for _, name := range []string{"resnet8cifar", "resnet11cifarbottleneck", "resnet10", "resnet10s", "resnet14s"} {
+		c, err := resnet.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Name, c.Width, c.Inner, c.Dashed = name+"-1-1", 1, 1, resnet.Projection
+		list = append(list, c)
+	}
+	return list
 }
 
 func FuzzONNX(f *testing.F) {
@@ -99,6 +121,13 @@ func FuzzONNX(f *testing.F) {
 		f.Add(b.Bytes())
 	}
 	for _, m := range graphs(f) {
+		f.Add(m.bytes())
+	}
+	for i, c := range nearby(f) {
+		m := modelOf(f, resnet.Random(c.Network(2), 1), 32)
+		if i%2 == 0 {
+			m.grey()
+		}
 		f.Add(m.bytes())
 	}
 	m := modelOf(f, resnet.Random(tiny(f), 1), 32)
@@ -147,6 +176,10 @@ func graphs(t testing.TB) (list []*model) {
 		m.rows("fc.weight")
 		m.node("avgpool").op = "AveragePool"
 		m.node("avgpool").set(many("kernel_shape", 8, 8))
+	})
+	graph(func(m *model) { // zero channels by a product
+		m.doubled(func(_, _, _ *node) {})
+		m.grey()
 	})
 	graph(func(m *model) { // unequal pads
 		m.each("Conv", func(n *node) {

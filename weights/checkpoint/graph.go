@@ -210,9 +210,13 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 	if err != nil {
 		return err
 	}
-	if len(w.shape) != 4 || w.shape[2] != w.shape[3] || s.conv.int("group", 1) != 1 {
-		return bad("%s: %v: want a plain convolution, file has weight %s, group %d; grouped ones (ResNeXt) cannot be taken",
-			conv, s.conv, dims(w.shape), s.conv.int("group", 1))
+	if group := s.conv.int("group", 1); len(w.shape) != 4 || w.shape[2] != w.shape[3] || group != 1 {
+		kind := "grouped ones (ResNeXt)"
+		if len(w.shape) > 1 && w.shape[1] == 1 {
+			kind = "those of each channel alone (blurs of anti-aliased ResNets)"
+		}
+		return bad("%s: %v: want a plain convolution, file has weight %s, group %d; %s cannot be taken, %s",
+			conv, s.conv, dims(w.shape), group, kind, instead)
 	}
 	if k := s.conv.ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, []int64{int64(w.shape[2]), int64(w.shape[3])}) {
 		return bad("%s: %v: kernel_shape %v, but weight %s", conv, s.conv, k, dims(w.shape))
@@ -249,8 +253,13 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 		b.shape = []int{c}
 		g.name(b, conv+".bias")
 	} else if s.norm == nil {
-		return bad("%s: %v: want a bias or a BatchNormalization behind it, file has %v; other normalisations cannot be taken",
-			conv, s.conv, few(g.users[s.conv.outputs[0]]))
+		users := g.users[s.conv.outputs[0]]
+		kind := "other normalisations (GroupNorm)"
+		if slices.ContainsFunc(users, func(n *node) bool { return n.op == "BatchNormalization" }) {
+			kind = "networks that normalise before they convolve (pre-activation, ResNet v2)"
+		}
+		return bad("%s: %v: want a bias or a BatchNormalization behind it, file has %v; %s cannot be taken, %s",
+			conv, s.conv, few(users), kind, instead)
 	}
 	if s.norm == nil {
 		return nil
@@ -307,8 +316,8 @@ func (g *graph) follow() error {
 			return err
 		}
 		if n.same("kernel_shape", 0) != 3 || n.same("strides", 1) != 2 {
-			return bad("ONNX: %v: want 3×3, stride 2, padding 1, file has kernel %v and strides %v", n,
-				n.ints("kernel_shape"), n.ints("strides"))
+			return bad("ONNX: %v: want 3×3, stride 2, padding 1, file has kernel %v and strides %v; anti-aliased ResNets have "+
+				"such pools and cannot be taken", n, n.ints("kernel_shape"), n.ints("strides"))
 		}
 		if err := g.window(n, "maxpool", 3, pad, g.stride); err != nil {
 			return err
@@ -389,7 +398,7 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 			if path, n, err = g.path(n, plain); err != nil {
 				return nil, nil, "", err
 			}
-		case n.op == "Slice":
+		case n.op == "Slice" || n.picks():
 			if n, err = g.padding(n); err != nil {
 				return nil, nil, "", err
 			}
@@ -403,7 +412,7 @@ func (g *graph) block(x string) (convs []step, proj *step, out string, err error
 			}
 			why := ""
 			if n.op == "AveragePool" || n.op == "GlobalAveragePool" {
-				why = "; shortcuts or branches that average (ResNet-D, squeeze-and-excitation) cannot be taken"
+				why = "; shortcuts or branches that average (ResNet-D, squeeze-and-excitation) cannot be taken, " + instead
 			}
 			return nil, nil, "", bad("ONNX: want two branches from %q that meet in one Add or Sum, file has %v%s", x, n, why)
 		}

@@ -170,7 +170,9 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 		}
 		return "-"
 	}
-	three := func(t tensor) bool { return t.count() == 3 && t.dtype.at != nil && t.odd == "" }
+	three := func(t tensor) bool { // or one, of grey pictures
+		return (t.count() == 3 || t.count() == 1 && s.c.Grey) && t.dtype.at != nil && t.odd == ""
+	}
 	var taken [][2]tensor
 	for _, m := range rest {
 		start := ending(m.name, "mean", "mu")
@@ -197,7 +199,8 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 			scale = 1.0 / 255
 		}
 		for k := range 3 {
-			norm.Mean[k], norm.Std[k] = float32(v[0][k]*scale), float32(v[1][k]*scale)
+			norm.Mean[k] = float32(v[0][min(k, len(v[0])-1)] * scale)
+			norm.Std[k] = float32(v[1][min(k, len(v[1])-1)] * scale)
 			if !(norm.Mean[k] >= 0 && norm.Mean[k] <= 1 && norm.Std[k] > 1e-6) {
 				return nil, bad("%s: want means of 0 to 1 or 0 to 255 and positive deviations, file has %v and %v",
 					names, v[0], v[1])

@@ -20,6 +20,51 @@ func numbered(name string) string {
 	return name
 }
 
+// weiaicunzai is a name in his pytorch-cifar100, whose blocks and stem are Sequentials.
+func weiaicunzai(name string) string {
+	name = strings.NewReplacer("conv1.", "residual_function.0.", "bn1.", "residual_function.1.", "conv2.", "residual_function.3.",
+		"bn2.", "residual_function.4.", "conv3.", "residual_function.6.", "bn3.", "residual_function.7.", "downsample", "shortcut",
+	).Replace(name)
+	if r, ok := strings.CutPrefix(name, "layer"); ok {
+		return fmt.Sprintf("conv%c_x%s", r[0]+1, r[1:])
+	}
+	return strings.Replace(name, "residual_function.", "conv1.", 1)
+}
+
+// TestFused reads the layers that torchvision's networks for quantisation fuse, in floating point: a convolution with its
+// normalisation, and with the ReLU where one follows.
+func TestFused(t *testing.T) {
+	var list, fused []param
+	for _, p := range params(t, "resnet50x0.125", 3) {
+		layer, part, _ := cutLast(p.name)
+		_, name, _ := cutLast(layer)
+		switch {
+		case len(p.shape) == 4:
+			bias := param{layer + ".bias", p.shape[:1], func(i int) float32 { return float32(i) }, ""}
+			list = append(list, p, bias)
+			if name == "conv1" || name == "conv2" {
+				p.name, bias.name = layer+".0.weight", layer+".0.bias"
+			}
+			fused = append(fused, p, bias)
+		case strings.HasPrefix(p.name, "fc."):
+			list, fused = append(list, p), append(fused, p)
+		case part == "":
+			t.Fatal(p.name)
+		}
+	}
+	want, err := open(safetensors(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(safetensors(fused))
+	if err == nil {
+		err = different(got, want, 0)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNames reads one network under the names that wrappers and habits give it.
 func TestNames(t *testing.T) {
 	want := load(t, "testdata/basic.pth", "")
@@ -55,10 +100,28 @@ func TestNames(t *testing.T) {
 		"layer0": func(s string) string {
 			return strings.NewReplacer("conv1.w", "layer0.0.w", "bn1.", "layer0.1.").Replace(s)
 		},
-		"Dropout before":         head("fc.1."),
-		"Cadene":                 head("last_linear."),
-		"timm's":                 head("head.fc."),
-		"Hugging Face, compiled": func(s string) string { return "_orig_mod." + huggingFace(s) },
+		"Dropout before": head("fc.1."),
+		"Cadene":         head("last_linear."),
+		"timm's":         head("head.fc."),
+		"Lightning":      prefix("model.net."),
+		"mmpretrain": func(s string) string {
+			if strings.HasPrefix(s, "fc.") {
+				return "head." + s
+			}
+			return "backbone." + s
+		},
+		"fastai": func(s string) string {
+			if r, ok := strings.CutPrefix(s, "fc."); ok {
+				return "1.1." + r
+			}
+			return "0." + numbered(s)
+		},
+		"kuangliu": func(s string) string {
+			return "module." + strings.NewReplacer("downsample", "shortcut", "fc.", "linear.").Replace(s)
+		},
+		"weiaicunzai":              weiaicunzai,
+		"weiaicunzai in a wrapper": func(s string) string { return "net." + weiaicunzai(s) },
+		"Hugging Face, compiled":   func(s string) string { return "_orig_mod." + huggingFace(s) },
 	} {
 		data := safetensors(rename(list, to))
 		got, err := open(data)

@@ -31,17 +31,17 @@ func hint(users []*node, ops []string) string {
 			return "export the network for a fixed input, so that nothing depends on it"
 		case "BatchNormalization":
 			if front {
-				return "a network that normalises before it convolves (pre-activation, ResNet v2) cannot be taken"
+				return "a network that normalises before it convolves (pre-activation, ResNet v2) cannot be taken, " + instead
 			}
 		case "MaxPool":
 			if average {
-				return "a max-pool behind blocks or behind a stem of several convolutions (ResNet-C, D) cannot be taken"
+				return "a max-pool behind blocks or behind a stem of several convolutions (ResNet-C, D) cannot be taken, " + instead
 			}
 		case "GlobalMaxPool":
 			return "an average over the map is wanted, no maximum"
 		case "GlobalAveragePool", "ReduceMean":
 			if sum {
-				return "squeeze-and-excitation cannot be taken"
+				return "squeeze-and-excitation cannot be taken, " + instead
 			}
 		}
 	}

@@ -4,64 +4,99 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// hfBlock matches Hugging Face's names inside a stage; stages and inner layers count from 0 there.
-var hfBlock = regexp.MustCompile(`^(.*?)(?:resnet\.)?encoder\.stages\.(\d)\.layers\.(\d+)\.(?:layer\.(\d)|shortcut)\.(convolution|normalization)\.(.*)$`)
-
-// hfOther matches the rest of them.
-var hfOther = regexp.MustCompile(`^(.*?)(?:resnet\.)?(embedder\.embedder\.convolution|embedder\.embedder\.normalization|classifier\.1)\.(.*)$`)
-
-// torchName is torchvision's name for one of Hugging Face's; others stay.
-func torchName(name string) string {
-	if m := hfBlock.FindStringSubmatch(name); m != nil {
-		block := fmt.Sprintf("%slayer%c.%s.", m[1], m[2][0]+1, m[3])
-		switch normal := m[5] == "normalization"; {
-		case m[4] == "" && normal:
-			return block + "downsample.1." + m[6]
-		case m[4] == "":
-			return block + "downsample.0." + m[6]
-		case normal:
-			return fmt.Sprintf("%sbn%c.%s", block, m[4][0]+1, m[6])
-		default:
-			return fmt.Sprintf("%sconv%c.%s", block, m[4][0]+1, m[6])
-		}
-	}
-	if m := hfOther.FindStringSubmatch(name); m != nil {
-		to := map[string]string{"convolution": "conv1.", "normalization": "bn1.", "classifier.1": "fc."}
-		return m[1] + to[strings.TrimPrefix(m[2], "embedder.embedder.")] + m[3]
-	}
-	return name
+// rule rewrites names towards torchvision's. In to, $1 is a group of from, and {$1+1} or {$1-1} the number after or before
+// it. A rule with a guard holds only in files where that matches a name or, after "!", matches none.
+type rule struct {
+	from, to string
+	guard    string
 }
 
-// wrappers are what torch.compile, the parallel modules and checkpointing put into names, anywhere.
-var wrappers = regexp.MustCompile(`(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|module)\.)+`)
+// rules are applied in this order to each name.
+var rules = []rule{
+	// torch.compile, the parallel modules and checkpointing, anywhere.
+	{from: `(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|module)\.)+`, to: "$1"},
+
+	// Hugging Face, whose stages and inner layers count from 0.
+	{from: `(?:resnet\.)?encoder\.stages\.(\d)\.layers\.(\d+)\.`, to: "layer{$1+1}.$2."},
+	{from: `(\blayer\d\.\d+\.)layer\.(\d)\.convolution\.`, to: "${1}conv{$2+1}."},
+	{from: `(\blayer\d\.\d+\.)layer\.(\d)\.normalization\.`, to: "${1}bn{$2+1}."},
+	{from: `(\blayer\d\.\d+\.)shortcut\.convolution\.`, to: "${1}downsample.0."},
+	{from: `(\blayer\d\.\d+\.)shortcut\.normalization\.`, to: "${1}downsample.1."},
+	{from: `(?:resnet\.)?embedder\.embedder\.convolution\.`, to: "conv1."},
+	{from: `(?:resnet\.)?embedder\.embedder\.normalization\.`, to: "bn1."},
+	{from: `(?:resnet\.)?\bclassifier\.1\.`, to: "fc."},
+
+	// pytorch-cifar100 of weiaicunzai.
+	{from: `(^|\.)conv([2-5])_x\.`, to: "${1}layer{$2-1}."},
+	{from: `(\blayer\d\.\d+\.)residual_function\.0\.`, to: "${1}conv1."},
+	{from: `(\blayer\d\.\d+\.)residual_function\.1\.`, to: "${1}bn1."},
+	{from: `(\blayer\d\.\d+\.)residual_function\.3\.`, to: "${1}conv2."},
+	{from: `(\blayer\d\.\d+\.)residual_function\.4\.`, to: "${1}bn2."},
+	{from: `(\blayer\d\.\d+\.)residual_function\.6\.`, to: "${1}conv3."},
+	{from: `(\blayer\d\.\d+\.)residual_function\.7\.`, to: "${1}bn3."},
+
+	// A stem in a Sequential, with its normalisation; no deep one.
+	{from: `^((?:[A-Za-z_]\w*\.)*)conv1\.0\.`, to: "${1}conv1.", guard: `!(^|\.)conv1\.[2-9]\.`},
+	{from: `^((?:[A-Za-z_]\w*\.)*)conv1\.1\.`, to: "${1}bn1.", guard: `!(^|\.)conv1\.[2-9]\.`},
+	{from: `(^|\.)layer0\.(?:0|conv1)\.`, to: "${1}conv1."},
+	{from: `(^|\.)layer0\.(?:1|bn1)\.`, to: "${1}bn1."},
+
+	// torchvision's networks for quantisation, with fused layers: a convolution and its ReLU.
+	{from: `(\blayer\d\.\d+\.conv\d)\.0\.`, to: "$1.", guard: `\blayer1\.0\.conv1\.0\.bias$`},
+
+	// CIFAR's, of kuangliu, akamaster and others.
+	{from: `(\blayer\d\.\d+\.)shortcut\.`, to: "${1}downsample."},
+}
+
+// compiled are the rules, ready to be used.
+var compiled = func() (list []func(names []string)) {
+	for _, r := range rules {
+		from := regexp.MustCompile(r.from)
+		guard, none := strings.CutPrefix(r.guard, "!")
+		when := regexp.MustCompile(guard)
+		list = append(list, func(names []string) {
+			if slices.ContainsFunc(names, when.MatchString) == none {
+				return
+			}
+			for i, name := range names {
+				if from.MatchString(name) {
+					names[i] = counted(from.ReplaceAllString(name, r.to))
+				}
+			}
+		})
+	}
+	return list
+}()
+
+// counted computes {3+1} and {3-1} in a name.
+func counted(name string) string {
+	return count.ReplaceAllStringFunc(name, func(s string) string {
+		n := int(s[1] - '0')
+		if s[2] == '+' {
+			return strconv.Itoa(n + 1)
+		}
+		return strconv.Itoa(n - 1)
+	})
+}
+
+var count = regexp.MustCompile(`\{\d[+-]1\}`)
 
 // child matches the first block of a network whose layers are numbered, as in nn.Sequential(*resnet.children()): the
 // convolution and normalisation of the stem, perhaps a ReLU and a max-pool, then the stages.
 var child = regexp.MustCompile(`^(.*\.)?([234])\.0\.conv1\.weight$`)
 
-// habits are other names of a stem and of a projection.
-var habits = []struct {
-	from *regexp.Regexp
-	to   string
-}{
-	{regexp.MustCompile(`(^|\.)layer0\.(?:0|conv1)\.`), "${1}conv1."},
-	{regexp.MustCompile(`(^|\.)layer0\.(?:1|bn1)\.`), "${1}bn1."},
-	{regexp.MustCompile(`(\blayer\d+\.\d+\.)shortcut\.`), "${1}downsample."},
-}
-
 // torchNames gives names torchvision's form in place.
 func torchNames(names []string) {
+	for _, rewrite := range compiled {
+		rewrite(names)
+	}
 	has := map[string]bool{}
-	for i, name := range names {
-		name = torchName(wrappers.ReplaceAllString(name, "$1"))
-		for _, r := range habits {
-			name = r.from.ReplaceAllString(name, r.to)
-		}
-		names[i] = name
-		has[names[i]] = true
+	for _, name := range names {
+		has[name] = true
 	}
 	var numbered [][2]string
 	for _, name := range names {
@@ -149,6 +184,12 @@ func (c *Checkpoint) state() (*state, error) {
 	if len(prefixes) == 0 {
 		if err := odd(names); err != nil {
 			return nil, err
+		}
+		if err := nearly(names); err != nil {
+			return nil, err
+		}
+		if k, name := among(strangers, names); k.mark != nil {
+			return nil, bad("%s: this is %s, want a ResNet; run this one with ONNX Runtime", name, k.name)
 		}
 		return nil, bad("layer1.0.conv1: want its weight, file has none among %d tensors, the first is %q; this is no "+
 			"ResNet, or one of other names: export it to ONNX", len(names), c.tensors[0].name)

@@ -55,27 +55,42 @@ func (g *graph) border(n *node, last bool) (pad [4]int64, err error) {
 	return pad, nil
 }
 
+// picks tells whether n is an average over one pixel, so that its stride alone counts.
+func (n *node) picks() bool { return n.op == "AveragePool" && n.same("kernel_shape", 0) == 1 }
+
 // padding follows a shortcut without parameters: rows and columns sliced by 2, then channels padded with zeros.
 func (g *graph) padding(n *node) (*node, error) {
-	for n.op == "Slice" {
-		if err := g.slice(n); err != nil {
+	for n.op == "Slice" || n.picks() {
+		var err error
+		if n.op == "Slice" {
+			err = g.slice(n)
+		} else if auto := n.attr("auto_pad"); n.same("strides", 1) != 2 || n.same("pads", 0) != 0 || n.int("ceil_mode", 0) != 0 ||
+			auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
+			err = bad("ONNX: %v: want stride 2 and no padding, to take every second row and column", n)
+		}
+		if err != nil {
 			return nil, err
 		}
-		var err error
+		if double := g.doubled(n.outputs[0]); double != nil {
+			n = double
+			break
+		}
 		if n, err = g.only(n.outputs[0], "Slice", "Pad"); err != nil {
 			return nil, err
 		}
 	}
-	p, err := g.pads(n)
-	if err != nil {
-		return nil, err
-	}
-	if len(p) != 8 || p[0]|p[2]|p[3]|p[4]|p[6]|p[7] != 0 || p[1] != 0 && p[1] != p[5] {
-		return nil, bad("ONNX: %v: padding %v, want channels alone, all behind or half before", n, p)
-	}
 	pad := resnet.PadAppend
-	if p[1] != 0 {
-		pad = resnet.PadSplit
+	if n.op != "Concat" {
+		p, err := g.pads(n)
+		if err != nil {
+			return nil, err
+		}
+		if len(p) != 8 || p[0]|p[2]|p[3]|p[4]|p[6]|p[7] != 0 || p[1] != 0 && p[1] != p[5] {
+			return nil, bad("ONNX: %v: padding %v, want channels alone, all behind or half before", n, p)
+		}
+		if p[1] != 0 {
+			pad = resnet.PadSplit
+		}
 	}
 	w := g.c.wiring
 	if w.pad != 0 && w.pad != pad {
@@ -83,6 +98,31 @@ func (g *graph) padding(n *node) (*node, error) {
 	}
 	w.pad = pad
 	return g.only(n.outputs[0], "Add", "Sum")
+}
+
+// doubled is the node that appends as many channels of zeros to x as it has, as torch.cat((x, x * 0), 1) does; nil where
+// there is none.
+func (g *graph) doubled(x string) *node {
+	for _, n := range g.users[x] {
+		if n.op != "Mul" || len(g.users[x]) != 2 || len(n.inputs) != 2 || len(g.users[n.outputs[0]]) != 1 {
+			continue
+		}
+		at := 0
+		if n.inputs[0] == x {
+			at = 1
+		}
+		t, err := g.constant(n, at)
+		if err != nil || t.count() != 1 || len(t.shape) > 4 {
+			continue
+		}
+		zero, err := g.numbers(t, 1)
+		cat := g.users[n.outputs[0]][0]
+		if axis := cat.int("axis", 0); err == nil && zero[0] == 0 && cat.op == "Concat" && (axis == 1 || axis == -3) &&
+			slices.Equal(cat.inputs, []string{x, n.outputs[0]}) {
+			return cat
+		}
+	}
+	return nil
 }
 
 // slice checks that a Slice takes every second row and column, or all, from the first to the last.
@@ -127,7 +167,8 @@ func (g *graph) slice(n *node) error {
 // zeros, reversed and transposed by a fixed chain of nodes.
 func (g *graph) pads(n *node) ([]int64, error) {
 	if a := n.attr("mode"); a != nil && a.s != "constant" {
-		return nil, bad("ONNX: %v: mode %q, want zeros", n, a.s)
+		return nil, bad("ONNX: %v: mode %q, want zeros; anti-aliased ResNets, whose blurs have such borders, cannot be "+
+			"taken, %s", n, a.s, instead)
 	}
 	if err := g.zero(n); err != nil {
 		return nil, err

@@ -228,39 +228,39 @@ func TestVariants(t *testing.T) {
 		list []param
 		want []string
 	}{
-		{"deep stem", append(drop("resnet50x0.125", "conv1."), param{"conv1.0.weight", []int{4, 3, 3, 3}, params(t, "resnet18x0.125", 3)[0].value, ""}), []string{"conv1:", "deep stem"}},
-		{"squeeze and excitation", add("resnet18x0.125", "layer1.0.se.fc1.weight", 2, 8, 1, 1), []string{"layer1.0.se.fc1.weight", "2×8×1×1"}},
+		{"squeeze and excitation", add("resnet18x0.125", "layer1.0.se.fc1.weight", 2, 8, 1, 1), []string{"layer1.0.se.fc1.weight", "squeeze-and-excitation"}},
 		{"ResNeXt", change("resnet50x0.125", func(p *param) {
 			if strings.HasSuffix(p.name, ".conv2.weight") {
 				p.shape[1] = 1
 			}
-		}), []string{"layer1.0.conv2:", "8×8×3×3", "8×1×3×3", "ResNeXt"}},
-		{"pre-activation", drop("resnet18x0.125", "bn1."), []string{"bn1:", "want weight of 8", "none"}},
+		}), []string{"layer1.0.conv2.weight", "8×1×3×3", "ResNeXt"}},
+		{"no bn1", drop("resnet18x0.125", "bn1."), []string{"bn1:", "want weight of 8", "none"}},
 		{"average-pooled shortcut", change("resnet50x0.125", func(p *param) {
 			p.name = strings.Replace(p.name, "downsample.1.", "downsample.2.", 1)
 			p.name = strings.Replace(p.name, "downsample.0.", "downsample.1.", 1)
-		}), []string{"layer1.0.downsample.0:", "none"}},
-		{"blur", add("resnet18x0.125", "layer2.0.aa.filt", 8, 1, 3, 3), []string{"layer2.0.aa.filt"}},
-		{"small stem, four stages", change("resnet18x0.125", func(p *param) {
+		}), []string{"layer1.0.downsample.1.weight", "32×8×1×1", "ResNet-D"}},
+		{"blur", add("resnet18x0.125", "layer2.0.aa.filt", 8, 1, 3, 3), []string{"layer2.0.aa.filt", "anti-aliased"}},
+		{"another stem", change("resnet18x0.125", func(p *param) {
 			if p.name == "conv1.weight" {
-				p.shape = []int{8, 3, 3, 3}
+				p.shape = []int{8, 3, 5, 5}
 			}
-		}), []string{"conv1:", "8×3×7×7", "8×3×3×3"}},
+		}), []string{"conv1:", "8×3×7×7", "8×3×5×5", "3×3"}},
 		{"plain, not named so", drop("resnet18x0.125", "layer2.0.downsample."), []string{"layer2.0.downsample.0:", "plain18"}},
 		{"another depth", drop("resnet18x0.125", "layer4.1."), []string{"[2 2 2 1] basic"}},
-		{"CIFAR with projections", add("resnet8cifar", "layer2.0.downsample.0.weight", 32, 16, 1, 1), []string{"layer2.0.downsample.0.weight"}},
-		{"gray pictures", change("resnet18x0.125", func(p *param) {
+		{"CIFAR with half a projection", add("resnet8cifar", "layer2.0.downsample.0.weight", 32, 16, 1, 1), []string{"layer2.0.downsample.1:", "none"}},
+		{"four channels", change("resnet18x0.125", func(p *param) {
 			if p.name == "conv1.weight" {
-				p.shape = []int{8, 1, 7, 7}
+				p.shape = []int{8, 4, 7, 7}
 			}
-		}), []string{"conv1:", "8×3×7×7", "8×1×7×7"}},
+		}), []string{"conv1:", "8×3×7×7", "8×4×7×7", "3 channels or 1"}},
 		{"backbone", drop("resnet18x0.125", "fc."), []string{"fc:", "none"}},
 		{"no classes", change("resnet18x0.125", func(p *param) {
 			if strings.HasPrefix(p.name, "fc.") {
 				p.shape[0] = 0
 			}
 		}), []string{"fc:", "0×64"}},
-		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }, ""}}, []string{"features.0.weight", "no ResNet"}},
+		{"another network", []param{{"features.0.weight", []int{1}, func(int) float32 { return 1 }, ""}}, []string{"features.0.weight", "VGG", "want a ResNet"}},
+		{"a network of other names", []param{{"net.0.weight", []int{1}, func(int) float32 { return 1 }, ""}}, []string{"net.0.weight", "no ResNet"}},
 		{"NaN", set("layer3.0.conv1.weight", 5, math.NaN()), []string{"layer3.0.conv1.weight", "element 5", "NaN"}},
 		{"infinity", set("fc.weight", 0, math.Inf(1)), []string{"fc.weight", "+Inf"}},
 		{"negative variance", set("layer2.1.bn2.running_var", 3, -0.5), []string{"layer2.1.bn2.running_var", "element 3", "-0.5"}},

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the fixtures beside this file: small seeded ResNets in every format that package checkpoint reads.
 
-Needs torch and onnx; run it as python3 make.py. Values are rounded to bfloat16 and float16 first, so that
+Needs torch, torchvision and onnx; run it as python3 make.py. Values are rounded to bfloat16 and float16 first, so that
 every element type holds the same numbers. golden.json has torch's logits for the picture rgb[i] = sin(0.37·i).
 """
 import collections, json, os, struct
@@ -11,6 +11,7 @@ import onnx.numpy_helper
 import torch
 from torch import nn
 import torch.nn.functional as F
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLASSES = 5
@@ -75,6 +76,35 @@ class Net(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+class Narrow(ResNet):
+    """torchvision's ResNet with 2 channels in its stem; small gives it the stem that small pictures want."""
+
+    def __init__(self, block, layers, small=False, channels=3):
+        nn.Module.__init__(self)
+        self._norm_layer, self.inplanes, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, 2, 1, 1, 64
+        self.conv1 = nn.Conv2d(channels, 2, 7, 2, 3, bias=False)
+        self.bn1, self.relu, self.maxpool = nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        if small:
+            self.conv1, self.maxpool = nn.Conv2d(channels, 2, 3, 1, 1, bias=False), nn.Identity()
+        for s, count in enumerate(layers):
+            setattr(self, f"layer{s + 1}", self._make_layer(block, 2 << s, count, stride=min(s + 1, 2)))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(16 * block.expansion, CLASSES)
+
+
+class Grey(nn.Module):
+    """A network of grey pictures that normalises them itself."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.model = net
+        self.register_buffer("mean", torch.tensor([0.5]))
+        self.register_buffer("std", torch.tensor([0.25]))
+
+    def forward(self, x):
+        return self.model((x - self.mean) / self.std)
+
+
 def seeded(net, seed):
     """Random parameters and statistics, exact in bfloat16 and in float16."""
     torch.manual_seed(seed)
@@ -124,9 +154,27 @@ def hugging_face(name):
     return block + f"layer.{int(part[2][-1]) - 1}.{kind[part[2][:-1]]}.{part[3]}"
 
 
-def export(net, name, size, fold):
+def kuangliu(name):
+    """The name in pytorch-cifar of kuangliu, in parallel on several devices."""
+    return "module." + name.replace("downsample", "shortcut").replace("fc.", "linear.")
+
+
+def weiaicunzai(name):
+    """The name in pytorch-cifar100 of weiaicunzai."""
+    part = name.split(".")
+    if part[0] in ("conv1", "bn1"):
+        return "conv1." + ("0." if part[0] == "conv1" else "1.") + part[1]
+    if part[0] == "fc":
+        return name
+    block = f"conv{int(part[0][5:]) + 1}_x.{part[1]}."
+    if part[2] == "downsample":
+        return block + "shortcut." + ".".join(part[3:])
+    return block + f"residual_function.{3 * int(part[2][-1]) - (3 if part[2].startswith('conv') else 2)}.{part[3]}"
+
+
+def export(net, name, size, fold, channels=3):
     mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
-    torch.onnx.export(net, torch.zeros(1, 3, size, size), path(name), training=mode, do_constant_folding=True,
+    torch.onnx.export(net, torch.zeros(1, channels, size, size), path(name), training=mode, do_constant_folding=True,
                       opset_version=13, input_names=["input"], output_names=["logits"])
 
 
@@ -175,9 +223,34 @@ for i, t in enumerate(model.graph.initializer):
     t.CopyFrom(onnx.helper.make_tensor(t.name, kind, t.dims, onnx.numpy_helper.to_array(t).flatten().tolist()))
 onnx.save(model, path("cifar-data.onnx"))
 
+# The near family. As float16, so that the files are small.
+near = {
+    "resnet10": Narrow(BasicBlock, [1, 1, 1, 1]),
+    "resnet14": Narrow(Bottleneck, [1, 1, 1, 1]),
+    "resnet26": Narrow(Bottleneck, [2, 2, 2, 2]),
+    "small": Narrow(BasicBlock, [1, 1, 1, 1], small=True),
+    "small-bottleneck": Narrow(Bottleneck, [1, 1, 1, 1], small=True),
+    "cifar-projection": Net(4, [1, 1, 1]),
+    "cifar-bottleneck": Net(2, [1, 1, 1], bottleneck=True),
+}
+near = {name: seeded(net, 10 + i) for i, (name, net) in enumerate(near.items())}
+spelling = {"small": kuangliu, "small-bottleneck": weiaicunzai}
+for name, net in near.items():
+    to = spelling.get(name, str)
+    save_safetensors(name + ".safetensors", {to(k): v for k, v in cast(net.state_dict(), torch.float16).items()})
+    if name in ("small", "cifar-projection", "cifar-bottleneck"):
+        export(net, name + ".onnx", 32, name != "cifar-projection")
+grey = Grey(seeded(Narrow(BasicBlock, [1, 1, 1, 1], channels=1), 20)).eval()
+save_safetensors("grey.safetensors", cast(grey.state_dict(), torch.float16))
+export(grey, "grey.onnx", 64, True, channels=1)
+
 golden = {}
-for name, net, size in (("basic", basic, 64), ("bottleneck", bottleneck, 64), ("bottleneck-v1", v1, 64), ("cifar-append", append, 32), ("cifar-split", split, 32)):
+nets = [("basic", basic, 64), ("bottleneck", bottleneck, 64), ("bottleneck-v1", v1, 64), ("cifar-append", append, 32),
+        ("cifar-split", split, 32), ("grey", grey.model, 64)]
+for name, net, size in nets + [(name, net, 64 if name.startswith("resnet") else 32) for name, net in near.items()]:
     rgb = torch.sin(0.37 * torch.arange(3 * size * size, dtype=torch.float64)).float().reshape(1, 3, size, size)
+    if name == "grey":  # as Pillow makes it
+        rgb = (rgb * torch.tensor([19595, 38470, 7471])[:, None, None]).sum(1, keepdim=True) / 65536
     with torch.no_grad():
         golden[name] = {"size": size, "logits": net(rgb)[0].tolist()}
 with open(path("golden.json"), "w") as f:

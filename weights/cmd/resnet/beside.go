@@ -61,6 +61,7 @@ type beside struct {
 	strides bool // v1 is known
 	v1      bool
 	notes   []string
+	err     error // a network whose weights do not tell that it is another
 }
 
 // maxConfig is more than a config.json with 21,000 labels has.
@@ -101,6 +102,11 @@ func readBeside(path string, f *resnet.Float) (b beside) {
 		if !ours || classes != 0 && classes != f.Classes {
 			note("config.json beside it is not used: it is of %q with %d classes, this is %s with %d",
 				what, classes, f.Name, f.Classes)
+			return b
+		}
+		if strings.Contains(c.Architecture, "resnetblur") || strings.Contains(c.Architecture, "resnetaa") {
+			b.err = fmt.Errorf("config.json beside it says that this is timm's %s, an anti-aliased ResNet, which blurs where it "+
+				"strides and is not computed here; take the plain ResNet of that depth", c.Architecture)
 			return b
 		}
 		b.strides, b.v1 = true, c.V1
@@ -173,9 +179,10 @@ func fill(p resnet.Prep, filter string, mean, std []float32) (*resnet.Prep, erro
 	if p.Filter, ok = filters[filter]; !ok {
 		return nil, fmt.Errorf("want bilinear or bicubic, it has filter %s", filter)
 	}
-	if len(mean) != 3 || len(std) != 3 {
-		return nil, fmt.Errorf("want three means and deviations, it has %v and %v", mean, std)
+	if n := len(mean); n != len(std) || n != 3 && n != 1 {
+		return nil, fmt.Errorf("want three means and deviations, or one, it has %v and %v", mean, std)
 	}
+	p.Mean, p.Std = equal(mean[0]), equal(std[0]) // of one, for grey pictures
 	copy(p.Mean[:], mean)
 	copy(p.Std[:], std)
 	if p.Crop < 32 || slices.Min(std) <= 1e-6 {
@@ -187,8 +194,8 @@ func fill(p resnet.Prep, filter string, mean, std []float32) (*resnet.Prep, erro
 // prep is timm's recipe: the shorter side is scaled to the crop divided by crop_pct.
 func (c *config) prep() (*resnet.Prep, error) {
 	t := c.Pretrained
-	if len(t.InputSize) != 3 || t.InputSize[0] != 3 || t.InputSize[1] != t.InputSize[2] {
-		return nil, fmt.Errorf("want input_size of 3, side and side, it has %v", t.InputSize)
+	if len(t.InputSize) != 3 || t.InputSize[0] != 3 && t.InputSize[0] != 1 || t.InputSize[1] != t.InputSize[2] {
+		return nil, fmt.Errorf("want input_size of 3 or 1, side and side, it has %v", t.InputSize)
 	}
 	pct := t.CropPct
 	if pct == 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,70 @@ import (
 
 	"resnet-web/resnet"
 )
+
+// TestBlurred refuses timm's anti-aliased networks, whose weights have the names and shapes of plain ones.
+func TestBlurred(t *testing.T) {
+	for _, arch := range []string{"resnetblur18", "resnetaa50"} {
+		data, err := os.ReadFile(fixture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		path := filepath.Join(dir, "net.pth")
+		config := []byte(`{"architecture":"` + arch + `","num_classes":5}`)
+		if err := errors.Join(os.WriteFile(path, data, 0o644), os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := new(recipe).read(path); err == nil || !strings.Contains(err.Error(), arch+", an anti-aliased ResNet") {
+			t.Errorf("%s: got %v", arch, err)
+		}
+	}
+}
+
+// TestGrey gives a network of grey pictures one mean and one deviation.
+func TestGrey(t *testing.T) {
+	const grey = "../../checkpoint/testdata/grey"
+	for _, test := range []struct {
+		args      recipe
+		mean, std float32 // 0 for an error
+	}{
+		{recipe{}, 0.5, 0.25}, // the network has them inside
+		{recipe{mean: "0.1307", std: "0.3081"}, 0.1307, 0.3081},
+		{recipe{mean: "0.1,0.1,0.1"}, 0.1, 0.25},
+		{recipe{mean: "0.1,0.2,0.1"}, 0, 0},
+	} {
+		for _, ext := range []string{".safetensors", ".onnx"} {
+			args := test.args
+			_, prep, _, err := args.read(grey + ext)
+			switch {
+			case test.std == 0 && (err == nil || !strings.Contains(err.Error(), "want one mean and one deviation")):
+				t.Errorf("%+v: got %v", test.args, err)
+			case test.std != 0 && (err != nil || prep.Mean != equal(test.mean) || prep.Std != equal(test.std)):
+				t.Errorf("%+v: %+v, %v; want %v and %v", test.args, prep, err, test.mean, test.std)
+			case test.std != 0 && !strings.Contains(strings.Join(args.notes, "\n"), "grey pictures"):
+				t.Errorf("%+v: notes %q", test.args, args.notes)
+			}
+		}
+	}
+}
+
+// TestPaper names networks with their strides in the first convolution so that they are read under that name.
+func TestPaper(t *testing.T) {
+	for file, want := range map[string]string{
+		"bottleneck.pth": "resnet50v1", "small-bottleneck.safetensors": "resnet14sv1", "cifar-bottleneck.safetensors": "resnet11cifarbottleneckv1",
+	} {
+		path := "../../checkpoint/testdata/" + file
+		f, err := loadFloat(path, "", 0)
+		if err != nil || !strings.Contains(f.strides, "-arch "+want+" is") {
+			t.Errorf("%s: note %q, %v", file, f.strides, err)
+			continue
+		}
+		v1, err := loadFloat(path, want, 0)
+		if err != nil || !v1.V1 || v1.Depth != f.Depth || v1.Small != f.Small || v1.Width != f.Width {
+			t.Errorf("%s as %s: %v", file, want, err)
+		}
+	}
+}
 
 // TestBeside takes the recipe, the strides and the labels from the files that Hugging Face and timm put beside weights.
 func TestBeside(t *testing.T) {

@@ -49,11 +49,24 @@ func loadFloat(path, arch string, pad resnet.Shortcut) (loaded, error) {
 		}
 		if f.Bottleneck && arch == "" {
 			strides = fmt.Sprintf("the file does not tell which convolution of a block has its stride: taken as the second "+
-				"(v1.5), as torchvision, timm and Hugging Face have it; -arch resnet%dv1 is the first, as in the paper", f.Depth)
+				"(v1.5), as torchvision, timm and Hugging Face have it; -arch %s is the first, as in the paper", paper(f.Config))
 			notes = append(notes, strides)
 		}
 	}
 	return loaded{f, c, notes, strides}, nil
+}
+
+// paper is the name of a network of bottlenecks with its strides where the paper has them, without widths, which shapes
+// tell.
+func paper(c resnet.Config) string {
+	kind := ""
+	switch {
+	case len(c.Stages) == 3:
+		kind = "cifarbottleneck"
+	case c.Small:
+		kind = "s"
+	}
+	return fmt.Sprintf("resnet%d%sv1", c.Depth, kind)
 }
 
 // say prints the notes on the checkpoint at path.

@@ -30,13 +30,13 @@ type recipe struct {
 var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", "mean", "std"}
 
 func (r *recipe) flags(c *call) {
-	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, plain18 … (default: as recognised, v1.5)")
+	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, resnet18s for a 3×3 stem of stride 1, plain18 … (default: as recognised, v1.5)")
 	c.StringVar(&r.pad, "pad", "", "where a CIFAR net's shortcut has its zero channels: append, or split (default: split)")
 	c.StringVar(&r.labels, "labels", "", "`file` with one class per line: label, or id TAB label, or the id of one of ImageNet's classes (default: ImageNet's for 1000 classes, or numbers)")
 	c.IntVar(&r.resize, "resize", 0, "pixels of the shorter side after scaling (default 256; CIFAR nets 32)")
 	c.IntVar(&r.crop, "crop", 0, "side of the centre crop (default 224; CIFAR nets 32)")
 	c.StringVar(&r.filter, "filter", "", "bilinear or bicubic, by which pictures are scaled, as Pillow does it (default bilinear)")
-	c.StringVar(&r.mean, "mean", "", "R,G,B `means` of the training images in 0…1 (default: ImageNet's; CIFAR nets CIFAR-10's)")
+	c.StringVar(&r.mean, "mean", "", "R,G,B `means` of the training images in 0…1, or one for all (default: ImageNet's; CIFAR nets CIFAR-10's; nets of grey pictures 0.5)")
 	c.StringVar(&r.std, "std", "", "R,G,B standard `deviations` (default: likewise)")
 }
 
@@ -58,11 +58,17 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 		return fail(err)
 	}
 	prep, classes := defaultPrep(f.Float), classesFor(f.Classes)
+	if f.file.Grey {
+		prep.Mean, prep.Std = equal(0.5), equal(0.5) // as common as any
+	}
 	known := r.known
 	if !known {
 		b := readBeside(path, f.Float)
+		if b.err != nil {
+			return fail(fmt.Errorf("%s: %w", path, b.err))
+		}
 		if b.v1 && f.strides != "" {
-			if f, err = loadFloat(path, fmt.Sprintf("resnet%dv1", f.Depth), pad); err != nil {
+			if f, err = loadFloat(path, paper(f.Config), pad); err != nil {
 				return fail(err)
 			}
 			f.notes = append(f.notes, "the strides are those of config.json beside it: v1")
@@ -96,6 +102,10 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 	}
 	if prep, err = r.prep(prep); err != nil {
 		return fail(err)
+	}
+	if f.file.Grey && (prep.Mean != equal(prep.Mean[0]) || prep.Std != equal(prep.Std[0])) {
+		return fail(fmt.Errorf("%s: want one mean and one deviation for a network of grey pictures, got %s and %s; give those "+
+			"of its training as -mean 0.5 -std 0.5", path, commas(prep.Mean), commas(prep.Std)))
 	}
 	if n := f.file.Side; r.crop == 0 && n != 0 && n != prep.Crop {
 		f.notes = append(f.notes, fmt.Sprintf("the graph is for pictures of %d×%d, taken for %d×%d; -crop %d gives it its "+
@@ -153,25 +163,31 @@ func defaultPrep(f *resnet.Float) resnet.Prep {
 	return resnet.ImageNetPrep
 }
 
-// triple reads "0.485,0.456,0.406".
+// triple reads "0.485,0.456,0.406", or one number for all three.
 func triple(flag, s string, otherwise [3]float32) ([3]float32, error) {
 	if s == "" {
 		return otherwise, nil
 	}
 	parts := strings.Split(s, ",")
+	if len(parts) == 1 {
+		parts = []string{s, s, s}
+	}
 	var t [3]float32
 	for i := range t {
 		if len(parts) != 3 {
-			return t, fmt.Errorf("-%s: want three numbers with commas between, got %q", flag, s)
+			return t, fmt.Errorf("-%s: want three numbers with commas between, or one, got %q", flag, s)
 		}
 		f, err := strconv.ParseFloat(strings.TrimSpace(parts[i]), 32)
 		if err != nil {
-			return t, fmt.Errorf("-%s: want three numbers with commas between, got %q", flag, s)
+			return t, fmt.Errorf("-%s: want three numbers with commas between, or one, got %q", flag, s)
 		}
 		t[i] = float32(f)
 	}
 	return t, nil
 }
+
+// equal is x for each channel.
+func equal(x float32) [3]float32 { return [3]float32{x, x, x} }
 
 // prep is p with what the flags change.
 func (r *recipe) prep(p resnet.Prep) (resnet.Prep, error) {
