@@ -43,6 +43,10 @@ type Checkpoint struct {
 	// convolution. It is not part of the network that Float returns; nil where there is nothing of it.
 	Normalisation *Normalisation
 
+	// MultiLabel tells that classes do not exclude each other: a probability is the sigmoid of its logit. An ONNX graph
+	// says so with a Sigmoid at its end, a file of PyTorch, after Float, at most by what its loss has saved.
+	MultiLabel bool
+
 	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
 	Side int
 
@@ -63,6 +67,7 @@ type wiring struct {
 	plain    bool               // no shortcuts
 	pool     bool               // a max-pool after the stem
 	pad      resnet.Shortcut    // PadAppend or PadSplit where there are such shortcuts
+	head     []module           // behind the average
 	windows  []window           // those whose padding is ours for some sizes only
 }
 
