@@ -47,6 +47,9 @@ type Checkpoint struct {
 	// says so with a Sigmoid at its end, a file of PyTorch, after Float, at most by what its loss has saved.
 	MultiLabel bool
 
+	// One tells, after Float, that the network has one output, of which Float made the second of two classes.
+	One bool
+
 	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
 	Side int
 

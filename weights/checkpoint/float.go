@@ -103,7 +103,7 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	if err != nil {
 		return nil, err
 	}
-	if layers[len(layers)-1].rows == 1 {
+	if c.One = layers[len(layers)-1].rows == 1; c.One {
 		s.note("the one output z is taken as the logit of the second of two classes, 0 and z")
 	}
 	if err := setHead(f, layers); err != nil {

@@ -194,7 +194,7 @@ func (s *state) refuse(rest []tensor, features int) error {
 			"ResNet that ends with fc, if that was trained alone", s.named(list))
 	case len(matrices)+len(norms) > 1:
 		return bad("fc: want linear layers from %d features to the classes behind the ResNet, file has %s%s; no other head "+
-			"is read", features, s.named(append(matrices, norms...)), pooled(matrices, features))
+			"is read", features, s.named(append(matrices, norms...)), cmp.Or(pooled(matrices, features), embedded(matrices)))
 	}
 	return bad("fc: want a linear layer of classes × %d, file has %s%s",
 		features, s.named(matrices), pooled(matrices, features))
@@ -204,6 +204,14 @@ func (s *state) refuse(rest []tensor, features int) error {
 func pooled(list []tensor, features int) string {
 	if slices.ContainsFunc(list, func(t tensor) bool { return len(t.shape) == 2 && t.shape[1] == 2*features }) {
 		return "; it takes the average and the maximum of each channel, as fastai's does, and only the average is read"
+	}
+	return ""
+}
+
+// embedded explains a last layer of list that no classes come out of.
+func embedded(list []tensor) string {
+	if name := list[len(list)-1].name; embeddings.MatchString(strings.TrimSuffix(name, ".weight")) {
+		return "; by its name " + name + " makes an embedding, as training without labels has it, whose outputs are no classes"
 	}
 	return ""
 }

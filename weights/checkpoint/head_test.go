@@ -216,7 +216,7 @@ func TestChains(t *testing.T) {
 		{"LayerNorm", join(matrix("fc.0", 16, 64), one("fc.1.weight", 16), one("fc.1.bias", 16), matrix("fc.3", 3, 16)), "!fc.1.weight float32 16"},
 		{"LayerNorm of another name", join(matrix("fc1", 16, 64), one("ln.weight", 16), matrix("fc2", 3, 16)), "!ln.weight float32 16"},
 		{"PReLU", join(matrix("fc.0", 16, 64), one("fc.1.weight", 1), matrix("fc.2", 3, 16)), "!fc.1.weight float32 1"},
-		{"embedding", join(matrix("projection_head.0", 16, 64), matrix("projection_head.2", 8, 16), matrix("prototypes", 30, 8)), "!prototypes.weight"},
+		{"embedding", join(matrix("projection_head.0", 16, 64), matrix("projection_head.2", 8, 16), matrix("prototypes", 30, 8)), "!by its name prototypes.weight makes an embedding"},
 		{"a bias of another size", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 16)[:1], one("fc.2.bias", 4)), "!fc.2: want bias of 3, file has float32 4"},
 		{"no classes", join(matrix("fc.0", 16, 64), matrix("fc.2", 0, 16)), "!outputs × 16, file has float32 0×16"},
 		{"a queue", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 16), one("queue", 16, 100)), "!queue float32 16×100"},
