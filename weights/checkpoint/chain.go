@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -346,71 +347,111 @@ func boxed(name string) (box string, n int, ok bool) {
 	return name[:at+1], n, err == nil && n >= 0
 }
 
-// arrange puts modules into the order in which they chain, from the features on: by their sizes where those leave one
-// order only, and otherwise in that of list. Where it does not chain, or nothing tells the order, it returns nil: not
-// inOrder is a file that sorts names.
-func arrange(list []module, features int, inOrder bool) []module {
-	list = slices.Clone(list)
-	boxes := map[string][]int{} // where the numbered ones stand
-	for i, m := range list {
-		if box, _, ok := boxed(m.name); ok {
-			boxes[box] = append(boxes[box], i)
-		}
+// reads is the number of m's inputs, and what it makes that of its outputs.
+func (m module) reads() int {
+	if m.kind == normalisation {
+		return m.norm[3].count()
 	}
-	for _, at := range boxes {
-		var group []module
-		for _, i := range at {
-			group = append(group, list[i])
-		}
-		slices.SortStableFunc(group, func(a, b module) int {
-			_, i, _ := boxed(a.name)
-			_, k, _ := boxed(b.name)
-			return i - k
-		})
-		for i, m := range group {
-			list[at[i]] = m
-		}
-		inOrder = inOrder || len(at) == len(list)
-	}
+	return m.w.shape[1]
+}
 
-	var sorted []module
-	rest, seen := slices.Clone(list), map[int]bool{}
-	for width := features; len(rest) > 0 && !seen[width]; {
-		seen[width] = true
-		var here []module
-		rest = slices.DeleteFunc(rest, func(m module) bool {
-			reads := m.kind == normalisation && m.norm[3].count() == width || m.kind == linear && m.w.shape[1] == width
-			if reads {
-				here = append(here, m)
-			}
-			return reads
-		})
-		slices.SortStableFunc(here, func(a, b module) int { return int(b.kind) - int(a.kind) }) // linear last
-		if n := len(here); n == 0 || n > 2 || n == 2 && here[0].kind == here[1].kind {
-			break
-		}
-		sorted = append(sorted, here...)
-		if m := here[len(here)-1]; m.kind == linear {
-			width = m.w.shape[0]
-		}
+func (m module) makes() int {
+	if m.kind == normalisation {
+		return m.norm[3].count()
 	}
-	if len(sorted) == len(list) {
-		return sorted
-	}
-	width := features
+	return m.w.shape[0]
+}
+
+// chains tells whether each module of list reads what the one before makes, and the first the features.
+func chains(list []module, features int) bool {
 	for _, m := range list {
-		if m.kind == normalisation && m.norm[3].count() != width || m.kind == linear && m.w.shape[1] != width {
-			return nil
+		if m.reads() != features {
+			return false
 		}
-		if m.kind == linear {
-			width = m.w.shape[0]
+		features = m.makes()
+	}
+	return true
+}
+
+// arrange puts modules into the order in which they chain, from the features on: the only one that their sizes leave, or
+// that of their numbers, or else that of list, unless the file sorts names. It returns nil where none of them chains.
+func arrange(list []module, features int, sorted bool) []module {
+	const enough = 10_000 // steps
+	var first, path []module
+	steps, found := 0, 0
+	used := make([]bool, len(list))
+	var search func(width int)
+	search = func(width int) {
+		if len(path) == len(list) {
+			if found++; found == 1 {
+				first = slices.Clone(path)
+			}
+		}
+		for i, m := range list {
+			if steps++; found > 1 || steps > enough {
+				return
+			}
+			if !used[i] && m.reads() == width {
+				used[i], path = true, append(path, m)
+				search(m.makes())
+				used[i], path = false, path[:len(path)-1]
+			}
 		}
 	}
-	if !inOrder {
-		return nil
+	if search(features); found == 1 && steps <= enough {
+		return first
 	}
+	orders := [][]module{byNumbers(list, false), list, byNumbers(list, true)}
+	if sorted {
+		orders[1] = nil
+	}
+	for _, order := range orders {
+		if order != nil && chains(order, features) {
+			return order
+		}
+	}
+	return nil
+}
+
+// byNumbers is list in the order of byNumber, nil where that does not tell.
+func byNumbers(list []module, loose bool) []module {
+	for i := range list {
+		for k := range i {
+			if _, told := byNumber(list[k], list[i], loose); !told {
+				return nil
+			}
+		}
+	}
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b module) int {
+		order, _ := byNumber(a, b, loose)
+		return order
+	})
 	return list
 }
+
+// byNumber compares modules by the first part of their names that differs: 3 comes before 10, and fc1 before fc2. With
+// loose, fc1 comes before norm2, and before norm1, too. It reports whether the names tell.
+func byNumber(a, b module, loose bool) (order int, told bool) {
+	x, y := strings.Split(a.name, "."), strings.Split(b.name, ".")
+	for i := range min(len(x), len(y)) {
+		if x[i] == y[i] {
+			continue
+		}
+		n, k := ending.FindString(x[i]), ending.FindString(y[i])
+		if n == "" || k == "" || !loose && x[i][:len(x[i])-len(n)] != y[i][:len(y[i])-len(k)] {
+			return 0, false
+		}
+		p, _ := strconv.Atoi(n)
+		q, _ := strconv.Atoi(k)
+		order = cmp.Or(cmp.Compare(p, q), cmp.Compare(a.kind, b.kind))
+		return order, order != 0
+	}
+	return 0, false
+}
+
+// ending is the number at the end of a name.
+var ending = regexp.MustCompile(`\d{1,9}$`)
 
 // room says whether something that has no tensors can stand between two modules.
 type room int
@@ -550,7 +591,7 @@ func (s *state) chain(rest []tensor, features int) []module {
 	if len(extra) > 0 || len(list) > most {
 		return nil
 	}
-	list = arrange(list, features, s.c.Format != "safetensors")
+	list = arrange(list, features, s.c.Format == "safetensors")
 	linears := 0
 	lastName := ""
 	for _, m := range list {

@@ -207,12 +207,12 @@ func family(t testing.TB) []resnet.Config {
 	return append(list, split, wide)
 }
 
-// chains are hidden layers of a head.
-var chains = [][]int{nil, {6}, {9, 5}}
+// hiddens are hidden layers of a head.
+var hiddens = [][]int{nil, {6}, {9, 5}}
 
 func TestWriteONNX(t *testing.T) {
 	for i, cfg := range family(t) {
-		want := resnet.Random(cfg.Network(7, chains[i%len(chains)]...), 1)
+		want := resnet.Random(cfg.Network(7, hiddens[i%len(hiddens)]...), 1)
 		var b bytes.Buffer
 		if err := WriteONNX(&b, want, 64); err != nil {
 			t.Fatal(err)

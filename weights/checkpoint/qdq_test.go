@@ -25,7 +25,7 @@ func TestQDQ(t *testing.T) {
 		crop.Pix[i] = byte(128 + 100*math.Sin(0.05*float64(i)+0.3*float64(i%4)))
 	}
 	for i, cfg := range family(t) {
-		m, _, err := calibrate.Quantise(resnet.Random(cfg.Network(7, chains[i%len(chains)]...), 1), p, nil, calibrate.Options{})
+		m, _, err := calibrate.Quantise(resnet.Random(cfg.Network(7, hiddens[i%len(hiddens)]...), 1), p, nil, calibrate.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
