@@ -87,8 +87,8 @@ func (c *Checkpoint) head(list []module) (layers []matrix, err error) {
 			if last != nil {
 				layers, last = append(layers, *last), nil
 			} else if before != nil {
-				return nil, bad("%s: want a linear layer between the average and the first ReLU, as ReLU(x·scale + shift) is "+
-					"none; train the network without one of them", m.name)
+				return nil, bad("%s: want a linear layer between the normalisation before it and this ReLU; train the network "+
+					"without one of them", m.name)
 			} // what comes from an average or a ReLU is not negative
 		case normalisation:
 			n, err := c.affine(m)

@@ -160,21 +160,24 @@ func (s *state) elsewhere(rest []tensor, features int) ([]tensor, error) {
 
 // refuse says why the matrices of rest are no head.
 func (s *state) refuse(rest []tensor, features int) error {
-	_, extra := modules(rest)
+	_, list := modules(rest)
+	extra := map[string]bool{}
+	for _, t := range list {
+		extra[t.name] = true
+	}
 	var matrices, norms []tensor
 	given := s.given["fc.weight"]
 	fc, other := -1, tensor{}
 	for _, t := range rest {
-		same := func(x tensor) bool { return x.name == t.name }
 		switch {
 		case t.matrix():
 			if t.name == given {
 				fc = len(matrices)
 			}
 			matrices = append(matrices, t)
-		case strings.HasSuffix(t.name, "running_var"), slices.ContainsFunc(extra, same):
+		case strings.HasSuffix(t.name, "running_var"), extra[t.name]:
 			norms = append(norms, t)
-		case t.name == given:
+		case t.name == given && !extra[t.name] && s.tensors["fc.running_var"].name == "":
 			other = t
 		}
 	}

@@ -213,6 +213,7 @@ func TestChains(t *testing.T) {
 		{"nine", many(9), "!want at most 8 linear layers"},
 		{"another size", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 15)), "!fc.2.weight float32 3×15"},
 		{"another size of a normalisation", join(matrix("fc.0", 16, 64), norm("fc.1", 15), matrix("fc.3", 3, 16)), "!fc.1.running_var float32 15"},
+		{"a normalisation of Hugging Face's name", join(matrix("classifier.0", 16, 64), norm("classifier.1", 15), matrix("classifier.3", 3, 16)), "!classifier.0.weight float32 16×64, classifier.3.weight float32 3×16, classifier.1.running_var float32 15"},
 		{"two ends", join(matrix("fc.0", 16, 64), matrix("a", 3, 16), matrix("b", 4, 16)), "!a.weight float32 3×16, b.weight float32 4×16"},
 		{"two orders", sorted(join(matrix("one", 64, 64), matrix("two", 3, 64), norm("bn", 64))), "!bn.running_var"},
 		{"no mean", join(matrix("fc.0", 16, 64), norm("fc.1", 16)[3:], matrix("fc.3", 3, 16)), "!fc.1.running_var"},

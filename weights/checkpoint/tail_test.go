@@ -395,7 +395,7 @@ func TestHeadONNX(t *testing.T) {
 		{"normalised, then ReLU", nil, func(m *model) {
 			n := m.after(m.node("features"), "BatchNormalization", normed(m, "a", 16))
 			m.after(n, "Relu", nil)
-		}, "want a linear layer between the average and the first ReLU"},
+		}, "want a linear layer between the normalisation before it and this ReLU"},
 		{"training mode", []int{6}, func(m *model) {
 			m.after(m.node("fc1"), "BatchNormalization", normed(m, "b", 6), attr{name: "training_mode", i: 1})
 		}, "training mode"},
