@@ -2,7 +2,7 @@ package checkpoint
 
 import (
 	"cmp"
-	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -465,8 +465,8 @@ const (
 // lists matches a name of a ModuleList, whose numbers leave no room for the activations that are between.
 var lists = regexp.MustCompile(`(^|[._])(layers|linears|fcs|hidden)\.$`)
 
-// room looks for free numbers between a and b in a Sequential. names has every module of the file.
-func (s *state) room(names map[string]bool, a, b string) room {
+// room looks for free numbers between a and b in a Sequential. names has every tensor of the file, sorted.
+func (s *state) room(names []string, a, b string) room {
 	x, y := strings.Split(a, "."), strings.Split(b, ".")
 	d := 0
 	for d < min(len(x), len(y)) && x[d] == y[d] {
@@ -480,7 +480,8 @@ func (s *state) room(names map[string]bool, a, b string) room {
 	}
 	free := func(box string, from, to int) bool {
 		for i := from; i < to; i++ {
-			if !names[box+strconv.Itoa(i)] {
+			module := box + strconv.Itoa(i) + "."
+			if at, _ := slices.BinarySearch(names, module); at == len(names) || !strings.HasPrefix(names[at], module) {
 				return true
 			}
 		}
@@ -518,7 +519,8 @@ func (s *state) room(names map[string]bool, a, b string) room {
 
 // own is the name of the linear layer that the ResNet ends with itself, "" where it has another than fc.
 func (s *state) own() string {
-	if name, ok := strings.CutSuffix(s.given["fc.weight"], ".weight"); ok && (name == "fc" || strings.HasSuffix(name, ".fc")) {
+	name := strings.TrimSuffix(s.given["fc.weight"], ".weight")
+	if name == "fc" || strings.HasSuffix(name, ".fc") {
 		return name
 	}
 	return ""
@@ -528,24 +530,11 @@ func (s *state) own() string {
 // normalisation. Where names do not tell, a ReLU is taken to be behind the normalisation; but a layer behind a whole
 // ResNet, which has its own, usually follows that directly.
 func (s *state) activate(chain []module) []module {
-	names := map[string]bool{}
-	all := slices.Clone(s.far)
-	for _, name := range s.given {
-		all = append(all, name)
+	names := slices.AppendSeq(slices.Clone(s.far), maps.Values(s.given))
+	for _, t := range slices.Concat(s.beside, s.other) {
+		names = append(names, t.name)
 	}
-	for _, t := range s.beside {
-		all = append(all, t.name)
-	}
-	for _, t := range s.other {
-		all = append(all, t.name)
-	}
-	for _, name := range all {
-		for at, r := range name {
-			if r == '.' {
-				names[name[:at]] = true
-			}
-		}
-	}
+	slices.Sort(names)
 	var list []module
 	first := slices.IndexFunc(chain, func(m module) bool { return m.kind == linear })
 	for i := 0; i < len(chain); {
@@ -603,21 +592,18 @@ func (s *state) chain(rest []tensor, features int) []module {
 		return nil
 	}
 	if linears == 1 && len(list) == 1 {
-		if known := []string{s.given["fc.weight"], "linear.weight", "classifier.weight"}; !slices.Contains(known, list[0].w.name) {
+		known := []string{s.given["fc.weight"], "linear.weight", "classifier.weight"}
+		if !slices.Contains(known, list[0].w.name) {
 			s.note("%s is taken as the linear layer behind the ResNet", list[0].name)
 		}
 		return list
 	}
 	list = s.activate(list)
-	s.note("the head is taken as %s; the file does not tell what is computed between layers: if that is something else, "+
-		"as another activation, export the network to ONNX, which tells", strings.Join(texts(list), ", "))
-	return list
-}
-
-// texts are the names of modules.
-func texts(list []module) (text []string) {
+	var text []string
 	for _, m := range list {
-		text = append(text, fmt.Sprint(m))
+		text = append(text, m.String())
 	}
-	return text
+	s.note("the head is taken as %s; the file does not tell what is computed between layers: if that is something else, "+
+		"as another activation, export the network to ONNX, which tells", strings.Join(text, ", "))
+	return list
 }

@@ -214,7 +214,7 @@ func pooled(list []tensor, features int) string {
 // embedded explains a last layer of list that no classes come out of.
 func embedded(list []tensor) string {
 	if name := list[len(list)-1].name; embeddings.MatchString(strings.TrimSuffix(name, ".weight")) {
-		return "; by its name " + name + " makes an embedding, as training without labels has it, whose outputs are no classes"
+		return "; by its name " + name + " makes an embedding, as training without labels has it, and no classes"
 	}
 	return ""
 }

@@ -71,8 +71,8 @@ func (v *conversion) convert(c *call, path string) error {
 		return err
 	}
 	if v.multi && v.confidence != "" {
-		return fmt.Errorf("-confidence: want classes that exclude each other, of which each image has one; those of %s do not: "+
-			"leave the flag out, or say -output softmax", path)
+		return fmt.Errorf("-confidence: want classes that exclude each other, of which each image has one; those of %s do "+
+			"not: leave the flag out, or say -output softmax", path)
 	}
 	id, err := fingerprint(path)
 	if err != nil {
