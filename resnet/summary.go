@@ -31,14 +31,14 @@ type LayerSummary struct {
 	Shortcut string `json:"shortcut,omitempty"`
 }
 
-// Summary counts what c does with a size×size image and a number of classes. Multiply-adds follow the paper: those of
-// convolutions and the linear layer; pad shortcuts, which only copy, count as nothing although the engine runs them as
+// Summary counts what c does with a size×size image and a number of classes, and the linear layers before the last, if
+// there are any: hidden are their outputs. Multiply-adds follow the paper: those of convolutions and linear layers; pad shortcuts, which only copy, count as nothing although the engine runs them as
 // convolutions. It panics if size is less than 32 or classes less than 1.
-func (c Config) Summary(classes, size int) Summary {
+func (c Config) Summary(classes, size int, hidden ...int) Summary {
 	if size < 32 || classes < 1 {
 		panic(fmt.Sprintf("resnet: Summary: want a size of at least 32 and at least 1 class, got %d and %d", size, classes))
 	}
-	n := c.Network(classes)
+	n := c.Network(classes, hidden...)
 	s := Summary{Architecture: c.Name, Classes: classes, Size: size}
 	add := func(l LayerSummary) {
 		s.Layers = append(s.Layers, l)

@@ -47,6 +47,13 @@ type Checkpoint struct {
 	// mean and deviation for each of their channels.
 	Grey bool
 
+	// MultiLabel tells that classes do not exclude each other: a probability is the sigmoid of its logit. An ONNX graph
+	// says so with a Sigmoid at its end, a file of PyTorch, after Float, at most by what its loss has saved.
+	MultiLabel bool
+
+	// One tells, after Float, that the network has one output, of which Float made the second of two classes.
+	One bool
+
 	// Side is that of the pictures that an ONNX graph is for, 0 where it takes any or the file does not tell.
 	Side int
 
@@ -67,6 +74,7 @@ type wiring struct {
 	plain    bool               // no shortcuts
 	pool     bool               // a max-pool after the stem
 	pad      resnet.Shortcut    // PadAppend or PadSplit where there are such shortcuts
+	head     []module           // behind the average
 	windows  []window           // those whose padding is ours for some sizes only
 }
 

@@ -61,7 +61,16 @@ func different(a, b *resnet.Float, tolerance float64) error {
 			return err
 		}
 	}
-	return errors.Join(compare("fc", a.FC().W, b.FC().W), compare("fc bias", a.FC().B, b.FC().B))
+	if len(a.Head) != len(b.Head) {
+		return fmt.Errorf("a head of %d layers, want %d", len(a.Head), len(b.Head))
+	}
+	for i, l := range a.Head {
+		err := errors.Join(compare(l.Name, l.W, b.Head[i].W), compare(l.Name+" bias", l.B, b.Head[i].B))
+		if l.Linear != b.Head[i].Linear || err != nil {
+			return fmt.Errorf("%v, want %v: %w", l.Linear, b.Head[i].Linear, err)
+		}
+	}
+	return nil
 }
 
 // sine is the picture of golden.json.
@@ -205,9 +214,12 @@ func family(t testing.TB) []resnet.Config {
 	return append(list, split, wide, projection, pads)
 }
 
+// hiddens are hidden layers of a head.
+var hiddens = [][]int{nil, {6}, {9, 5}}
+
 func TestWriteONNX(t *testing.T) {
-	for _, cfg := range family(t) {
-		want := resnet.Random(cfg.Network(7), 1)
+	for i, cfg := range family(t) {
+		want := resnet.Random(cfg.Network(7, hiddens[i%len(hiddens)]...), 1)
 		var b bytes.Buffer
 		if err := WriteONNX(&b, want, 64); err != nil {
 			t.Fatal(err)

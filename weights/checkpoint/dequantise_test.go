@@ -66,11 +66,17 @@ func distance(a, b []float32) float64 {
 
 // run is the truth about a model's logits: the reference executor.
 func run(t *testing.T, m *resnet.Model, crop *image.RGBA) []float32 {
+	return runOn(t, engine.Reference, m, crop)
+}
+
+// runOn is run on another executor.
+func runOn(t *testing.T, open func(*engine.Program) (engine.Executor, error), m *resnet.Model, crop *image.RGBA) []float32 {
+	t.Helper()
 	p, err := resnet.Compile(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Reference(p)
+	e, err := open(p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // WriteONNX writes f as an ONNX model (IR 7, opset 13) in float32: input "input", N×3×size×size, RGB, already normalised
-// by mean and standard deviation; output "logits", N×classes. The batch N is free.
+// by mean and standard deviation; output "logits", N×classes, of a multi-label network too, whose probabilities are
+// their sigmoids. The batch N is free.
 //
 // # Errors
 //

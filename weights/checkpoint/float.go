@@ -80,19 +80,17 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 	if err != nil {
 		return nil, err
 	}
-	classes, err := s.head(net.Features, used, net.Name)
+	list, err := s.head(net.Features, used, net.Name)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.apart(used); err != nil {
+	if err := s.apart(used, list); err != nil {
 		return nil, err
 	}
-	skip := 0
-	if classes == 1 {
-		s.note("the one output z is taken as the logit of the second of two classes, 0 and z")
-		skip = 1
+	if err := checkHead(list, net.Features); err != nil {
+		return nil, err
 	}
-	f := resnet.NewFloat(cfg.Network(classes + skip))
+	f := resnet.NewFloat(net)
 	for i := range f.Convs {
 		if f.Convs[i].Fixed() {
 			continue
@@ -101,13 +99,15 @@ func (c *Checkpoint) float(arch string) (*resnet.Float, error) {
 			return nil, err
 		}
 	}
-	if err := s.read("fc.weight", f.FC().W[skip*f.Features:]); err != nil {
+	layers, err := c.head(list)
+	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.tensors["fc.bias"]; ok {
-		if err := s.read("fc.bias", f.FC().B[skip:]); err != nil {
-			return nil, err
-		}
+	if c.One = layers[len(layers)-1].rows == 1; c.One {
+		s.note("the one output z is taken as the logit of the second of two classes, 0 and z")
+	}
+	if err := setHead(f, layers); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
@@ -195,15 +195,6 @@ func (s *state) parts(conv resnet.Conv) (bias, norm bool) {
 
 func (s *state) values(name string) ([]float64, error) { return s.c.values(s.tensors[name]) }
 
-// read fills to with the tensor called name.
-func (s *state) read(name string, to []float32) error {
-	v, err := s.values(name)
-	if err != nil {
-		return err
-	}
-	return round(name, v, to)
-}
-
 // round rounds v to float32.
 func round(name string, v []float64, to []float32) error {
 	for i, x := range v {
@@ -269,8 +260,13 @@ func (s *state) check(net resnet.Network) (map[string]bool, error) {
 
 // apart makes sure that no two matrices lie in the same bytes, so that a network is never larger than its file.
 // (Exporters do share equal vectors.)
-func (s *state) apart(used map[string]bool) error {
+func (s *state) apart(used map[string]bool, head []module) error {
 	var list []tensor
+	for _, m := range head {
+		if m.kind == linear {
+			list = append(list, m.w)
+		}
+	}
 	for name := range used {
 		if t := s.tensors[name]; len(t.shape) > 1 {
 			list = append(list, t)

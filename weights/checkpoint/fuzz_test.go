@@ -85,6 +85,12 @@ func FuzzSafetensors(f *testing.F) {
 		return strings.NewReplacer("conv1.w", "0.w", "bn1.", "1.", "layer1.", "2.", "layer2.", "3.", "layer3.", "4.", "fc.", "5.").Replace(s)
 	})))
 	f.Add(safetensors(append(rename(net, func(s string) string { return "model." + s }), rename(net, func(s string) string { return "ema." + s })...)))
+	// A head of two layers with a normalisation between, and the same around the network's own.
+	chain := []param{{"fc.0.weight", []int{3, 4}, one, ""}, {"fc.1.running_mean", []int{3}, one, ""},
+		{"fc.1.running_var", []int{3}, one, ""}, {"fc.3.weight", []int{2, 3}, one, ""}, {"fc.3.bias", []int{2}, one, ""}}
+	f.Add(safetensors(append(net[:len(net)-2:len(net)-2], chain...)))
+	chain[0].shape = []int{3, 2}
+	f.Add(safetensors(append(rename(net, func(s string) string { return "net." + s }), chain...)))
 	f.Add(safetensors([]param{{"layer1.0.conv1.weight", []int{2, 2}, func(int) float32 { return 1 }, ""}}))
 	for i, cfg := range nearby(f) {
 		net := networkParams(cfg.Network(2))
@@ -181,6 +187,12 @@ func graphs(t testing.TB) (list []*model) {
 		m.doubled(func(_, _, _ *node) {})
 		m.grey()
 	})
+	m := modelOf(t, resnet.Random(tiny(t).Config.Network(2, 3, 2), 1), 32)
+	m.before(m.node("fc2"), 0, "BatchNormalization", []string{m.constant("a", "", nil, 1, 1, 1), m.constant("b", "", nil, 0, 0, 0), "b", "a"},
+		attr{name: "epsilon"})
+	m.after(m.node("fc2"), "Flatten", nil)
+	m.after(m.node("logits"), "Sigmoid", nil)
+	list = append(list, m)
 	graph(func(m *model) { // unequal pads
 		m.each("Conv", func(n *node) {
 			if n.same("pads", 0) == 1 {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -25,7 +24,7 @@ type graph struct {
 	parts    map[string]*part // files beside the model, by their names in it
 	h, w     int64            // of the input, 0 where free
 	channels int              // of the last convolution
-	classes  int              // outputs of the linear layer
+	classes  int              // outputs of the last linear layer
 	stride   int              // of all layers so far
 }
 
@@ -271,15 +270,8 @@ func (g *graph) add(s step, conv, norm string, at int) error {
 		}
 		g.name(t, norm+part)
 	}
-	g.c.wiring.epsilons[norm] = epsilon
-	if a := s.norm.attr("epsilon"); a != nil {
-		if !(a.f >= 0 && a.f <= 1) {
-			return bad("%s: epsilon %v, want 0 to 1", norm, a.f)
-		}
-		// The file has it as a float32. torch has a float64 of few digits, which are those of the float32's shortest text.
-		g.c.wiring.epsilons[norm], _ = strconv.ParseFloat(strconv.FormatFloat(a.f, 'g', -1, 32), 64)
-	}
-	return nil
+	g.c.wiring.epsilons[norm], err = s.norm.epsilon(norm)
+	return err
 }
 
 func (g *graph) name(t tensor, name string) {

@@ -40,9 +40,9 @@ func (s *state) named(list []tensor) string {
 	return strings.Join(text, ", ")
 }
 
-// head finds the linear layer, of any name, and gives it the name fc. Everything of the state_dict must be used, or
-// known not to change the answers: what is not used is noted.
-func (s *state) head(features int, used map[string]bool, model string) (classes int, err error) {
+// head finds the linear layers, of any names, and the normalisations among them. Everything of the state_dict must be
+// used, or known not to change the answers: what is not used is noted.
+func (s *state) head(features int, used map[string]bool, model string) (list []module, err error) {
 	var rest []tensor
 	for _, name := range s.order {
 		t := s.tensors[name]
@@ -51,109 +51,170 @@ func (s *state) head(features int, used map[string]bool, model string) (classes 
 		case inner.MatchString(name):
 			counter := strings.HasSuffix(name, ".total_ops") || strings.HasSuffix(name, ".total_params") // THOP's
 			if !counter || t.count() != 1 {
-				return 0, bad("%s: want no such tensor in %s, file has %s", name, model, t.came())
+				return nil, bad("%s: want no such tensor in %s, file has %s", name, model, t.came())
 			}
 		default:
 			t.name = s.given[name]
 			rest = append(rest, t)
 		}
 	}
-	rest = append(rest, s.beside...)
-	given := s.given["fc.weight"]
-	index := func(name string) int { return slices.IndexFunc(rest, func(t tensor) bool { return t.name == name }) }
-	fits := func(t tensor) bool {
-		n := len(t.shape)
-		linear := n == 2 || n == 4 && t.shape[2] == 1 && t.shape[3] == 1
-		return strings.HasSuffix(t.name, "weight") && linear && t.shape[1] == features && t.odd == ""
+	if s.c.wiring != nil {
+		return s.c.wiring.head, nil
 	}
-	var matrices, norms []tensor
-	at := -1
-	for i, t := range rest {
-		switch {
-		case t.matrix():
-			matrices = append(matrices, t)
-			if fits(t) && (at < 0 || t.name == given) {
-				at = i
+	rest = append(rest, s.beside...)
+	if rest, err = s.elsewhere(rest, features); err != nil {
+		return nil, err
+	}
+	if list = s.chain(rest, features); list == nil {
+		return nil, s.refuse(rest, features)
+	}
+	var bare []string
+	read := map[string]bool{}
+	classes := 0
+	for _, m := range list {
+		switch m.kind {
+		case linear:
+			read[m.w.name] = true
+			classes = m.w.shape[0]
+			if m.b != nil {
+				read[m.b.name] = true
+			} else {
+				bare = append(bare, m.name)
 			}
-		case strings.HasSuffix(t.name, "running_var"), strings.HasSuffix(t.name, ".weight") && t.count() == features:
-			norms = append(norms, t)
+		case normalisation:
+			for _, t := range m.norm {
+				if t != nil {
+					read[t.name] = true
+				}
+			}
 		}
 	}
-	fc := index(given)
-	elsewhere := slices.DeleteFunc(slices.Clone(s.other), func(t tensor) bool {
-		behind := fc >= 0 && at == fc && len(t.shape) == 2 && t.shape[1] == rest[fc].shape[0] && t.shape[1] != features
-		return !strings.HasSuffix(t.name, "weight") || !behind && (fc >= 0 || len(matrices) > 0 || !fits(t))
+	switch len(bare) {
+	case 0:
+	case 1:
+		s.note("%s has no bias: taken as 0", bare[0])
+	default:
+		s.note("%s have no biases: taken as 0", strings.Join(bare, ", "))
+	}
+	rest = slices.DeleteFunc(rest, func(t tensor) bool { return read[t.name] })
+	if rest, err = s.normalisation(rest); err != nil {
+		return nil, err
+	}
+	s.unused(rest)
+	s.several(classes)
+	return list, nil
+}
+
+// several notes what tells that the classes do not exclude each other.
+func (s *state) several(classes int) {
+	list := slices.Concat(s.beside, s.other)
+	for _, name := range s.order {
+		t := s.tensors[name]
+		t.name = s.given[name]
+		list = append(list, t)
+	}
+	for _, t := range list {
+		named := t.name == "pos_weight" || strings.HasSuffix(t.name, ".pos_weight")
+		if named && classes > 1 && (t.count() == 1 || t.count() == classes) {
+			s.c.MultiLabel = true
+			s.note("the classes are taken not to exclude each other: %s is of a BCEWithLogitsLoss", t.name)
+			return
+		}
+	}
+}
+
+// fits tells whether t is of a linear layer that reads the features.
+func (t tensor) fits(features int) bool {
+	w, ok := plain(t)
+	return ok && strings.HasSuffix(t.name, "weight") && w.shape[1] == features
+}
+
+// elsewhere adds the head to rest where it is in a dictionary of its own.
+func (s *state) elsewhere(rest []tensor, features int) ([]tensor, error) {
+	fc := slices.IndexFunc(rest, func(t tensor) bool { return t.name == s.given["fc.weight"] })
+	if fc < 0 && slices.ContainsFunc(rest, func(t tensor) bool { return t.matrix() }) {
+		return rest, nil
+	}
+	list := slices.DeleteFunc(slices.Clone(s.other), func(t tensor) bool {
+		behind := fc >= 0 && rest[fc].fits(features) && len(t.shape) == 2 && t.shape[1] == rest[fc].shape[0] &&
+			t.shape[1] != features
+		return !strings.HasSuffix(t.name, "weight") || !behind && (fc >= 0 || !t.fits(features))
 	})
 	switch {
-	case len(elsewhere) > 0 && fc >= 0:
-		return 0, bad("want a ResNet alone, behind its fc the file has %s, which changes its answers", s.named(elsewhere))
-	case len(elsewhere) > 1:
-		return 0, bad("fc: want one linear layer of classes × %d, file has %s", features, s.named(elsewhere))
-	case len(elsewhere) == 1:
-		layer := strings.TrimSuffix(elsewhere[0].name, "weight")
+	case len(list) > 0 && fc >= 0:
+		return nil, bad("want a ResNet alone, behind its fc the file has %s, which changes its answers", s.named(list))
+	case len(list) > 1:
+		return nil, bad("fc: want one linear layer of classes × %d, file has %s", features, s.named(list))
+	case len(list) == 1:
+		taken := map[string]bool{}
 		for _, t := range s.other {
-			if strings.HasPrefix(t.name, layer) {
+			if t.home == list[0].home {
 				rest = append(rest, t)
-				s.far = slices.DeleteFunc(s.far, func(name string) bool { return name == t.name })
+				taken[t.name] = true
 			}
 		}
-		at = index(elsewhere[0].name)
-		matrices = append(matrices, rest[at])
+		s.far = slices.DeleteFunc(s.far, func(name string) bool { return taken[name] })
+	}
+	return rest, nil
+}
+
+// refuse says why the matrices of rest are no head.
+func (s *state) refuse(rest []tensor, features int) error {
+	_, list := modules(rest)
+	extra := map[string]bool{}
+	for _, t := range list {
+		extra[t.name] = true
+	}
+	var matrices, norms []tensor
+	given := s.given["fc.weight"]
+	fc, other := -1, tensor{}
+	for _, t := range rest {
+		switch {
+		case t.matrix():
+			if t.name == given {
+				fc = len(matrices)
+			}
+			matrices = append(matrices, t)
+		case strings.HasSuffix(t.name, "running_var"), extra[t.name]:
+			norms = append(norms, t)
+		case t.name == given && !extra[t.name] && s.tensors["fc.running_var"].name == "":
+			other = t
+		}
 	}
 	switch {
-	case fc >= 0 && (at != fc || rest[fc].shape[0] < 1):
-		t := rest[fc]
-		return 0, bad("fc: want a linear layer of classes × %d, file has %s%s",
-			features, t.came(), pooled(rest[fc:fc+1], features))
+	case fc >= 0 && (!matrices[fc].fits(features) || matrices[fc].shape[0] < 1):
+		other = matrices[fc]
+		fallthrough
+	case other.name != "":
+		return bad("fc: want a linear layer of classes × %d, file has %s%s", features, other.came(),
+			pooled([]tensor{other}, features))
 	case len(matrices) == 0:
-		return 0, bad("fc: want a linear layer of classes × %d, file has none; a backbone alone names no classes, save "+
+		return bad("fc: want a linear layer of classes × %d, file has none; a backbone alone names no classes, save "+
 			"the whole classifier", features)
 	case fc >= 0 && len(matrices)+len(norms) > 1:
 		list := slices.DeleteFunc(append(matrices, norms...), func(t tensor) bool { return t.name == given })
-		return 0, bad("want a ResNet alone, this network has more than that, which changes its answers: %s; save the "+
+		return bad("want a ResNet alone, this network has more than that, which changes its answers: %s; save the "+
 			"ResNet that ends with fc, if that was trained alone", s.named(list))
 	case len(matrices)+len(norms) > 1:
-		return 0, bad("fc: want one linear layer of classes × %d behind the ResNet, file has %s%s; no other head is read",
-			features, s.named(append(matrices, norms...)), pooled(matrices, features))
-	case at < 0 || rest[at].shape[0] < 1:
-		return 0, bad("fc: want a linear layer of classes × %d, file has %s%s",
-			features, s.named(matrices), pooled(matrices, features))
+		return bad("fc: want linear layers from %d features to the classes behind the ResNet, file has %s%s; no other head "+
+			"is read", features, s.named(append(matrices, norms...)), cmp.Or(pooled(matrices, features), embedded(matrices)))
 	}
-	w := rest[at]
-	if len(w.shape) == 4 { // a 1×1 convolution
-		w.shape = w.shape[:2]
-		if w.stride != nil {
-			w.stride = w.stride[:2]
-		}
-	}
-	layer := strings.TrimSuffix(w.name, "weight")
-	if known := []string{given, "linear.weight", "classifier.weight"}; !slices.Contains(known, w.name) {
-		s.note("%s is taken as the linear layer behind the ResNet", strings.TrimSuffix(layer, "."))
-	}
-	drop := []string{w.name}
-	if b := index(layer + "bias"); b < 0 {
-		s.note("%s has no bias: taken as 0", strings.TrimSuffix(layer, "."))
-		delete(s.tensors, "fc.bias")
-	} else if t := rest[b]; !slices.Equal(t.shape, w.shape[:1]) {
-		return 0, bad("fc: want bias of %d, file has %s", w.shape[0], t.came())
-	} else {
-		drop = append(drop, t.name)
-		s.tensors["fc.bias"] = t
-	}
-	s.tensors["fc.weight"] = w
-	used["fc.weight"] = true
-	rest = slices.DeleteFunc(rest, func(t tensor) bool { return slices.Contains(drop, t.name) })
-	if rest, err = s.normalisation(rest); err != nil {
-		return 0, err
-	}
-	s.unused(rest)
-	return w.shape[0], nil
+	return bad("fc: want a linear layer of classes × %d, file has %s%s",
+		features, s.named(matrices), pooled(matrices, features))
 }
 
 // pooled explains a linear layer of twice the features in list.
 func pooled(list []tensor, features int) string {
 	if slices.ContainsFunc(list, func(t tensor) bool { return len(t.shape) == 2 && t.shape[1] == 2*features }) {
 		return "; it takes the average and the maximum of each channel, as fastai's does, and only the average is read"
+	}
+	return ""
+}
+
+// embedded explains a last layer of list that no classes come out of.
+func embedded(list []tensor) string {
+	if name := list[len(list)-1].name; embeddings.MatchString(strings.TrimSuffix(name, ".weight")) {
+		return "; by its name " + name + " makes an embedding, as training without labels has it, and no classes"
 	}
 	return ""
 }

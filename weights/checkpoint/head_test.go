@@ -166,9 +166,9 @@ func TestHeads(t *testing.T) {
 		{"weights of the loss", append([]param{vector("criterion.weight", 1, 2, 3)}, fc...), "not used: criterion.weight", nil},
 		{"a counter of an average", append([]param{named(vector("n", 3), "n_averaged")}, fc...), "not used: n_averaged", nil},
 		{"a confusion matrix", append([]param{{"metric.confmat", []int{3, 3}, ramp, "int64"}}, fc...), "not used: metric.confmat", nil},
-		{"a head behind fc", append([]param{named(weight, "head.weight", 2, 3), vector("head.bias", 1, 2)}, fc...), "", []string{"more than that", "head.weight float32 2×3"}},
+		{"two heads behind fc", append([]param{named(weight, "head.weight", 2, 3), named(weight, "other.weight", 4, 3)}, fc...), "", []string{"more than that", "head.weight float32 2×3"}},
 		{"in front", append([]param{named(weight, "loc.weight", 6, 192)}, fc...), "", []string{"loc.weight"}},
-		{"several layers", []param{named(weight, "fc.0.weight", 16, 64), named(weight, "fc.2.weight", 3, 16)}, "", []string{"fc:", "fc.0.weight float32 16×64, fc.2.weight float32 3×16"}},
+		{"layers that do not chain", []param{named(weight, "fc.0.weight", 16, 64), named(weight, "fc.2.weight", 3, 17)}, "", []string{"fc:", "fc.0.weight float32 16×64, fc.2.weight float32 3×17"}},
 		{"normalisation before", []param{vector("fc.0.running_var", 1, 2, 3), named(weight, "fc.1.weight")}, "", []string{"fc.0.running_var"}},
 		{"LayerNorm before", []param{{"norm.weight", []int{64}, ramp, ""}, named(weight, "head.weight")}, "", []string{"norm.weight"}},
 		{"two tasks", []param{named(weight, "age.weight"), named(weight, "sex.weight")}, "", []string{"age.weight", "sex.weight"}},
@@ -202,6 +202,123 @@ func TestHeads(t *testing.T) {
 		}
 		if b := fmt.Sprint(f.FC().B); b != "[1 2 3]" && test.name != "no bias" || b != "[0 0 0]" && test.name == "no bias" {
 			t.Errorf("%s: bias %v", test.name, b)
+		}
+	}
+}
+
+// TestChains reads linear layers and normalisations behind the ResNet: what is taken to stand between them follows from
+// their names and sizes, and what does not chain is refused.
+func TestChains(t *testing.T) {
+	matrix := func(name string, rows, columns int) []param {
+		value := func(i int) float32 { return float32(i%7-3) / 8 }
+		return []param{{name + ".weight", []int{rows, columns}, value, ""}, {name + ".bias", []int{rows}, value, ""}}
+	}
+	norm := func(name string, n int) (list []param) {
+		for i, part := range []string{"weight", "bias", "running_mean", "running_var"} {
+			list = append(list, param{name + "." + part, []int{n}, func(k int) float32 { return float32(k%(i+2)) + 0.5 }, ""})
+		}
+		return append(list, param{name + ".num_batches_tracked", nil, func(int) float32 { return 7 }, "int64"})
+	}
+	one := func(name string, shape ...int) []param {
+		return []param{{name, shape, func(int) float32 { return 1 }, ""}}
+	}
+	join := func(list ...[]param) []param { return slices.Concat(list...) }
+	many := func(n int) (list []param) {
+		for i := range n {
+			list = append(list, matrix(fmt.Sprintf("fc.%d", 2*i), 64, 64)...)
+		}
+		return list
+	}
+	sorted := func(list []param) []param {
+		list = slices.Clone(list)
+		slices.SortFunc(list, func(a, b param) int { return strings.Compare(a.name, b.name) })
+		return list
+	}
+	body := params(t, "resnet18x0.125", 3)
+	body = body[:len(body)-2]
+	inside := rename(body, func(s string) string { return "net." + s })
+	for _, test := range []struct {
+		name string
+		list []param
+		want string // the head that is taken, or a part of the error where it begins with "!"
+	}{
+		{"a layer", matrix("fc", 3, 64), ""},
+		{"a gap", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 16)), "fc.0, ReLU, fc.2"},
+		{"two gaps", join(matrix("head.1", 16, 64), matrix("head.4", 16, 16), matrix("head.7", 3, 16)), "head.1, ReLU, head.4, ReLU, head.7"},
+		{"no gap", join(matrix("fc.0", 16, 64), matrix("fc.1", 3, 16)), "fc.0, fc.1"},
+		{"no gap in a ModuleList", join(matrix("fc.layers.0", 16, 64), matrix("fc.layers.1", 3, 16)), "fc.layers.0, ReLU, fc.layers.1"},
+		{"a gap behind a normalisation", join(matrix("fc.0", 16, 64), norm("fc.1", 16), matrix("fc.3", 3, 16)), "fc.0, fc.1 (BatchNorm), ReLU, fc.3"},
+		{"a gap before it", join(matrix("fc.0", 16, 64), norm("fc.2", 16), matrix("fc.3", 3, 16)), "fc.0, ReLU, fc.2 (BatchNorm), fc.3"},
+		{"gaps on both sides", join(matrix("fc.4", 16, 64), norm("fc.6", 16), matrix("fc.8", 3, 16)), "fc.4, ReLU, fc.6 (BatchNorm), fc.8"},
+		{"no gap on either side", join(matrix("fc.0", 16, 64), norm("fc.1", 16), matrix("fc.2", 3, 16)), "fc.0, fc.1 (BatchNorm), fc.2"},
+		{"two normalisations", join(matrix("fc.0", 16, 64), norm("fc.1", 16), norm("fc.3", 16), matrix("fc.4", 3, 16)), "fc.0, fc.1 (BatchNorm), ReLU, fc.3 (BatchNorm), fc.4"},
+		{"in front", join(norm("neck", 64), matrix("classifier", 3, 64)), "neck (BatchNorm), classifier"},
+		{"at the end", join(matrix("fc.0", 3, 64), norm("fc.1", 3)), "fc.0, fc.1 (BatchNorm)"},
+		{"without scale and shift", join(norm("neck", 64)[2:], matrix("classifier", 3, 64)), "neck (BatchNorm), classifier"},
+		{"names", join(matrix("fc1", 16, 64), matrix("fc2", 3, 16)), "fc1, ReLU, fc2"},
+		{"names, normalised", join(matrix("fc1", 64, 64), norm("norm", 64), matrix("fc2", 3, 64)), "fc1, norm (BatchNorm), ReLU, fc2"},
+		{"in a box each", join(matrix("head.0.0", 16, 64), matrix("head.1.0", 3, 16)), "head.0.0, ReLU, head.1.0"},
+		{"in a box each, after an activation", join(matrix("head.0.0", 16, 64), matrix("head.1.1", 3, 16)), "head.0.0, ReLU, head.1.1"},
+		{"fc and another", join(matrix("fc", 16, 64), matrix("head", 3, 16)), "fc, ReLU, head"},
+		{"Hugging Face's name among others", join(matrix("classifier.1", 16, 64), norm("classifier.2", 16), matrix("classifier.5", 3, 16)), "classifier.1, classifier.2 (BatchNorm), ReLU, classifier.5"},
+		{"that name for a normalisation", join(matrix("classifier.0", 16, 64), norm("classifier.1", 16), matrix("classifier.3", 3, 16)), "classifier.0, classifier.1 (BatchNorm), ReLU, classifier.3"},
+		{"sorted by sizes", sorted(join(matrix("hidden", 16, 64), norm("bn", 16), matrix("answer", 3, 16))), "hidden, bn (BatchNorm), ReLU, answer"},
+		{"sorted by numbers", sorted(join(matrix("fc.8", 64, 64), norm("fc.9", 64), matrix("fc.11", 64, 64))), "fc.8, fc.9 (BatchNorm), ReLU, fc.11"},
+		{"sorted by numbers in names", sorted(join(matrix("fc1", 64, 64), norm("norm1", 64), matrix("fc2", 64, 64), norm("norm2", 64), matrix("fc3", 3, 64))), "fc1, norm1 (BatchNorm), ReLU, fc2, norm2 (BatchNorm), ReLU, fc3"},
+		{"sorted by numbers of boxes", sorted(join(matrix("fc.0.0", 64, 64), norm("fc.0.1", 64), matrix("fc.10.0", 64, 64), norm("fc.10.1", 64), matrix("fc.12", 3, 64))), "fc.0.0, fc.0.1 (BatchNorm), ReLU, fc.10.0, fc.10.1 (BatchNorm), ReLU, fc.12"},
+		{"sorted by the only order", sorted(join(matrix("b", 64, 64), matrix("a", 3, 64))), "b, ReLU, a"},
+		{"eight", many(8), "fc.0, ReLU, fc.2, ReLU, fc.4, ReLU, fc.6, ReLU, fc.8, ReLU, fc.10, ReLU, fc.12, ReLU, fc.14"},
+		{"around a ResNet", join(matrix("net.fc", 10, 64), matrix("fc", 3, 10)), "net.fc, fc"},
+		{"around, with a box", join(matrix("net.fc", 10, 64), matrix("head.1", 3, 10)), "net.fc, head.1"},
+		{"around, three layers", join(matrix("net.fc", 10, 64), matrix("a", 6, 10), matrix("b", 3, 6)), "net.fc, a, ReLU, b"},
+		{"weights of a loss", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 16), one("loss.weight", 3)), "fc.0, ReLU, fc.2"},
+
+		{"nine", many(9), "!want at most 8 linear layers"},
+		{"another size", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 15)), "!fc.2.weight float32 3×15"},
+		{"another size of a normalisation", join(matrix("fc.0", 16, 64), norm("fc.1", 15), matrix("fc.3", 3, 16)), "!fc.1.running_var float32 15"},
+		{"a normalisation of Hugging Face's name", join(matrix("classifier.0", 16, 64), norm("classifier.1", 15), matrix("classifier.3", 3, 16)), "!classifier.0.weight float32 16×64, classifier.3.weight float32 3×16, classifier.1.running_var float32 15"},
+		{"two ends", join(matrix("fc.0", 16, 64), matrix("a", 3, 16), matrix("b", 4, 16)), "!a.weight float32 3×16, b.weight float32 4×16"},
+		{"two orders", sorted(join(matrix("one", 64, 64), matrix("two", 3, 64), norm("bn", 64))), "!bn.running_var"},
+		{"no mean", join(matrix("fc.0", 16, 64), norm("fc.1", 16)[3:], matrix("fc.3", 3, 16)), "!fc.1.running_var"},
+		{"LayerNorm", join(matrix("fc.0", 16, 64), one("fc.1.weight", 16), one("fc.1.bias", 16), matrix("fc.3", 3, 16)), "!fc.1.weight float32 16"},
+		{"LayerNorm of another name", join(matrix("fc1", 16, 64), one("ln.weight", 16), matrix("fc2", 3, 16)), "!ln.weight float32 16"},
+		{"PReLU", join(matrix("fc.0", 16, 64), one("fc.1.weight", 1), matrix("fc.2", 3, 16)), "!fc.1.weight float32 1"},
+		{"embedding", join(matrix("projection_head.0", 16, 64), matrix("projection_head.2", 8, 16), matrix("prototypes", 30, 8)), "!by its name prototypes.weight makes an embedding"},
+		{"a bias of another size", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 16)[:1], one("fc.2.bias", 4)), "!fc.2: want bias of 3, file has float32 4"},
+		{"no classes", join(matrix("fc.0", 16, 64), matrix("fc.2", 0, 16)), "!outputs × 16, file has float32 0×16"},
+		{"a queue", join(matrix("fc.0", 16, 64), matrix("fc.2", 3, 16), one("queue", 16, 100)), "!queue float32 16×100"},
+		{"a negative variance", join(matrix("fc.0", 1, 64), []param{{"fc.1.running_mean", []int{1}, func(int) float32 { return 0 }, ""},
+			{"fc.1.running_var", []int{1}, func(int) float32 { return -1 }, ""}}), "!fc.1.running_var: element 0 is -1"},
+	} {
+		start := body
+		if strings.HasPrefix(test.name, "around") {
+			start = inside
+		}
+		if !strings.HasPrefix(test.name, "sorted") && test.name != "two orders" {
+			test.list = slices.Concat(start, test.list)
+		} else {
+			test.list = slices.Concat(test.list, start)
+		}
+		pickle, storages := stateDict(test.list)
+		for format, data := range map[string][]byte{"safetensors": safetensors(test.list), "pth": torchZip(0, pickle, storages...)} {
+			if test.name == "names, normalised" && format == "safetensors" || test.name == "two orders" && format == "pth" {
+				continue // the file sorts names, and these do not tell; or it does not
+			}
+			_, c, err := openAll(data)
+			if message, refused := strings.CutPrefix(test.want, "!"); refused {
+				if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), message) {
+					t.Errorf("%s, %s: got %v, want %q", test.name, format, err, message)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s, %s: %v", test.name, format, err)
+				continue
+			}
+			note := "the head is taken as " + test.want + ";"
+			if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, note) && test.want != "" || strings.Contains(notes, "has no bias") {
+				t.Errorf("%s, %s: notes %q, want %q", test.name, format, notes, note)
+			}
 		}
 	}
 }

@@ -51,7 +51,7 @@ func hint(users []*node, ops []string) string {
 	case front:
 		return "export the network without what it does to the picture first"
 	case head:
-		return "want a head of one linear layer"
+		return "want a head of linear layers, each behind the one before"
 	}
 	return ""
 }

@@ -25,7 +25,7 @@ func TestQDQ(t *testing.T) {
 		crop.Pix[i] = byte(128 + 100*math.Sin(0.05*float64(i)+0.3*float64(i%4)))
 	}
 	for i, cfg := range family(t) {
-		m, _, err := calibrate.Quantise(resnet.Random(cfg.Network(7), 1), p, nil, calibrate.Options{})
+		m, _, err := calibrate.Quantise(resnet.Random(cfg.Network(7, hiddens[i%len(hiddens)]...), 1), p, nil, calibrate.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,10 +64,11 @@ func TestQDQ(t *testing.T) {
 				}
 			}
 			// With the skip path in 16 bits and whole biases only float32's own rounding is left. Where the terms of a sum
-			// have 8 bits, up to 0.23 was measured: these narrow networks with random weights make much of it.
+			// have 8 bits, up to 0.23 was measured, and 0.61 behind further layers: these narrow networks with random weights
+			// make much of it.
 			limit := 1e-5
 			if fast {
-				limit = 0.4
+				limit = 0.8
 			}
 			if got := g.floats("logits"); !(distance(got, want) < limit) {
 				t.Errorf("%s, fast %v: logits %v, the quantised network has %v: an error of %.6f", cfg.Name, fast, got, want, distance(got, want))

@@ -3,25 +3,78 @@ package checkpoint
 import (
 	"cmp"
 	"slices"
+	"strconv"
 )
 
-// tail follows the average over the whole map, the linear layer and what comes after the logits.
+// tail follows the average over the whole map, the linear layers and what comes after the logits.
 func (g *graph) tail(x string) error {
 	x, err := g.average(x)
 	if err != nil {
 		return err
 	}
-	var n *node
-	for n == nil || n.flattens() {
-		if n, err = g.only(x, "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Gemm", "MatMul", "Conv"); err != nil {
+	w := g.c.wiring
+	for g.classes == 0 || g.goesOn(x) {
+		n, err := g.only(x, "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Gemm", "MatMul", "Conv", "Relu",
+			"BatchNormalization")
+		if err != nil {
 			return err
 		}
 		x = n.outputs[0]
+		m := module{name: n.String()}
+		switch {
+		case n.flattens():
+			continue
+		case n.op == "Relu":
+			m.kind = relu
+		case n.op == "BatchNormalization":
+			if err = g.normalisation(n, &m); err != nil {
+				return err
+			}
+		default:
+			if x, err = g.linear(n, &m); err != nil {
+				return err
+			}
+		}
+		w.head = append(w.head, m)
 	}
-	if x, err = g.linear(n); err != nil {
-		return err
+	if last := w.head[len(w.head)-1]; last.kind == relu {
+		return bad("ONNX: %v behind the last linear layer: want its outputs as they are, some of them negative; export the "+
+			"network without it", last.name)
 	}
 	return g.end(x)
+}
+
+// goesOn tells whether x leads to another layer of the head, and to nothing else.
+func (g *graph) goesOn(x string) bool {
+	for len(g.users[x]) == 1 {
+		n := g.users[x][0]
+		if !n.flattens() {
+			return slices.Contains([]string{"Gemm", "MatMul", "Conv", "Relu", "BatchNormalization"}, n.op)
+		}
+		x = n.outputs[0]
+	}
+	return false
+}
+
+// leadsOn tells whether a linear layer depends on n.
+func (g *graph) leadsOn(n *node) bool {
+	seen := map[*node]bool{n: true}
+	for list := []*node{n}; len(list) > 0; {
+		n := list[len(list)-1]
+		list = list[:len(list)-1]
+		for _, out := range n.outputs {
+			for _, user := range g.users[out] {
+				if slices.Contains([]string{"Gemm", "MatMul", "Conv"}, user.op) {
+					return true
+				}
+				if !seen[user] {
+					seen[user] = true
+					list = append(list, user)
+				}
+			}
+		}
+	}
+	return false
 }
 
 // flattens tells whether n only gives N×C×1×1 or N×C another shape.
@@ -33,9 +86,9 @@ func (n *node) flattens() bool {
 func (g *graph) end(logits string) error {
 	type state struct {
 		value   string
-		softmax bool
+		changed bool // what is there are the logits no more
 	}
-	output := false
+	output, softmax := false, false
 	seen := map[string]bool{}
 	for list := []state{{logits, false}}; len(list) > 0; {
 		x := list[len(list)-1]
@@ -43,30 +96,38 @@ func (g *graph) end(logits string) error {
 		output = output || g.outputs[x.value]
 		for _, n := range g.users[x.value] {
 			switch {
-			case n.op == "Sigmoid" && g.classes == 1 && !x.softmax:
+			case n.op == "Sigmoid" && g.classes == 1 && !x.changed && !g.leadsOn(n):
 				g.c.note("%v is left out: it is the probability of the second of two classes", n)
 			case g.classes == 1 && slices.Contains([]string{"Softmax", "LogSoftmax", "ArgMax", "TopK"}, n.op):
 				return bad("ONNX: %v of one output, which is the same for every picture; want a Sigmoid, or two outputs", n)
-			case (n.op == "Softmax" || n.op == "LogSoftmax") && !x.softmax:
+			case (n.op == "Softmax" || n.op == "LogSoftmax") && !x.changed:
 				if axis := n.int("axis", 1); axis != 1 && axis != -1 {
 					return bad("ONNX: %v: axis %d, want the classes", n, axis)
 				}
+				softmax = true
 				g.c.note("%v is left out: probabilities are computed of what it reads", n)
 			case n.op == "ArgMax" || n.op == "TopK":
 				g.c.note("%v is left out: all classes are given", n)
-			case n.op == "Sigmoid":
-				return bad("ONNX: %v behind the linear layer: a network with several answers at once (multi-label), which "+
-					"cannot be taken yet; want one whose classes exclude each other", n)
-			case slices.Contains([]string{"Gemm", "MatMul", "Relu", "BatchNormalization"}, n.op):
-				return bad("ONNX: %v behind the linear layer: want a head of one linear layer, file has several", n)
+			case n.op == "Sigmoid" && !x.changed && !g.leadsOn(n):
+				g.c.MultiLabel = true
+				g.c.note("%v is left out: classes do not exclude each other, and probabilities are the sigmoids of what it "+
+					"reads", n)
+			case slices.Contains([]string{"Gemm", "MatMul", "Conv", "Relu", "BatchNormalization"}, n.op):
+				return bad("ONNX: %v behind a linear layer: want one head, in which each layer reads the one before, file has "+
+					"other branches", n)
+			case !n.flattens() && g.leadsOn(n):
+				return bad("ONNX: %v between linear layers: only ReLU is computed there; train the network with it", n)
 			case !n.flattens():
 				return bad("ONNX: want the linear layer to be the output, file has %v behind it; export the network without it", n)
 			}
 			if out := n.outputs[0]; !seen[out] {
 				seen[out] = true
-				list = append(list, state{out, x.softmax || !n.flattens()})
+				list = append(list, state{out, x.changed || !n.flattens()})
 			}
 		}
+	}
+	if softmax && g.c.MultiLabel {
+		return bad("ONNX: want a Softmax or a Sigmoid at the end, file has both; export the network without one of them")
 	}
 	if !output {
 		return bad("ONNX: want the linear layer to lead to an output, file has none behind %q", logits)
@@ -172,9 +233,9 @@ func (g *graph) whole(n *node) error {
 	return nil
 }
 
-// linear names the tensors of n, y = W·x + b in one node or two, or a convolution of 1×1 maps, and returns the output.
+// linear takes the tensors of n, y = w·x + b in one node or two, or a convolution of 1×1 maps, and returns the output.
 // Where there is no b it is 0.
-func (g *graph) linear(n *node) (string, error) {
+func (g *graph) linear(n *node, m *module) (string, error) {
 	w, err := g.constant(n, 1)
 	if err != nil {
 		return "", err
@@ -202,38 +263,62 @@ func (g *graph) linear(n *node) (string, error) {
 	if n.op == "MatMul" || n.op == "Gemm" && n.int("transB", 0) == 0 {
 		w = transpose(w, 1, 0)
 	}
-	g.classes = w.shape[0]
-	g.name(w, "fc.weight")
-	b, x, err := g.bias(n, w.shape[0])
-	if err != nil {
-		return "", err
+	g.classes, m.w = w.shape[0], w
+	if g.classes < 1 {
+		return "", bad("fc: %v: want a matrix, file has %s", n, dims(w.shape))
 	}
-	g.name(b, "fc.bias")
-	return x, nil
+	return g.bias(n, m)
 }
 
-// bias is what is added to the outputs of a linear layer: its input 2, or that of an Add behind it.
-func (g *graph) bias(n *node, outputs int) (b tensor, x string, err error) {
+// bias takes what is added to the outputs of a linear layer: its input 2, or that of an Add behind it.
+func (g *graph) bias(n *node, m *module) (x string, err error) {
 	x = n.outputs[0]
+	var b tensor
 	if n.op != "MatMul" && len(n.inputs) > 2 && n.inputs[2] != "" {
 		b, err = g.constant(n, 2)
-		return flat(b, outputs), x, err
-	}
-	if users := g.users[x]; len(users) == 1 && users[0].sums() && !g.outputs[x] {
+	} else if users := g.users[x]; len(users) == 1 && users[0].sums() && !g.outputs[x] {
 		at := 1
 		if users[0].inputs[1] == x {
 			at = 0
 		}
+		x = users[0].outputs[0]
 		b, err = g.constant(users[0], at)
-		return flat(b, outputs), users[0].outputs[0], err
+	} else {
+		return x, nil
 	}
-	// As many zeros as the matrix has rows, which are not empty: no more than its elements.
-	if w := g.c.tensors[len(g.c.tensors)-1]; w.count() == 0 {
-		return b, x, bad("fc: %v: want a matrix, file has %s", n, dims(w.shape))
+	b = flat(b, m.w.shape[0])
+	m.b = &b
+	return x, err
+}
+
+// normalisation takes the tensors of n.
+func (g *graph) normalisation(n *node, m *module) (err error) {
+	m.kind = normalisation
+	if n.int("training_mode", 0) != 0 || len(n.outputs) != 1 {
+		return bad("ONNX: %v is in training mode; export after model.eval()", n)
 	}
-	b = tensor{shape: []int{outputs}, dtype: float32_, raw: make([]byte, 4*outputs), at: g.bytes}
-	g.bytes += int64(len(b.raw))
-	return b, x, nil
+	for i := range m.norm {
+		t, err := g.constant(n, i+1)
+		if err != nil {
+			return err
+		}
+		m.norm[i] = &t
+	}
+	m.epsilon, err = n.epsilon(m.name)
+	return err
+}
+
+// epsilon is that of a normalisation, called norm.
+func (n *node) epsilon(norm string) (float64, error) {
+	a := n.attr("epsilon")
+	if a == nil {
+		return epsilon, nil
+	}
+	if !(a.f >= 0 && a.f <= 1) {
+		return 0, bad("%s: epsilon %v, want 0 to 1", norm, a.f)
+	}
+	// The file has it as a float32. torch has a float64 of few digits, which are those of the float32's shortest text.
+	return strconv.ParseFloat(strconv.FormatFloat(a.f, 'g', -1, 32), 64)
 }
 
 // flat is t as a vector where it is one of n elements, in whatever shape.

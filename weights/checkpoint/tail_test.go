@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -215,19 +216,24 @@ func TestTailRefused(t *testing.T) {
 		change func(m *model)
 		want   []string
 	}{
-		{func(m *model) { m.after(m.node("logits"), "Sigmoid", nil) }, []string{`Sigmoid "Sigmoid after logits"`,
-			"multi-label"}},
+		{func(m *model) { m.after(m.after(m.node("logits"), "Sigmoid", nil), "Round", nil) }, []string{`Round "Round after ` +
+			`Sigmoid after logits" behind it`}},
+		{func(m *model) {
+			m.after(m.node("logits"), "Sigmoid", nil)
+			m.add("Softmax", []string{"logits"}, "exclusive")
+			m.outputs["exclusive"] = true
+		}, []string{"want a Softmax or a Sigmoid at the end, file has both"}},
 		{func(m *model) { m.after(m.node("logits"), "Softmax", nil, attr{name: "axis", i: 0}) },
 			[]string{"axis 0, want the classes"}},
 		{func(m *model) { m.after(m.after(m.node("logits"), "Softmax", nil), "Softmax", nil) },
 			[]string{`Softmax "Softmax after Softmax after logits" behind it`}},
 		{func(m *model) { m.after(m.node("logits"), "Relu", nil) },
-			[]string{`Relu "Relu after logits" behind the linear layer`, "want a head of one linear layer"}},
+			[]string{`Relu "Relu after logits" behind the last linear layer`, "export the network without it"}},
 		{func(m *model) { m.after(m.node("logits"), "Exp", nil) },
 			[]string{`Exp "Exp after logits" behind it; export the network without it`}},
 		{func(m *model) { m.outputs = map[string]bool{"features": true} }, []string{"file has nothing; a backbone alone"}},
-		{func(m *model) { m.after(m.node("features"), "BatchNormalization", nil) }, []string{"BatchNormalization \"",
-			"want a head of one linear layer"}},
+		{func(m *model) { m.after(m.node("features"), "BatchNormalization", nil) },
+			[]string{"want a constant as input 1 of BatchNormalization"}},
 		{func(m *model) { m.before(m.node("conv1"), 0, "Slice", nil) }, []string{"without what it does to the picture " +
 			"first"}},
 		{func(m *model) { m.before(m.node("conv1"), 0, "BatchNormalization", nil) }, []string{"pre-activation, ResNet v2"}},
@@ -250,7 +256,20 @@ func TestTailRefused(t *testing.T) {
 				inputs: n.outputs, outputs: []string{"gate"}})
 		}, []string{"squeeze-and-excitation cannot be taken"}},
 		{func(m *model) { m.after(m.node("logits"), "Gemm", []string{"fc.weight"}) },
-			[]string{"want a head of one linear layer"}},
+			[]string{"fc.weight and fc.weight lie in the same bytes"}},
+		{func(m *model) {
+			m.add("Gemm", []string{"logits", m.constant("w", "", []int{3, 2}, 1, 2, 3, 4, 5, 6)}, "more")
+			m.add("Gemm", []string{"logits", "w"}, "others")
+			m.outputs["more"], m.outputs["others"] = true, true
+		}, []string{"behind a linear layer: want one head"}},
+		{func(m *model) {
+			m.add("Gemm", []string{"features", m.constant("w", "", []int{16, 2}, make([]float32, 32)...)}, "more")
+			m.outputs["more"] = true
+		}, []string{"want a head of linear layers, each behind the one before"}},
+		{func(m *model) {
+			m.after(m.node("logits"), "Gemm", []string{m.constant("w", "", []int{2, 2}, 1, 2, 3, 4)})
+		},
+			[]string{"want a linear layer of outputs × 3, file has float32 2×2"}},
 		{func(m *model) { m.node("avgpool").op = "GlobalMaxPool" }, []string{`GlobalMaxPool "avgpool"`,
 			"an average over the map is wanted"}},
 		{func(m *model) { n := m.node("avgpool"); n.op = "ReduceMean"; n.set(many("axes", 1, 2)) },
@@ -293,6 +312,121 @@ func TestTailRefused(t *testing.T) {
 		m := small(t, "resnet18", 64)
 		test.change(m)
 		m.refuses(t, test.want...)
+	}
+}
+
+// TestHeadONNX follows chains of linear layers in other ways of writing them.
+func TestHeadONNX(t *testing.T) {
+	normed := func(m *model, name string, n int) []string { // inputs of a BatchNormalization that changes nothing
+		list := []string{}
+		for i, v := range []float32{1, 0, 0, 1} {
+			list = append(list, m.constant(fmt.Sprint(name, i), "", nil, slices.Repeat([]float32{v}, n)...))
+		}
+		return list
+	}
+	exact := attr{name: "epsilon", f: 0}
+	for _, test := range []struct {
+		name    string
+		hidden  []int
+		change  func(m *model)
+		refused string
+	}{
+		{"as written", []int{6, 5}, func(m *model) {}, ""},
+		{"Dropout, Identity and other shapes between", []int{6, 5}, func(m *model) {
+			m.after(m.node("fc1.relu"), "Dropout", nil)
+			m.after(m.node("fc1"), "Identity", nil)
+			m.after(m.node("fc2"), "Flatten", nil)
+			m.after(m.node("fc2.relu"), "Unsqueeze", nil, many("axes", 2))
+			m.before(m.node("logits"), 0, "Squeeze", nil, many("axes", 2))
+		}, ""},
+		{"MatMul and Add", []int{6}, func(m *model) {
+			m.rows("fc1.weight")
+			n := m.node("fc1")
+			n.op, n.attrs = "MatMul", nil
+			m.after(n, "Add", n.inputs[2:])
+			n.inputs = n.inputs[:2]
+		}, ""},
+		{"ReLU of the averages", []int{6}, func(m *model) { m.after(m.node("features"), "Relu", nil) }, ""},
+		{"ReLU twice", []int{6}, func(m *model) { m.after(m.node("fc1.relu"), "Relu", nil) }, ""},
+		{"normalised in front, within and at the end", []int{6}, func(m *model) {
+			m.after(m.node("avgpool"), "BatchNormalization", normed(m, "a", 16), exact)
+			m.after(m.node("fc1"), "BatchNormalization", normed(m, "b", 6), exact)
+			m.after(m.node("fc1.relu"), "BatchNormalization", normed(m, "c", 6), exact)
+			m.after(m.node("logits"), "BatchNormalization", normed(m, "d", 3), exact)
+		}, ""},
+		{"two layers in one", nil, func(m *model) {
+			// The first doubles, the second halves.
+			w := make([]float32, 16*16)
+			for i := range 16 {
+				w[17*i] = 2
+			}
+			m.after(m.node("features"), "MatMul", []string{m.constant("two", "", []int{16, 16}, w...)})
+			half := slices.Clone(w)
+			for i := range half {
+				half[i] /= 4
+			}
+			m.before(m.node("logits"), 0, "MatMul", []string{m.constant("half", "", []int{16, 16}, half...)})
+		}, ""},
+		{"the hidden layer is an output too", []int{6}, func(m *model) { m.outputs["fc1.relu"] = true }, ""},
+		{"convolutions", []int{6}, func(m *model) {
+			m.without("features")
+			for _, name := range []string{"fc1", "logits"} {
+				n := m.node(name)
+				m.before(n, 1, "Unsqueeze", nil, many("axes", 2, 3))
+				n.op, n.attrs = "Conv", nil
+			}
+			m.node("fc1").inputs[0] = "avgpool"
+			m.after(m.node("logits"), "Flatten", nil)
+		}, ""},
+
+		{"Tanh", []int{6}, func(m *model) { m.node("fc1.relu").op = "Tanh" }, `Tanh "fc1.relu" between linear layers: only ReLU`},
+		{"Gelu", []int{6}, func(m *model) { m.node("fc1.relu").op = "Gelu" }, `Gelu "fc1.relu" between`},
+		{"LeakyRelu", []int{6}, func(m *model) { m.node("fc1.relu").op = "LeakyRelu" }, `LeakyRelu "fc1.relu" between`},
+		{"HardSwish", []int{6}, func(m *model) { m.node("fc1.relu").op = "HardSwish" }, `HardSwish "fc1.relu" between`},
+		{"Clip", []int{6}, func(m *model) { m.node("fc1.relu").op = "Clip" }, `Clip "fc1.relu" between`},
+		{"Sigmoid", []int{6}, func(m *model) { m.node("fc1.relu").op = "Sigmoid" }, `Sigmoid "fc1.relu" between`},
+		{"Sigmoid of one unit", []int{1}, func(m *model) { m.node("fc1.relu").op = "Sigmoid" }, `Sigmoid "fc1.relu" between`},
+		{"SiLU", []int{6}, func(m *model) {
+			n := m.node("fc1.relu")
+			n.op = "Mul"
+			m.before(n, 0, "Sigmoid", nil)
+			n.inputs = append(n.inputs, "fc1")
+		}, "between linear layers: only ReLU"},
+		{"normalised, then ReLU", nil, func(m *model) {
+			n := m.after(m.node("features"), "BatchNormalization", normed(m, "a", 16))
+			m.after(n, "Relu", nil)
+		}, "want a linear layer between the normalisation before it and this ReLU"},
+		{"training mode", []int{6}, func(m *model) {
+			m.after(m.node("fc1"), "BatchNormalization", normed(m, "b", 6), attr{name: "training_mode", i: 1})
+		}, "training mode"},
+		{"a normalisation of another size", []int{6}, func(m *model) {
+			m.after(m.node("fc1"), "BatchNormalization", normed(m, "b", 5))
+		}, "want weight of 6, file has float32 5"},
+		{"nine", slices.Repeat([]int{4}, 8), func(m *model) {}, "want at most 8 linear layers"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := small(t, "resnet18", 64).net.Config
+			m := modelOf(t, resnet.Random(cfg.Network(3, test.hidden...), 1), 64)
+			test.change(m)
+			if test.refused != "" {
+				m.refuses(t, test.refused)
+			} else if c := m.reads(t, 64); c != nil && c.Notes != nil {
+				t.Errorf("notes %q, want none", c.Notes)
+			}
+		})
+	}
+}
+
+// TestMultiLabel takes a Sigmoid of several outputs for what it is.
+func TestMultiLabel(t *testing.T) {
+	m := small(t, "resnet18", 64)
+	m.after(m.node("logits"), "Sigmoid", nil)
+	if c := m.reads(t, 64); c == nil || !c.MultiLabel || !strings.Contains(strings.Join(c.Notes, ""), "do not exclude each other") {
+		t.Errorf("%+v", c)
+	}
+	m = small(t, "resnet18", 64)
+	if c := m.reads(t, 64); c == nil || c.MultiLabel {
+		t.Errorf("%+v", c)
 	}
 }
 

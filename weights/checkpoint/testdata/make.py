@@ -256,3 +256,105 @@ for name, net, size in nets + [(name, net, 64 if name.startswith("resnet") else 
 with open(path("golden.json"), "w") as f:
     json.dump(golden, f, indent=1)
     f.write("\n")
+
+
+def heads():
+    """Writes head-*.* and heads.json: narrow CIFAR networks with each kind of head, and their logits in float64."""
+    torch.manual_seed(5)
+    golden = {}
+
+    def body(head=None):
+        net = Net(2, [1, 1, 1], pad="split")  # 8 features
+        net.fc = head or nn.Linear(8, CLASSES)
+        return net
+
+    def seed_head(net):
+        seeded(net, 6)
+        for layer in net.modules():
+            if isinstance(layer, (nn.Linear, nn.BatchNorm1d)) or isinstance(layer, nn.Conv2d) and layer.bias is not None:
+                if layer.weight is not None:
+                    layer.weight.data = torch.randn(layer.weight.shape) * (1 if layer.weight.dim() < 2 else layer.weight[0].numel() ** -0.5)
+                if layer.bias is not None:
+                    layer.bias.data = torch.randn(layer.bias.shape) * 0.3
+        return net.eval()
+
+    def judge(file, net, hidden=(), multi=False, out=lambda y: y):
+        rgb = torch.sin(0.37 * torch.arange(3 * 32 * 32, dtype=torch.float64)).reshape(1, 3, 32, 32)
+        with torch.no_grad():
+            logits = out(net.double()(rgb))[0].tolist()
+        net.float()
+        golden[file] = {"logits": logits, "hidden": list(hidden), "multi": multi}
+
+    def tensors(file, net, hidden=(), extra={}, multi=False):
+        state = {**net.state_dict(), **extra}
+        if file.endswith(".pth"):
+            torch.save(state, path(file))
+        else:  # which sorts names
+            save_safetensors(file, dict(sorted(state.items())))
+        judge(file, net, hidden, multi)
+
+    def graph(file, net, hidden=(), multi=False, out=lambda y: y, fold=False):
+        export(net, file, 32, fold)
+        judge(file, net, hidden, multi, out)
+
+    seq = nn.Sequential
+    mlp = lambda: seq(nn.Linear(8, 7), nn.ReLU(), nn.Dropout(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, CLASSES))
+    normed = lambda: seq(nn.Dropout(), nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, CLASSES))
+    tensors("head-mlp.pth", seed_head(body(mlp())), (7, 6))
+    graph("head-mlp.onnx", seed_head(body(mlp())), (7, 6))
+    tensors("head-norm.safetensors", seed_head(body(normed())), (8,))
+    graph("head-norm.onnx", seed_head(body(normed())), (8,))
+
+    # As fastai's with an average alone: the normalisation is behind the ReLU.
+    net = body()
+    layers = seq(net.conv1, net.bn1, nn.ReLU(), net.layer1, net.layer2, net.layer3)
+    fastai = seed_head(seq(layers, seq(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 8, bias=False),
+                                       nn.ReLU(), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, CLASSES, bias=False))))
+    tensors("head-fastai.safetensors", fastai, (8,))
+    graph("head-fastai.onnx", fastai, (8,))
+
+    # A network around a whole ResNet: two layers, and nothing between.
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.resnet, self.fc = body(nn.Linear(8, 10)), nn.Linear(10, 3)
+
+        def forward(self, x):
+            return self.fc(self.resnet(x))
+
+    tensors("head-around.safetensors", seed_head(Around()))
+    tensors("head-sequential.pth", seed_head(seq(body(nn.Linear(8, 10)), nn.ReLU(), nn.Linear(10, 3))), (10,))
+    graph("head-around.onnx", seed_head(Around()))
+
+    # Names without numbers, sorted into another order.
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone = body(nn.Identity())
+            self.hidden, self.norm, self.classifier = nn.Linear(8, 6), nn.BatchNorm1d(6, affine=False), nn.Linear(6, CLASSES)
+
+        def forward(self, x):
+            return self.classifier(F.relu(self.norm(self.hidden(self.backbone(x)))))
+
+    tensors("head-named.safetensors", seed_head(Named()), (6,))
+    tensors("head-adjacent.safetensors", seed_head(body(seq(nn.BatchNorm1d(8), nn.Linear(8, 6), nn.Linear(6, 4)))))
+    # Two layers that would make a matrix far larger than both.
+    tensors("head-narrow.safetensors", seed_head(body(seq(nn.Linear(8, 1), nn.Linear(1, 40)))), (2,))
+    class Map(nn.Module):
+        def forward(self, x):
+            return x[:, :, None, None]
+
+    convolutions = lambda: seq(Map(), nn.Conv2d(8, 6, 1), nn.ReLU(), nn.Conv2d(6, CLASSES, 1), nn.Flatten())
+    tensors("head-conv.safetensors", seed_head(body(convolutions())), (6,))
+    graph("head-conv.onnx", seed_head(body(convolutions())), (6,), fold=True)
+
+    # Classes that do not exclude each other.
+    tensors("head-multi.pth", seed_head(body()), extra={"criterion.pos_weight": torch.ones(CLASSES)}, multi=True)
+    graph("head-multi.onnx", seed_head(seq(body(mlp()), nn.Sigmoid())), (7, 6), multi=True, out=torch.logit)
+
+    with open(path("heads.json"), "w") as f:
+        json.dump(golden, f, indent=1)
+        f.write("\n")
+
+
+heads()

@@ -23,6 +23,7 @@ type config struct {
 	ModelType string            `json:"model_type"`
 	ID2Label  map[string]string `json:"id2label"`
 	V1        bool              `json:"downsample_in_bottleneck"`
+	Problem   string            `json:"problem_type"`
 
 	Architecture string            `json:"architecture"`
 	NumClasses   int               `json:"num_classes"`
@@ -60,6 +61,7 @@ type beside struct {
 	prep    *resnet.Prep
 	strides bool // v1 is known
 	v1      bool
+	multi   bool // classes do not exclude each other
 	notes   []string
 	err     error // a network whose weights do not tell that it is another
 }
@@ -114,6 +116,9 @@ func readBeside(path string, f *resnet.Float) (b beside) {
 			note("the labels of config.json are not used: %v", err)
 		} else if b.classes != nil {
 			note("labels are those of config.json beside it")
+		}
+		if b.multi = c.Problem == "multi_label_classification"; b.multi {
+			note("the classes do not exclude each other, as config.json beside it says; -output softmax is for classes that do")
 		}
 	}
 	if c.Pretrained != nil {
@@ -230,7 +235,7 @@ func side(v any) (n int, square bool) {
 func (p *processor) prep() (*resnet.Prep, error) {
 	size, square := side(p.Size)
 	crop, _ := side(p.CropSize)
-	out := resnet.Prep{Resize: size, Crop: size}
+	out := resnet.Prep{Resize: size, Crop: size, Floor: true} // transformers crops from (side − crop)//2 on
 	switch {
 	case size < 1:
 		return nil, fmt.Errorf("want a size, it has %v", p.Size)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"image"
+	"image/color"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,8 +79,13 @@ func TestPaper(t *testing.T) {
 // TestBeside takes the recipe, the strides and the labels from the files that Hugging Face and timm put beside weights.
 func TestBeside(t *testing.T) {
 	imagenet := resnet.ImageNetPrep
-	of := func(resize, crop int, filter string) resnet.Prep {
+	timm := func(resize, crop int, filter string) resnet.Prep {
 		return resnet.Prep{Resize: resize, Crop: crop, Filter: filter, Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.25, .25, .25}}
+	}
+	of := func(resize, crop int, filter string) resnet.Prep { // transformers
+		p := timm(resize, crop, filter)
+		p.Floor = true
+		return p
 	}
 	const five = `"id2label":{"0":"circle","1":"square","2":"star","3":"cross","4":"wave"}`
 	const values = `"image_mean":[0.5,0.5,0.5],"image_std":[0.25,0.25,0.25]`
@@ -94,7 +101,10 @@ func TestBeside(t *testing.T) {
 		{"flags go first", `{"model_type":"resnet"}`, `{"size":96,"crop_pct":0.75,"resample":3,` + values + `}`, recipe{filter: "bilinear", resize: 100}, of(100, 96, "bilinear"), "class 0", ""},
 		{"no names", `{"model_type":"resnet","id2label":{"0":"LABEL_0","1":"LABEL_1","2":"LABEL_2","3":"LABEL_3","4":"LABEL_4"}}`, "", recipe{}, imagenet, "class 0", ""},
 		{"squashed", `{"model_type":"resnet"}`, `{"size":{"height":224,"width":224},"resample":2,` + values + `}`, recipe{}, imagenet, "class 0", "squashes"},
-		{"timm", `{"architecture":"resnet18","num_classes":5,"label_names":["a","b","c","d","e"],"label_descriptions":{"a":"circle"},"pretrained_cfg":{"input_size":[3,224,224],"test_input_size":[3,288,288],"crop_pct":0.95,"interpolation":"bicubic","mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}}`, "", recipe{}, of(235, 224, "bicubic"), "circle", "-resize 288 -crop 288"},
+		{"timm", `{"architecture":"resnet18","num_classes":5,"label_names":["a","b","c","d","e"],"label_descriptions":{"a":"circle"},"pretrained_cfg":{"input_size":[3,224,224],"test_input_size":[3,288,288],"crop_pct":0.95,"interpolation":"bicubic","mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}}`, "", recipe{}, timm(235, 224, "bicubic"), "circle", "-resize 288 -crop 288"},
+		{"multi-label", `{"model_type":"resnet","problem_type":"multi_label_classification",` + five + `}`, "", recipe{}, imagenet, "circle", "the classes do not exclude each other"},
+		{"multi-label, not wanted", `{"model_type":"resnet","problem_type":"multi_label_classification",` + five + `}`, "", recipe{output: "softmax"}, imagenet, "circle", "-output softmax is for"},
+		{"one label", `{"model_type":"resnet","problem_type":"single_label_classification",` + five + `}`, "", recipe{}, imagenet, "circle", ""},
 		{"another network", `{"model_type":"vit",` + five + `}`, `{"size":96,"crop_pct":0.75,"resample":3,` + values + `}`, recipe{}, imagenet, "class 0", `is of "vit" with 5 classes`},
 		{"other classes", `{"model_type":"resnet","id2label":{"0":"a","1":"b"}}`, "", recipe{}, imagenet, "class 0", "with 2 classes"},
 		{"the same label twice", `{"model_type":"resnet","id2label":{"0":"a","1":"a","2":"c","3":"d","4":"e"}}`, "", recipe{}, imagenet, "class 0", "labels of config.json are not used"},
@@ -122,6 +132,9 @@ func TestBeside(t *testing.T) {
 		}
 		if prep != test.prep || classes[0].Label("en") != test.label {
 			t.Errorf("%s: %+v, %q, want %+v, %q", test.name, prep, classes[0].Label("en"), test.prep, test.label)
+		}
+		if want := test.name == "multi-label"; test.args.multi != want {
+			t.Errorf("%s: multi-label %v, want %v", test.name, test.args.multi, want)
 		}
 		if notes := strings.Join(test.args.notes, "\n"); !strings.Contains(notes, test.note) {
 			t.Errorf("%s: notes\n%s\nlack %q", test.name, notes, test.note)
@@ -151,6 +164,43 @@ func TestBeside(t *testing.T) {
 		}
 		if guessed := strings.Contains(strings.Join(r.notes, "\n"), "-arch resnet50v1"); f.V1 != want || guessed != (config == "") {
 			t.Errorf("config %s: v1 %t, notes %q", config, f.V1, r.notes)
+		}
+	}
+}
+
+// TestCropRounding crops as the library rounds whose recipe it is: transformers begins at (side − crop)//2, torchvision,
+// and so timm, at the nearest even one of two halves.
+func TestCropRounding(t *testing.T) {
+	const w, h, crop = 71, 67, 32 // 39 and 35 are over
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			img.SetNRGBA(x, y, color.NRGBA{uint8(3 * x), uint8(3 * y), uint8(x ^ y), 255})
+		}
+	}
+	yes, no := true, false
+	p := processor{Size: float64(h), Crops: &yes, CropSize: float64(crop), Resample: 2, Normalize: &no}
+	hf, err := p.prep()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tv := *hf
+	tv.Floor = false
+	for _, test := range []struct {
+		prep      resnet.Prep
+		left, top int
+	}{{*hf, (w - crop) / 2, (h - crop) / 2}, {tv, 20, 18}} { // 19.5 and 17.5
+		got, _, err := resnet.Fit(img, test.prep, resnet.View{}) // the shorter side is as long as wanted: nothing is scaled
+		if err != nil {
+			t.Fatal(err)
+		}
+		for y := range crop {
+			for x := range crop {
+				want := img.NRGBAAt(test.left+x, test.top+y)
+				if c := got.RGBAAt(x, y); c.R != want.R || c.G != want.G || c.B != want.B {
+					t.Fatalf("floor %v: pixel %d, %d is %v, want %v", test.prep.Floor, x, y, c, want)
+				}
+			}
 		}
 	}
 }

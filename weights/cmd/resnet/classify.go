@@ -71,7 +71,9 @@ func classify(c *call) error {
 		return fmt.Errorf("classify: want -json or -csv, got both")
 	}
 	var own string
+	given := map[string]bool{}
 	c.Visit(func(f *flag.Flag) {
+		given[f.Name] = true
 		if slices.Contains(recipeFlags, f.Name) {
 			own = f.Name
 		}
@@ -92,6 +94,8 @@ func classify(c *call) error {
 		wanted = resnet.HeatmapBest
 	}
 
+	many := false
+	unsure := 0.0 // of the model
 	var predict func(img image.Image) (resnet.Result, error)
 	var prep resnet.Prep // the model's
 	var classes []resnet.Class
@@ -101,8 +105,12 @@ func classify(c *call) error {
 			return err
 		}
 		say(c.stderr, *check, r.notes)
-		classes = names
-		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, p, img, *k) }
+		classes, many = names, r.multi
+		if many {
+			unsure = 0.5
+		}
+		m := &resnet.Model{MultiLabel: many, Temperature: 1, Unsure: float32(unsure)}
+		predict = func(img image.Image) (resnet.Result, error) { return floatClassify(f, m, p, img, *k) }
 	} else {
 		m, err := loadModel(*model)
 		if err != nil {
@@ -113,7 +121,7 @@ func classify(c *call) error {
 			return err
 		}
 		defer cl.Close()
-		prep, classes = m.Prep, m.Classes
+		prep, classes, many, unsure = m.Prep, m.Classes, m.MultiLabel, float64(m.Unsure)
 		predict = func(img image.Image) (resnet.Result, error) {
 			return cl.Classify(img, resnet.View{}, resnet.Options{TopK: *k, Heatmap: wanted})
 		}
@@ -121,6 +129,12 @@ func classify(c *call) error {
 
 	spoken(c, classes, *lang)
 	show := asText
+	if many {
+		show = func(w io.Writer, r classified) error { return asTextOfMany(w, r, unsure) }
+		if !given["k"] && !*asJSON && !*asCSV {
+			*k = len(classes)
+		}
+	}
 	switch {
 	case *asJSON:
 		show = asJSONLine
@@ -191,11 +205,32 @@ func asCSVLines(w io.Writer, r classified) error {
 }
 
 func asText(w io.Writer, r classified) error {
+	remark := ""
+	if !r.Sure {
+		remark = " (not sure)"
+	}
+	return asTextWith(w, r, remark)
+}
+
+// asTextOfMany prints those of the classes, which do not exclude each other, that reach a probability, or else the best.
+func asTextOfMany(w io.Writer, r classified, unsure float64) error {
+	n := 0
+	for n < len(r.Predictions) && r.Predictions[n].Probability >= unsure {
+		n++
+	}
+	remark := ""
+	if n == 0 {
+		n, remark = min(1, len(r.Predictions)), fmt.Sprintf(" (nothing reaches %.0f %%)", 100*unsure)
+	}
+	r.Predictions = r.Predictions[:n]
+	return asTextWith(w, r, remark)
+}
+
+// asTextWith prints all predictions, and a remark behind the picture's name.
+func asTextWith(w io.Writer, r classified, remark string) error {
 	var b strings.Builder
 	b.WriteString(printable(r.File))
-	if !r.Sure {
-		b.WriteString(" (not sure)")
-	}
+	b.WriteString(remark)
 	b.WriteByte('\n')
 	for _, p := range r.Predictions {
 		fmt.Fprintf(&b, "  %5.1f %%  %s", 100*p.Probability, printable(p.Label))
@@ -265,19 +300,20 @@ func (p picture) read(c *call) (image.Image, error) {
 	return decode.Decode(f)
 }
 
-// floatClassify is Classify by the float32 oracle.
-func floatClassify(f *resnet.Float, prep resnet.Prep, img image.Image, k int) (resnet.Result, error) {
+// floatClassify is Classify by the float32 oracle, with what m says of probabilities.
+func floatClassify(f *resnet.Float, m *resnet.Model, prep resnet.Prep, img image.Image, k int) (resnet.Result, error) {
 	crop, _, err := resnet.Fit(img, prep, resnet.View{})
 	if err != nil {
 		return resnet.Result{}, err
 	}
 	logits := f.Forward(prep.Normalise(crop), prep.Crop, nil)
 	p := make([]float64, len(logits))
-	resnet.Softmax(p, logits, 1)
+	m.Probabilities(p, logits)
 	keep := slices.Repeat([]bool{true}, len(logits))
-	r := resnet.Result{Sure: true}
+	var r resnet.Result
 	for _, i := range resnet.TopK(logits, p, keep, k, 0) {
 		r.Predictions = append(r.Predictions, resnet.Prediction{Index: i, Probability: p[i]})
 	}
+	r.Sure = r.Predictions[0].Probability >= float64(m.Unsure)
 	return r, nil
 }

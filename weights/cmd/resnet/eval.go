@@ -85,7 +85,7 @@ func eval(c *call) error {
 
 	bar := newProgress(c.stderr, "int8 ")
 	start := time.Now()
-	int8s, sure, broken, err := rankings(images, quantised(m, *simd), m.Temperature, bar)
+	int8s, sure, broken, err := rankings(images, quantised(m, *simd), m, bar)
 	bar.clear()
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func eval(c *call) error {
 				}
 				return f.Forward(m.Prep.Normalise(crop), m.Prep.Crop, nil), nil
 			}, func() {}, nil
-		}, m.Temperature, bar)
+		}, m, bar)
 		bar.clear()
 		if err != nil {
 			return err
@@ -170,13 +170,13 @@ func loadBeside(path, arch string, m *resnet.Model) (loaded, error) {
 	return load("")
 }
 
-// rankings returns the five best classes of each image, and the probability of the first at temperature t.
-func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), t float32,
+// rankings returns the five best classes of each image, and the probability of the first as m has it.
+func rankings(images []calibrate.Image, worker func() (run runner, done func(), err error), m *resnet.Model,
 	bar *progress) (best [][5]int, sure []float64, failed failures, err error) {
 	best, sure = make([][5]int, len(images)), make([]float64, len(images))
 	failed, err = overAll(images, worker, bar, func(i int, logits []float32) {
 		p := make([]float64, len(logits))
-		resnet.Softmax(p, logits, t)
+		m.Probabilities(p, logits)
 		best[i] = topFive(logits)
 		sure[i] = p[best[i][0]]
 	})

@@ -45,6 +45,10 @@ func export(c *call) error {
 	if _, err := save(*out, write); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%s: %s in %s, input 3×%d×%d normalised by mean %v and std %v, output logits of %d classes\n", printable(*out), printable(m.Name), numbers, m.Prep.Crop, m.Prep.Crop, m.Prep.Mean, m.Prep.Std, len(m.Classes))
+	sigmoid := ""
+	if m.MultiLabel {
+		sigmoid = "; their sigmoids are the probabilities, which the file does not tell"
+	}
+	fmt.Fprintf(c.stdout, "%s: %s in %s, input 3×%d×%d normalised by mean %v and std %v, output logits of %d classes%s\n", printable(*out), printable(m.Name), numbers, m.Prep.Crop, m.Prep.Crop, m.Prep.Mean, m.Prep.Std, len(m.Classes), sigmoid)
 	return nil
 }

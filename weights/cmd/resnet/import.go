@@ -70,6 +70,10 @@ func (v *conversion) convert(c *call, path string) error {
 	if err != nil {
 		return err
 	}
+	if v.multi && v.confidence != "" {
+		return fmt.Errorf("-confidence: want classes that exclude each other, of which each image has one; those of %s do "+
+			"not: leave the flag out, or say -output softmax", path)
+	}
 	id, err := fingerprint(path)
 	if err != nil {
 		return err
@@ -104,6 +108,9 @@ func (v *conversion) convert(c *call, path string) error {
 		return err
 	}
 	m.Classes = classes
+	if m.MultiLabel = v.multi; m.MultiLabel {
+		m.Unsure = 0.5 // likelier there than not
+	}
 	m.Source, m.Licence = v.source+", "+id, v.licence
 	if report.Warning != "" {
 		fmt.Fprintf(c.stderr, "resnet: warning: %s\n", report.Warning)

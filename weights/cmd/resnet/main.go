@@ -27,7 +27,7 @@ func init() { // not a literal: help refers to commands
 		{"classify", "[-model F | -checkpoint C [-arch A]] [-k 5] [-lang L] [-simd auto|none] [-json|-csv] [-heatmap OUT.png] IMAGE|DIR|-...", "name what pictures show", classify},
 		{"eval", "[-model F] [-checkpoint C] [-n N] [-lang L] [-simd auto|none] [-json] DIR|ZIP",
 			"measure accuracy over images in folders named by class", eval},
-		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-resize N -crop N -filter F -mean R,G,B -std R,G,B] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
+		{"import", "[-arch A] [-calib DIR|ZIP|none] [-labels F] [-resize N -crop N -filter F -mean R,G,B -std R,G,B] [-output softmax|sigmoid] [-o OUT] CHECKPOINT", "make a model file of a checkpoint (.pth, .safetensors, .onnx)", importModel},
 		{"info", "F", "describe a model file", info},
 		{"summary", "[-json] ARCH", "list a network's layers, parameters and multiply-adds", summary},
 		{"fetch", "NAME", "get an official checkpoint, verify it and make a model file of it", fetch},

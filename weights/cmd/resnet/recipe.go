@@ -22,12 +22,14 @@ type recipe struct {
 	resize, crop      int
 	filter            string
 	mean, std         string
+	output            string
 	known             bool     // the catalogue gave it
 	notes             []string // after read
+	multi             bool     // after read: classes do not exclude each other
 }
 
 // recipeFlags are the names of the flags that flags defines.
-var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", "mean", "std"}
+var recipeFlags = []string{"arch", "pad", "labels", "resize", "crop", "filter", "mean", "std", "output"}
 
 func (r *recipe) flags(c *call) {
 	c.StringVar(&r.arch, "arch", "", "architecture of the checkpoint, where names and shapes do not tell: resnet50v1 for the paper's strides, resnet18s for a 3×3 stem of stride 1, plain18 … (default: as recognised, v1.5)")
@@ -38,6 +40,7 @@ func (r *recipe) flags(c *call) {
 	c.StringVar(&r.filter, "filter", "", "bilinear or bicubic, by which pictures are scaled, as Pillow does it (default bilinear)")
 	c.StringVar(&r.mean, "mean", "", "R,G,B `means` of the training images in 0…1, or one for all (default: ImageNet's; CIFAR nets CIFAR-10's; nets of grey pictures 0.5)")
 	c.StringVar(&r.std, "std", "", "R,G,B standard `deviations` (default: likewise)")
+	c.StringVar(&r.output, "output", "", "what makes probabilities of the network's outputs: softmax, or sigmoid where classes do not exclude each other (default: as the file or the config.json beside it says, else softmax)")
 }
 
 // first is the checkpoint of the first built-in model, which is for the same pictures and classes as the present one.
@@ -53,10 +56,14 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 	if !ok {
 		return fail(fmt.Errorf("-pad: want append or split, got %q", r.pad))
 	}
+	if !slices.Contains([]string{"", "softmax", "sigmoid"}, r.output) {
+		return fail(fmt.Errorf("-output: want softmax or sigmoid, got %q", r.output))
+	}
 	f, err := loadFloat(path, r.arch, pad)
 	if err != nil {
 		return fail(err)
 	}
+	r.multi = f.file.MultiLabel
 	prep, classes := defaultPrep(f.Float), classesFor(f.Classes)
 	if f.file.Grey {
 		prep.Mean, prep.Std = equal(0.5), equal(0.5) // as common as any
@@ -81,7 +88,18 @@ func (r *recipe) read(path string) (*resnet.Float, resnet.Prep, []resnet.Class, 
 		if b.classes != nil {
 			classes = b.classes
 		}
+		r.multi = r.multi || b.multi
 		f.notes = append(f.notes, b.notes...)
+	}
+	if r.output != "" {
+		r.multi = r.output == "sigmoid"
+	}
+	if r.multi && f.file.One {
+		if r.output != "" {
+			return fail(fmt.Errorf("-output sigmoid: %s has one output, whose sigmoid is the probability of the second of two "+
+				"classes already; leave the flag out", path))
+		}
+		r.multi = false
 	}
 	norm := f.file.Normalisation
 	if norm != nil {
