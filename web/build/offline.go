@@ -28,6 +28,7 @@ var (
 	stylesheet = regexp.MustCompile(`<link rel="stylesheet" href="([^"]+)">`)
 	icon       = regexp.MustCompile(`<link rel="icon" href="([^"]+)"`)
 	otherLink  = regexp.MustCompile(`<link rel="(apple-touch-icon|manifest|modulepreload)"[^>]*>\n`)
+	late       = regexp.MustCompile(`(?s)  <p class="nojs late".*?</p>\n`) // leads to offlineFile
 	module     = regexp.MustCompile(`<script type="module" src="([^"]+)"></script>`)
 	metaPolicy = regexp.MustCompile(`(<meta http-equiv="Content-Security-Policy" content=")[^"]*"`)
 	notice     = regexp.MustCompile(`<a href="([A-Z]+\.txt)"`)
@@ -63,6 +64,7 @@ func offline(dir string, m Manifest, script string) error {
 
 	page := read("index.html")
 	page = otherLink.ReplaceAllString(page, "")
+	page = late.ReplaceAllString(page, "")
 	page = icon.ReplaceAllStringFunc(page, func(s string) string {
 		return `<link rel="icon" href="` + data(icon.FindStringSubmatch(s)[1]) + `"`
 	})
