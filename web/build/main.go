@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -106,6 +107,9 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 	if err := compile(next, b); err != nil {
 		return err
 	}
+	if err := tellSize(next, m.Model); err != nil {
+		return err
+	}
 	if err := notices(filepath.Join(next, "NOTICES.txt"), model); err != nil {
 		return err
 	}
@@ -146,6 +150,29 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 		return nil
 	}
 	return err
+}
+
+// travels is where index.html is told what its first visit downloads.
+var travels = regexp.MustCompile(`data-bytes="\d+"`)
+
+// tellSize writes into index.html how many bytes model and program are on their way, the latter compressed.
+func tellSize(dir, model string) error {
+	info, err := os.Stat(filepath.Join(dir, model))
+	if err != nil {
+		return err
+	}
+	program, err := os.ReadFile(filepath.Join(dir, "resnet.wasm"))
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, "index.html")
+	page, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	bytes := info.Size() + int64(len(gzipped(program)))
+	page = travels.ReplaceAll(page, fmt.Appendf(nil, "data-bytes=\"%d\"", bytes))
+	return os.WriteFile(name, page, 0o644)
 }
 
 // swap puts the folder next in the place of out, which may be missing.

@@ -65,6 +65,7 @@ func offline(dir string, m Manifest, script string) error {
 	page := read("index.html")
 	page = otherLink.ReplaceAllString(page, "")
 	page = late.ReplaceAllString(page, "")
+	page = travels.ReplaceAllString(page, `data-bytes="0"`)
 	page = icon.ReplaceAllStringFunc(page, func(s string) string {
 		return `<link rel="icon" href="` + data(icon.FindStringSubmatch(s)[1]) + `"`
 	})

@@ -37,12 +37,12 @@ inBrowsers('look', (w) => {
   const errors = [];
   before(async () => {
     server = spawn(serve(), ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    origin = await new Promise((resolve) => server.stdout.once('data', (text) => resolve(/http:\S+/.exec(text)[0])));
+    origin = await new Promise((resolve) => server.stdout.once('data', (text) => resolve(/http:[^/]*..[^/\s]+/.exec(text)[0])));
     page = await w.browser.newPage();
     page.setDefaultTimeout(60_000);
     page.on('pageerror', (e) => errors.push(e.message));
     await page.setViewport({ width: 1280, height: 900 });
-    await page.evaluateOnNewDocument(`localStorage.setItem('lang', 'en'); globalThis.drawing = ${drawing};
+    await page.evaluateOnNewDocument(`try { localStorage.setItem('lang', 'en'); } catch {} globalThis.drawing = ${drawing};
       globalThis.paste = ${paste}; globalThis.violations = [];
       addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective));`);
     await page.goto(origin);

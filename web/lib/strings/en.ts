@@ -20,6 +20,7 @@ const texts = {
   bytes: (loaded: number, total: number) => (total < 1e6
     ? `${kB(loaded)} of ${kB(total)} kB`
     : `${MB(loaded)} of ${MB(total)} MB`),
+  once: (bytes: number) => `Loading ${MB(bytes)}\u00A0MB, once…`,
   ready: (classes: number) => `Ready. It knows ${classes} kinds of things.`,
   failed: 'The model could not be loaded.',
   waiting: 'Waiting for the model…',

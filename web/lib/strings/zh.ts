@@ -20,6 +20,7 @@ const texts: PartsTexts = {
   dismiss: '关闭',
   loading: { download: '正在加载', warmup: '正在预热' },
   bytes: (loaded, total) => (total < 1e6 ? `${kB(loaded)} / ${kB(total)} kB` : `${MB(loaded)} / ${MB(total)} MB`),
+  once: (bytes) => `正在加载 ${MB(bytes)} MB，仅首次…`,
   ready: (classes) => `已就绪，认识 ${classes} 类事物。`,
   failed: '模型加载失败。',
   waiting: '正在等待模型…',
