@@ -5,8 +5,8 @@ import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { dist, inBrowsers, serve } from './harness.mjs';
 
-// In the page: a picture of 640×480 with one of our drawings in its middle, as an address.
-async function drawing(name) {
+// In the page: a picture of 640×480 with one of our drawings in its middle, or two over each other, as an address.
+async function drawing(name, over) {
   const image = new Image();
   image.src = `samples/${name}.svg`;
   await image.decode();
@@ -15,6 +15,12 @@ async function drawing(name) {
   g.fillStyle = '#c8cdc9';
   g.fillRect(0, 0, 640, 480);
   g.drawImage(image, 80, 0, 480, 480);
+  if (over) {
+    image.src = `samples/${over}.svg`;
+    await image.decode();
+    g.globalAlpha = 0.55;
+    g.drawImage(image, 80, 0, 480, 480);
+  }
   return canvas.toDataURL();
 }
 
@@ -37,12 +43,15 @@ inBrowsers('look', (w) => {
   const errors = [];
   before(async () => {
     server = spawn(serve(), ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    origin = await new Promise((resolve) => server.stdout.once('data', (text) => resolve(/http:[^/]*..[^/\s]+/.exec(text)[0])));
+    origin = await new Promise((resolve) => {
+      server.stdout.once('data', (text) => resolve(new URL(/http:\S+/.exec(text)[0]).origin));
+    });
     page = await w.browser.newPage();
     page.setDefaultTimeout(60_000);
     page.on('pageerror', (e) => errors.push(e.message));
     await page.setViewport({ width: 1280, height: 900 });
-    await page.evaluateOnNewDocument(`try { localStorage.setItem('lang', 'en'); } catch {} globalThis.drawing = ${drawing};
+    await page.evaluateOnNewDocument(`try { localStorage.setItem('lang', 'en'); } catch {}
+      globalThis.drawing = ${drawing};
       globalThis.paste = ${paste}; globalThis.violations = [];
       addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective));`);
     await page.goto(origin);
@@ -165,6 +174,19 @@ inBrowsers('look', (w) => {
     await page.click('#reset');
     await page.waitForFunction((v) => [...document.querySelectorAll('.bar-value')].map((e) => e.textContent).join() === v,
       {}, whole);
+  });
+
+  test('where relatives share the probability, it says what they are', async () => {
+    await page.evaluate(async () => paste({ 'text/plain': await drawing('orange', 'lemon') }));
+    await page.waitForFunction(() => document.getElementById('eyebrow').textContent === 'A fruit, probably');
+    assert.match(await text('#best'), /Orange|Lemon/);
+    await page.click('[data-lang="zh"]');
+    await page.waitForFunction(() => document.getElementById('eyebrow').textContent === '是水果，可能是');
+    await page.click('[data-lang="en"]');
+    await page.waitForFunction(() => document.getElementById('eyebrow').textContent === 'A fruit, probably');
+    await page.evaluate(async () => paste({ 'text/plain': await drawing('orange') }));
+    await shows(ORANGE);
+    assert.equal(await text('#eyebrow'), 'It looks like');
   });
 
   test('the answer is copied, and saved with its picture', async () => {

@@ -221,7 +221,7 @@ inBrowsers('page', (w) => {
 
   test('what is no picture is said, and the next picture works', async () => {
     const page = await visit();
-    for (const [i, [bytes, name, type] of [['hello', 'notes.txt', 'text/plain'], ['', 'empty.png', 'image/png'], ['\x89PNG\r\n\x1a\nxx', 'cut.png', 'image/png'], ['<svg', 'broken.svg', 'image/svg+xml']].entries()) {
+    for (const [i, [bytes, name, type]] of [['hello', 'notes.txt', 'text/plain'], ['', 'empty.png', 'image/png'], ['\x89PNG\r\n\x1a\nxx', 'cut.png', 'image/png'], ['<svg', 'broken.svg', 'image/svg+xml']].entries()) {
       await page.evaluate((...file) => give('drop', [new File([file[0]], file[1], { type: file[2] })]), bytes, name, type);
       if (i === 0) {
         assert.match(await problem(page), /cannot be read as a picture/, name);

@@ -99,7 +99,8 @@ const texts = {
     'worker-crashed': ['The classifier stopped unexpectedly', 'Try again: it restarts, and your picture is kept.'],
     'wasm-unsupported': [
       'This browser cannot run the classifier',
-      'WebAssembly is off or did not load: reload the page, update the browser, or turn off lockdown mode for this site.',
+      'WebAssembly is off or did not load: reload the page, update the browser, or turn off lockdown mode for this '
+        + 'site.',
     ],
     'embed-refused': ['Not allowed on this site', 'It is not on the owner’s list.'],
     other: ['Something went wrong', 'Try again; if it stays, reload the page.'],

@@ -12,10 +12,11 @@ export const linesOf = ({ result: { predictions }, info }: Answer, lang: string)
 /** The buttons that copy an answer, and save the picture with it. */
 export function mountActions(element: HTMLElement, { store }: App, t: PartsTexts) {
   const copy = make('button', { type: 'button', class: 'secondary small', id: 'copy' },
-    icon(18, 20, ['rect', { x: 7, y: 7, width: 9, height: 9, rx: 2 }], ['path', { d: 'M13 4.500H6A2 2 0 0 0 4 6.500V13' }]),
+    icon(18, 20,
+      ['rect', { x: 7, y: 7, width: 9, height: 9, rx: 2 }], ['path', { d: 'M13 4.5H6A2 2 0 0 0 4 6.5V13' }]),
     t.copy);
   const save = make('button', { type: 'button', class: 'secondary small', id: 'save' },
-    icon(18, 20, ['path', { d: 'M10 3.500v9M6.500 9.500l3.500 3.500 3.500-3.500M4 16.500h12' }]), t.save);
+    icon(18, 20, ['path', { d: 'M10 3.5v9M6.5 9.5l3.5 3.5 3.5-3.5M4 16.5h12' }]), t.save);
   element.replaceChildren(copy, save);
   copy.addEventListener('click', async () => {
     const { show, lang } = store.state;

@@ -33,13 +33,11 @@ export interface Aim {
 export function mountAim(
   frame: HTMLElement, whole: HTMLElement, { store, session }: App, t: PartsTexts, draw: (box: Box) => void,
 ): Aim {
-  const zoomIn = make('button', { type: 'button', class: 'icon', id: 'zoom-in', 'aria-label': t.zoomIn, title: t.zoomIn },
-    icon(20, 20, ['path', { d: 'M10 4v12M4 10h12' }]));
-  const zoomOut = make('button',
-    { type: 'button', class: 'icon', id: 'zoom-out', 'aria-label': t.zoomOut, title: t.zoomOut },
-    icon(20, 20, ['path', { d: 'M4 10h12' }]));
-  const reset = make('button', { type: 'button', class: 'icon', id: 'reset', 'aria-label': t.reset, title: t.reset },
-    icon(20, 20, ['path', { d: 'M4 10a6 6 0 1 0 2-4.5L4 7.500M4 3.500v4h4' }]));
+  const button = (id: string, title: string, d: string) => make('button',
+    { type: 'button', class: 'icon', id, 'aria-label': title, title }, icon(20, 20, ['path', { d }]));
+  const zoomIn = button('zoom-in', t.zoomIn, 'M10 4v12M4 10h12');
+  const zoomOut = button('zoom-out', t.zoomOut, 'M4 10h12');
+  const reset = button('reset', t.reset, 'M4 10a6 6 0 1 0 2-4.5L4 7.5M4 3.5v4h4');
   const pad = make('div',
     { id: 'aim', class: 'aim', role: 'application', tabindex: 0, 'aria-label': t.aim, title: t.aimHint });
   const buttons = make('div', { class: 'zoom', id: 'zoom' }, zoomOut, zoomIn, reset);

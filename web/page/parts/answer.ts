@@ -54,7 +54,9 @@ export function mountAnswer(
       element.dataset.sure = sure ? 'true' : one ? 'kind' : 'false';
       eyebrow.textContent = sure ? t.looksLike : one ? t.kind(one) : t.unsure;
       unsure.textContent = one ? t.kindNote : t.unsureNote;
-      if (isFresh) speak(first ? t.announce(eyebrow.textContent, label(first), percent(first.probability, lang)) : t.nothing);
+      if (!isFresh) return;
+      const spoken = first && t.announce(eyebrow.textContent, label(first), percent(first.probability, lang));
+      speak(spoken ?? t.nothing);
     };
     if (sure || groups) say(sure ? null : groups?.shared(predictions) ?? null);
     else {
@@ -64,8 +66,7 @@ export function mountAnswer(
         if (shown === result) say(loaded.shared(predictions));
       }, () => {}); // without them the answer is less kind
     }
-    const { activeElement } = document;
-    const held = activeElement instanceof HTMLElement && bars.contains(activeElement) ? activeElement.dataset.index : null;
+    const held = bars.querySelector<HTMLElement>('.bar:focus')?.dataset.index;
     bars.replaceChildren(...predictions.map((p, rank) => bar(p, label(p), rank, lang)));
     if (held) bars.querySelector<HTMLElement>(`[data-index="${held}"]`)?.focus();
   };

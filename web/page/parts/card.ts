@@ -21,7 +21,8 @@ export async function saveCard({ picture, answer }: Show & { state: 'result' }, 
   const side = WIDTH - 2 * MARGIN;
   const square = make('canvas');
   drawBox(square, drawn, box, side);
-  const card = make('canvas', { width: WIDTH, height: MARGIN + side + 130 + lines.length * ROW + 70, lang: tagOf(lang) });
+  const height = MARGIN + side + 130 + lines.length * ROW + 70;
+  const card = make('canvas', { width: WIDTH, height, lang: tagOf(lang) });
   const g = context(card);
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();

@@ -104,6 +104,7 @@ function search(classes: readonly ModelClass[], query: string, groups: Groups | 
   return classes.filter(({ id, labels }) => {
     const texts = [id, ...Object.values(labels)].map(plain);
     const more = groups?.members.get(id)?.words ?? [];
-    return words.every((w) => texts.some((text) => text.includes(w)) || more.some((word) => plain(word).startsWith(w)));
+    return words.every((w) => texts.some((text) => text.includes(w))
+      || more.some((word) => plain(word).startsWith(w)));
   });
 }

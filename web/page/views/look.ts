@@ -40,12 +40,13 @@ export function mount(outlet: HTMLElement, app: App, t: PartsTexts & LookTexts):
   if (root.parentElement !== outlet) outlet.replaceChildren(root);
   const facts = make('dl', { class: 'facts', id: 'facts' });
   const actions = make('div', { class: 'buttons actions', id: 'actions' });
+  const rest = make('div', {}, actions, make('details', {}, make('summary', {}, t.facts), facts));
   const end = all(
     app.store.subscribe(arrange),
     mountDrop(byId('drop', HTMLElement), app, t),
     mountProgress(byId('load', HTMLElement), app, t),
     mountFigure(app, t),
-    mountAnswer(byId('answer', HTMLElement), app, t, true, make('div', {}, actions, make('details', {}, make('summary', {}, t.facts), facts))),
+    mountAnswer(byId('answer', HTMLElement), app, t, true, rest),
     mountProblem(byId('problem', HTMLElement), app, t),
     mountFacts(facts, app, t),
     mountStrip(byId('strip', HTMLElement), app, t),
