@@ -53,7 +53,7 @@ type bundler struct {
 	web      string
 	dev      bool   // readable output with source maps
 	protocol string // see protocolOf
-	download int    // megabytes of a first visit, rounded
+	download int64  // bytes of a first visit
 	model    string // what page/boot.ts takes the manifest to say of the model, in JSON; may be empty
 }
 
@@ -135,7 +135,7 @@ func (b bundler) options() api.BuildOptions {
 		LogLevel:          api.LogLevelSilent,
 	}
 	o.Define = map[string]string{
-		"PROTOCOL": strconv.Quote(b.protocol), "DOWNLOAD": strconv.Itoa(b.download), "MODEL": cmp.Or(b.model, "undefined"),
+		"PROTOCOL": strconv.Quote(b.protocol), "DOWNLOAD": fmt.Sprint((b.download + 500_000) / 1_000_000), "MODEL": cmp.Or(b.model, "undefined"),
 	}
 	if b.dev {
 		o.Sourcemap = api.SourceMapLinked

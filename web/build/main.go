@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -116,6 +117,9 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 	if err := copyWeb(next, b.web); err != nil {
 		return err
 	}
+	if err := tellSize(next, b.download); err != nil {
+		return err
+	}
 	if err := notices(filepath.Join(next, "NOTICES.txt"), model); err != nil {
 		return err
 	}
@@ -156,6 +160,19 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 		return nil
 	}
 	return err
+}
+
+// travels is where index.html is told what its first visit downloads.
+var travels = regexp.MustCompile(`data-bytes="\d+"`)
+
+// tellSize writes into index.html how many bytes a first visit downloads.
+func tellSize(dir string, bytes int64) error {
+	name := filepath.Join(dir, "index.html")
+	page, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, travels.ReplaceAll(page, fmt.Appendf(nil, "data-bytes=\"%d\"", bytes)), 0o644)
 }
 
 // swap puts the folder next in the place of out, which may be missing.
@@ -256,8 +273,9 @@ func compile(dir string, b bundler) error {
 	return os.WriteFile(filepath.Join(dir, "wasm_exec.js"), glue, 0o644)
 }
 
-// download is what a first visit downloads of the Go program and the model, in megabytes; beside it the scripts are little.
-func download(dir, model string) (int, error) {
+// download is how many bytes of model and program a first visit downloads, the latter compressed; scripts are little
+// beside them.
+func download(dir, model string) (int64, error) {
 	program, err := os.ReadFile(filepath.Join(dir, "resnet.wasm"))
 	if err != nil {
 		return 0, err
@@ -266,7 +284,7 @@ func download(dir, model string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return (len(gzipped(program)) + int(info.Size()) + 500_000) / 1_000_000, nil
+	return info.Size() + int64(len(gzipped(program))), nil
 }
 
 func goroot() (string, error) {

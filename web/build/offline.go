@@ -29,6 +29,7 @@ var (
 	icon       = regexp.MustCompile(`<link rel="icon" href="([^"]+)"`)
 	otherLink  = regexp.MustCompile(`<link rel="(apple-touch-icon|manifest|modulepreload)"[^>]*>\n`)
 	bootScript = regexp.MustCompile(`<script src="[^"]+"></script>\n`)
+	late       = regexp.MustCompile(`(?s)  <p class="nojs late".*?</p>\n`) // leads to offlineFile
 	module     = regexp.MustCompile(`<script type="module" src="([^"]+)"></script>`)
 	metaPolicy = regexp.MustCompile(`(<meta http-equiv="Content-Security-Policy" content=")[^"]*"`)
 	notice     = regexp.MustCompile(`<a href="([A-Z]+\.txt)"`)
@@ -65,6 +66,8 @@ func offline(dir string, m Manifest, script string) error {
 	page := read("index.html")
 	page = otherLink.ReplaceAllString(page, "")
 	page = bootScript.ReplaceAllString(page, "") // what it would fetch is in the page
+	page = late.ReplaceAllString(page, "")
+	page = travels.ReplaceAllString(page, `data-bytes="0"`)
 	page = icon.ReplaceAllStringFunc(page, func(s string) string {
 		return `<link rel="icon" href="` + data(icon.FindStringSubmatch(s)[1]) + `"`
 	})

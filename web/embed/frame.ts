@@ -128,9 +128,9 @@ function load() {
 
 const intake = listen({
   take: (file) => void session.look(fromFile(file)),
-  refuse() {
+  refuse(code) {
     session.abort();
-    session.fail({ code: 'no-picture', message: '' }, null);
+    session.fail({ code, message: '' }, null);
   },
 });
 const app: App = { store, session, announce: announcer(byId('announcer', HTMLElement)), ...intake };

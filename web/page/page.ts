@@ -16,7 +16,7 @@ import { Store } from './app/store.ts';
 import { views } from './app/views.ts';
 
 const store = new Store<State>({ ...START, lang: preferred() });
-const session = new Session(store);
+const session = new Session(store, undefined, { note: (note) => store.set({ note }) });
 const loaded = session.load(); // before everything else, as it takes longest
 
 const classes = byId('classes', HTMLDialogElement);
@@ -25,10 +25,9 @@ const intake = listen({
     classes.close();
     void session.look(fromFile(file));
   },
-  refuse() {
+  refuse(code) {
     classes.close();
-    session.abort();
-    session.fail({ code: 'no-picture', message: '' }, null);
+    store.set({ note: { code } });
   },
 });
 const app: App = { store, session, announce: announcer(byId('announcer', HTMLElement)), ...intake };
@@ -44,6 +43,8 @@ route(
   { en: () => import('../lib/strings/en.ts'), zh: () => import('../lib/strings/zh.ts') },
   (lang, parts) => loadShell(lang, parts, app, next),
 );
+
+document.documentElement.dataset.alive = '';
 
 const keep = () => next.keep().catch(() => {});
 loaded.then(keep, keep);

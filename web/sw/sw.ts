@@ -18,7 +18,7 @@ const manifestFile = 'manifest.json';
 const PATIENCE = 3000; // ms in which storage must answer; then the network is asked
 
 // Files of dist/ that are no part of the page.
-const others = /\.ts$|^(embed\.json|npm\.js|offline\.html|package\.json)$/;
+const others = /\.ts$|^(embed\.json|npm\.js|offline\.html|package\.json|icons\/card\.\w+)$/;
 
 // The worker compares this one with the manifest itself, and asks for it past all caches if it is damaged. So it can be
 // compiled while it is read.

@@ -55,7 +55,7 @@ inBrowsers('axe', (w) => {
       await page.click('#heat-toggle');
       await look('result');
       await page.evaluate(give, '');
-      await page.waitForSelector('body[data-state="problem"]');
+      await page.waitForSelector(name === 'frame' ? 'body[data-state="problem"]' : '#note:not([hidden])');
       await look('problem');
       if (name !== 'frame') {
         await page.click('#open-classes');

@@ -148,7 +148,7 @@ inBrowsers('page', (w) => {
     best: document.getElementById('best').textContent,
     bars: [...document.querySelectorAll('.bar')].map((b) => ({ id: b.dataset.id, label: b.querySelector('.bar-label').textContent, percent: parseFloat(b.querySelector('.bar-value').textContent), width: b.querySelector('.fill').getBoundingClientRect().width / b.querySelector('.track').getBoundingClientRect().width })),
     sure: document.getElementById('answer').dataset.sure,
-    facts: document.getElementById('facts').innerText,
+    facts: document.getElementById('facts').textContent,
     spoken: document.getElementById('announcer').textContent,
     drawn: document.getElementById('crop').getContext('2d').getImageData(0, 0, 9, 9).data.some((x) => x > 0 && x < 255),
   }));
@@ -238,20 +238,35 @@ inBrowsers('page', (w) => {
     await leave();
   });
 
+  const note = async (page) => {
+    const text = await page.waitForSelector('#note:not([hidden]) #note-text');
+    return text.evaluate((e) => e.textContent);
+  };
+
   test('what is no picture is said, and the next picture works', async () => {
     const page = await visit();
-    for (const [bytes, name, type] of [['hello', 'notes.txt', 'text/plain'], ['', 'empty.png', 'image/png'], ['\x89PNG\r\n\x1a\nxx', 'cut.png', 'image/png'], ['<svg', 'broken.svg', 'image/svg+xml']]) {
+    for (const [i, [bytes, name, type]] of [['hello', 'notes.txt', 'text/plain'], ['', 'empty.png', 'image/png'], ['\x89PNG\r\n\x1a\nxx', 'cut.png', 'image/png'], ['<svg', 'broken.svg', 'image/svg+xml']].entries()) {
       await page.evaluate((...file) => give('drop', [new File([file[0]], file[1], { type: file[2] })]), bytes, name, type);
-      assert.match(await problem(page), /cannot be read as a picture/, name);
-      assert.ok(await page.$eval('#retry', (b) => b.hidden), 'another try cannot help');
+      if (i === 0) {
+        assert.match(await problem(page), /cannot be read as a picture/, name);
+        assert.ok(await page.$eval('#retry', (b) => b.hidden), 'another try cannot help');
+      } else { // and the result on show stays
+        assert.match(await note(page), /cannot be read as a picture/, name);
+        assert.equal((await result(page)).bars[0].id, 'n07747607');
+      }
       await drop(page, 'orange');
       assert.equal((await result(page)).bars[0].id, 'n07747607');
     }
-    await page.evaluate(() => give('drop', []));
-    assert.match(await problem(page), /no picture in that/);
-    await page.evaluate(() => give('paste', []));
-    assert.match(await problem(page), /no picture in that/);
+    for (const kind of ['drop', 'paste']) {
+      await page.evaluate((k) => give(k, []), kind);
+      assert.match(await note(page), /No picture found/);
+      await page.click('#note-close');
+      await page.waitForSelector('#note[hidden]');
+    }
+    await drop(page, 'lemon');
+    await page.waitForFunction(() => document.querySelector('.bar')?.dataset.id === 'n07749582');
     await drop(page, 'orange');
+    await page.waitForFunction(() => document.querySelector('.bar')?.dataset.id === 'n07747607');
     assert.equal((await result(page)).bars[0].id, 'n07747607');
     await leave();
   });
@@ -322,7 +337,7 @@ inBrowsers('page', (w) => {
 
   test('Chinese and English, of which one is loaded', async () => {
     const page = await visit('/', { fresh: true });
-    const other = holds('放入一张照片');
+    const other = holds('选一张照片');
     assert.ok(!await page.evaluate((f) => performance.getEntriesByType('resource').some((e) => e.name.endsWith(f)), other));
     await drop(page, 'orange');
     const english = (await result(page)).best;
@@ -353,9 +368,8 @@ inBrowsers('page', (w) => {
     await drop(page, 'lemon');
     await shown('n07749582');
     await page.evaluate(() => give('paste', []));
-    assert.match(await problem(page), /no picture in that/);
-    assert.equal(await page.evaluate(() => history.length), start + 3);
-    await go(page, -1);
+    assert.match(await note(page), /No picture found/);
+    assert.equal(await page.evaluate(() => history.length), start + 2);
     await shown('n07749582');
     await go(page, -1);
     await shown('n07747607');
@@ -399,7 +413,7 @@ inBrowsers('page', (w) => {
     }
   });
 
-  for (const [what, text, usual] of [['view', 'samples/', 'missing'], ['language', 'Drop a photo and read the answer', 'broken']]) {
+  for (const [what, text, usual] of [['view', 'samples/', 'missing'], ['language', 'Choose a photo and see what', 'broken']]) {
     test(`a ${what} that cannot be loaded is told, and another try works`, async () => {
       const chunk = holds(text);
       for (const way of process.env.RESNET_LONG ? ['missing', 'broken'] : [usual]) {
@@ -489,7 +503,7 @@ inBrowsers('page', (w) => {
       const { status, headers } = await fetch(a.href);
       return [a.textContent, a.download, status, headers.get('Content-Disposition')];
     });
-    assert.deepEqual(offer, [`One offline file, ${size}`, 'resnet-web.html', 200, 'attachment; filename=resnet-web.html']);
+    assert.deepEqual(offer, [`Download as one file (${size.replace(' ', '\u00A0')})`, 'resnet-web.html', 200, 'attachment; filename=resnet-web.html']);
     await leave('/offline.html');
   });
 

@@ -6,7 +6,7 @@ const MB = (n: number) => (n / 1e6).toFixed(1);
 const texts = {
   tagline: 'What is in this picture?',
   fullPage: 'Open the full page',
-  private1: 'No pixel leaves this page.',
+  private1: 'Your pictures never leave this device.',
   picture: 'Picture',
   dropHere: 'Drop a picture here',
   choose: 'Choose a picture',
@@ -16,73 +16,95 @@ const texts = {
   dropNow: 'Let go to classify it',
   shoot: 'Take the picture',
   back: 'Back',
+  dismiss: 'Close',
   loading: { download: 'Loading', warmup: 'Warming up' },
   bytes: (loaded: number, total: number) => (total < 1e6
     ? `${kB(loaded)} of ${kB(total)} kB`
     : `${MB(loaded)} of ${MB(total)} MB`),
+  once: (bytes: number) => `Loading ${MB(bytes)}\u00A0MB, once…`,
   ready: (classes: number) => `Ready. It knows ${classes} kinds of things.`,
-  failed: 'The model is not loaded.',
+  failed: 'The model could not be loaded.',
   waiting: 'Waiting for the model…',
   looking: 'Looking…',
   looksLike: 'It looks like',
-  unsure: 'Not sure. Perhaps',
-  unsureNote: 'Nothing the network knows stands out here. Its best guesses are below; the thing may not be among what '
-    + 'it knows.',
+  unsure: 'Not sure – maybe',
+  unsureNote: 'No single answer stands out. These come closest; it may also be something it has never learned.',
+  kind: (one: string) => `${one}, probably`,
+  kindNote: 'Several relatives come into question; this one comes closest.',
   nothing: 'Nothing stands out',
-  announce: (name: string, percent: string, sure: boolean) => (sure
-    ? `It looks like ${name}, ${percent}.`
-    : `Not sure. Perhaps ${name}, ${percent}.`),
+  announce: (eyebrow: string, name: string, percent: string) => `${eyebrow} ${name}, ${percent}.`,
   crop: (name: string) => `The part of ${name} that the network saw`,
   heat: 'Heat map',
-  heatCaption: (name: string) => `Bright: what speaks for ${name}.`,
-  barsHint: 'Press a class to see where the network found it.',
+  heatCaption: (name: string) => `The brighter, the more it looks like ${name}.`,
+  barsHint: 'Tap a name to see where.',
+  aim: 'The square that the network sees. Arrow keys move it, plus and minus zoom, 0 puts it back.',
+  aimHint: 'Drag the picture, or zoom, to choose what it looks at.',
+  zoomIn: 'Zoom in',
+  zoomOut: 'Zoom out',
+  reset: 'Put the square back',
+  copy: 'Copy',
+  save: 'Save picture',
+  card: (classes: number) => `one of ${classes} things, named on this device`,
+  visit: 'This visit, kept in this tab alone',
+  again: (label: string, name: string) => `Show again: ${label}${name && `, ${name}`}`,
+  notes: {
+    copied: 'Copied.',
+    'not-copied': 'The browser did not allow to copy.',
+    saved: 'Saved to your downloads.',
+    'not-saved': 'The picture could not be saved.',
+  },
   retry: 'Try again',
   chooseOther: 'Choose another picture',
   details: 'Details',
   errors: {
     'no-picture': [
-      'There is no picture in that',
-      'What you dropped or pasted holds no picture file. Save the picture first, then drop the file, or choose it.',
+      'No picture found.',
+      'What came holds no picture file. Save the picture first, then drop the file, or choose it.',
+    ],
+    'no-folder': ['This is a folder.', 'Open it, and drop a picture out of it.'],
+    'no-address': [
+      'Pictures on other sites cannot be read.',
+      'Save the picture and drop the file.',
     ],
     'no-camera': [
-      'There is no camera to use',
+      'Camera not available',
       'Let this page use the camera when the browser asks, or choose a picture instead.',
     ],
     'image-decode': [
       'This file cannot be read as a picture',
-      'It is empty, damaged, or of a kind this browser does not know. JPEG, PNG, WebP and GIF always work; '
+      'It is empty, damaged, or in a format this browser cannot open. JPEG, PNG, WebP and GIF always work; '
         + 'save HEIC photos as JPEG first.',
     ],
     'image-too-large': [
       'This picture is too large',
-      'Its width or height is beyond what fits into memory. Make it smaller, or cut out the part that matters.',
+      'Its width or height is beyond what fits into memory. Make it smaller, or crop it.',
     ],
     'image-fetch': [
       'The picture could not be fetched',
       'Check the connection, then try again; or save the picture and drop the file.',
     ],
     'image-tainted': [
-      'This picture may not be read',
-      'Its site does not let other pages look at it. Save the picture and drop the file.',
+      'This picture’s site does not allow reading it',
+      'Save the picture and drop the file.',
     ],
     'model-fetch': ['The model could not be downloaded', 'Check the connection, then try again.'],
     'model-integrity': [
       'The model arrived damaged',
-      'Its checksum is wrong, so it is not used. Try again to download it anew.',
+      'Its checksum is wrong, so it is not used. Try again to download it once more.',
     ],
     'model-format': [
       'What came is not a model file',
       'The server answered with something else. If this is your server, build the page again.',
     ],
     'out-of-memory': ['There is not enough memory', 'Close other tabs or programs, then try again.'],
-    'worker-crashed': ['The classifier stopped unexpectedly', 'Try again: it starts anew, and your picture is kept.'],
+    'worker-crashed': ['The classifier stopped unexpectedly', 'Try again: it restarts, and your picture is kept.'],
     'wasm-unsupported': [
-      'The program cannot run here',
-      'Check the connection and load the page again. If that does not help, use a current browser, '
-        + 'and switch off modes that forbid WebAssembly.',
+      'This browser cannot run the classifier',
+      'WebAssembly is off or did not load: reload the page, update the browser, or turn off lockdown mode for this '
+        + 'site.',
     ],
-    'embed-refused': ['This site may not use it', 'Its owner has not been given leave to show this classifier.'],
-    other: ['Something went wrong', 'Try again; if it stays, load the page anew.'],
+    'embed-refused': ['Not allowed on this site', 'It is not on the owner’s list.'],
+    other: ['Something went wrong', 'Try again; if it stays, reload the page.'],
   } satisfies Record<string, [title: string, advice: string]>,
 };
 

@@ -7,7 +7,7 @@ const MOST = 50; // results that are kept; each holds its picture
 
 /**
  * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
- * is the start. A problem with a picture is an entry too, so that Back leads to the result before it, but only until
+ * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too, so that Back leads to the result before it, but only until
  * the next one takes its place.
  */
 export function keepHistory(store: Store<State>, session: Session) {
@@ -28,7 +28,7 @@ export function keepHistory(store: Store<State>, session: Session) {
 
   store.subscribe(({ show }, before) => {
     const now = kept.get(at);
-    const isEntry = show.state === 'result' || (show.state === 'problem' && isOfPicture(show.problem));
+    const isEntry = show.state === 'result' || (show.state === 'empty' && before.show.state === 'result') || (show.state === 'problem' && isOfPicture(show.problem));
     if (show === before.show || show === now || !isEntry) return;
     const isSame = now && pictureOn(now) !== null && pictureOn(now) === pictureOn(show);
     if (isSame || now?.state === 'problem') return keep(show);
@@ -46,6 +46,8 @@ export function keepHistory(store: Store<State>, session: Session) {
       claim();
     }
     session.abort();
-    store.set({ show: show ?? { state: 'empty' } });
+    const next = show ?? { state: 'empty' };
+    keep(next);
+    store.set({ show: next, note: null });
   });
 }

@@ -4,7 +4,7 @@
 import { createClassifier } from '../../api/resnet.ts';
 import { messageOf } from '../../lib/thrown.ts';
 import type { Classifier, Heatmap, Info, Progress, Result } from '../../types/resnet.d.ts';
-import type { Picture } from '../parts/picture.ts';
+import type { Box, Picture } from '../parts/picture.ts';
 import { isOfPicture, pictureOn } from './state.ts';
 import type { Loading, Problem, Show, State } from './state.ts';
 import type { Store } from './store.ts';
@@ -25,8 +25,16 @@ export interface Listener {
   /** The classifier did not load. */
   failed?(problem: Problem): void;
   result?(result: Result, info: Info, picture: Picture): void;
+  /** What is told beside the result on show; without this, a problem with the next picture takes its place. */
+  note?(problem: Problem): void;
   /** A picture failed. A picture that was given up is not reported. */
   error?(problem: Problem, picture: Picture): void;
+}
+
+/** A part of a picture, in whole pixels; null for all of it. */
+interface Aim {
+  picture: Picture;
+  region: Box | null;
 }
 
 export class Session {
@@ -37,6 +45,9 @@ export class Session {
   #loading: AbortController | null = null; // ends its load; null if that is over
   #isSwitching = false; // the last load was given up for another one
   #visitor: AbortController | null = null; // ends the visitor's own picture; the newest wins
+  #before: Show & { state: 'result' } | null = null; // on show before the visitor's own picture
+  #aim: Aim | null = null; // the part of a picture to look at next
+  #aiming: AbortController | null = null; // ends the look at a part that is under way
   readonly #running = new Set<Promise<unknown>>(); // what the classifier was asked and has not answered
 
   constructor(store: Store<State>, settings: () => Settings = () => ({}), listener: Listener = {}) {
@@ -122,9 +133,11 @@ export class Session {
       this.#visitor = new AbortController();
       signal = this.#visitor.signal;
     }
+    const { show } = store.state;
+    if (show.state !== 'busy') this.#before = show.state === 'result' ? show : null;
     const busy: Show = { state: 'busy', picture };
     const settings = this.#settings();
-    store.set({ show: busy });
+    store.set({ show: busy, note: null });
     try {
       const [result, info] = await this.#ask(async (c) => {
         const { topK, threshold } = settings;
@@ -133,14 +146,15 @@ export class Session {
       this.#listener.result?.(result, info, picture);
       const drawn = await picture.drawable.catch(() => null);
       if (store.state.show !== busy) return;
-      store.set({ show: { state: 'result', picture, answer: { result, heatmap: result.heatmap, drawn, info } } });
+      const answer = { result, heatmap: result.heatmap, drawn, info, region: null };
+      store.set({ show: { state: 'result', picture, answer } });
     } catch (error) {
       const problem = problemOf(error);
       const isShown = store.state.show === busy;
       if (problem.code !== 'aborted') {
         this.#listener.error?.(problem, picture);
         if (isShown) this.fail(problem, picture);
-      } else if (isShown) store.set({ show: { state: 'empty' } });
+      } else if (isShown) store.set({ show: this.#before ?? { state: 'empty' } });
     }
   }
 
@@ -148,10 +162,34 @@ export class Session {
   abort() {
     this.#visitor?.abort();
     this.#visitor = null;
+    this.#aiming?.abort();
+    this.#aim = null;
   }
 
-  /** Shows a problem with a picture, or with something that is no picture if that is null. */
+  /** Shows the start again. */
+  home() {
+    this.abort();
+    this.#store.set({ show: { state: 'empty' }, note: null });
+  }
+
+  /** Shows a result again. */
+  show(show: Show & { state: 'result' }) {
+    this.abort();
+    this.#store.set({ show, note: null });
+  }
+
+  /**
+   * Shows a problem with a picture, or with something that is no picture if that is null. A result that was on show
+   * before stays, if there is a place for notes.
+   */
   fail(problem: Problem, picture: Picture | null) {
+    const { show } = this.#store.state;
+    const before = show.state === 'result' ? show : show.state === 'busy' ? this.#before : null;
+    if (this.#listener.note && before && /^(image|no)-/.test(problem.code)) {
+      this.#store.set({ show: before });
+      this.#listener.note(problem);
+      return;
+    }
     this.#store.set({ show: { state: 'problem', problem, picture } });
   }
 
@@ -169,6 +207,54 @@ export class Session {
     }
   }
 
+  /**
+   * Looks at another part of the picture on show; the answer follows. One look is under way at a time, and only the
+   * newest part waits.
+   */
+  async aim(region: Box | null): Promise<void> {
+    const { show } = this.#store.state;
+    if (show.state !== 'result') return;
+    this.#aim = { picture: show.picture, region };
+    if (this.#aiming) return;
+    const { signal } = this.#aiming = new AbortController();
+    try {
+      for (let next = this.#next(); next; next = this.#next()) await this.#lookAt(next, signal);
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.code !== 'aborted') this.fail(problem, show.picture);
+    } finally {
+      this.#aiming = null;
+    }
+    const left = this.#next(); // asked for after an abort
+    if (left) await this.aim(left.region);
+  }
+
+  /** Whether another part of the picture than that of the answer on show is to be looked at, or is looked at now. */
+  get isAiming() {
+    return this.#aim !== null;
+  }
+
+  #next(): Aim | null {
+    const next = this.#aim;
+    this.#aim = null;
+    return next;
+  }
+
+  async #lookAt({ picture, region }: Aim, signal: AbortSignal) {
+    const { show, heat } = this.#store.state;
+    if (show.state !== 'result' || show.picture !== picture) return;
+    const { heatmap, result: { predictions: [first] } } = show.answer;
+    const isChosen = heat && heatmap && heatmap.index !== first?.index; // by the visitor, who wants to see that class
+    const { topK, threshold } = this.#settings();
+    const [result, info] = await this.#ask(async (c) => [await c.classify(await picture.source, {
+      topK, threshold, region, heatmap: isChosen ? heatmap.index : true, signal,
+    }), c.info] as const);
+    const now = this.#store.state.show;
+    if (now.state !== 'result' || now.picture !== picture) return;
+    const answer = { ...now.answer, result, heatmap: result.heatmap, info, region };
+    this.#store.set({ show: { ...now, answer } });
+  }
+
   // The classifier keeps the feature maps of its latest results; an older picture is looked at again.
   async #heatmap({ picture, answer }: Show & { state: 'result' }, index: number): Promise<Heatmap | undefined> {
     if (answer.heatmap?.index === index) return answer.heatmap;
@@ -178,7 +264,7 @@ export class Session {
       } catch (error) {
         if (problemOf(error).code !== 'bad-option') throw error;
       }
-      return (await c.classify(await picture.source, { topK: 1, heatmap: index })).heatmap;
+      return (await c.classify(await picture.source, { topK: 1, heatmap: index, region: answer.region })).heatmap;
     });
   }
 

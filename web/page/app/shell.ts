@@ -10,6 +10,7 @@ import type { Language, Texts } from './language.ts';
 import { infoOf } from './state.ts';
 import type { State } from './state.ts';
 import { mountClasses } from '../parts/classes.ts';
+import { mountToast } from '../parts/toast.ts';
 import { byId, make, translate } from '../parts/dom.ts';
 import type { ShellTexts } from '../strings/en.ts';
 
@@ -19,15 +20,17 @@ const texts: Texts<ShellTexts> = { en: () => import('../strings/en.ts'), zh: () 
 export async function loadShell(
   lang: Language, parts: Promise<PartsTexts>, app: App, next: NextVersion,
 ): Promise<() => Unmount> {
-  const [{ default: t }, { dropNow }] = await Promise.all([texts[lang](), parts]);
+  const [{ default: t }, shared] = await Promise.all([texts[lang](), parts]);
   return () => {
     document.documentElement.lang = tagOf(lang);
     document.title = t.title;
     for (const place of ['skip', 'top', 'foot', 'update']) translate(byId(place, HTMLElement), t);
-    byId('drop-now', HTMLElement).textContent = dropNow;
+    byId('drop-now', HTMLElement).textContent = shared.dropNow;
     return all(
       mountClasses(byId('classes', HTMLDialogElement), byId('open-classes', HTMLButtonElement), app, t),
       mountFoot(app, t),
+      mountToast(byId('note', HTMLElement), app, shared),
+      mountReturn(app),
       next.mount(app, t),
     );
   };
@@ -43,6 +46,26 @@ export function languageButtons(choose: (lang: Language) => void, app: App) {
   for (const b of buttons) b.addEventListener('click', () => choose(languageOf(b.dataset.lang ?? '')));
   app.store.subscribe(render);
   render();
+}
+
+// The brand and Escape lead back.
+function mountReturn({ store, session }: App): Unmount {
+  const end = new AbortController();
+  const { signal } = end;
+  byId('brand', HTMLAnchorElement).addEventListener('click', (e) => {
+    if (e.ctrlKey || e.metaKey || e.shiftKey) return; // another tab or window
+    e.preventDefault();
+    session.home();
+    scrollTo({ top: 0 });
+  }, { signal });
+  addEventListener('keydown', (e) => {
+    if (e.key !== 'Escape' || e.defaultPrevented || document.querySelector('dialog[open]')) return;
+    const { show, note } = store.state;
+    if (note) store.set({ note: null });
+    else if (show.state === 'busy') session.abort();
+    else if (show.state !== 'empty') session.home();
+  }, { signal });
+  return () => end.abort();
 }
 
 // What version this is, and how large the offline file is, which is not named in the manifest that is inside that file.

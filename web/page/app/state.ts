@@ -2,7 +2,7 @@
 
 import { labelIn } from '../../lib/labels.ts';
 import type { Class, Heatmap, Info, Result } from '../../types/resnet.d.ts';
-import type { Drawable, Picture } from '../parts/picture.ts';
+import type { Box, Drawable, Picture } from '../parts/picture.ts';
 
 export interface Problem {
   code: string; // of a ResnetError, or one of our own: see errors in lib/strings/en.ts
@@ -22,11 +22,21 @@ export type Model =
   | { state: 'ready'; info: Info }
   | { state: 'failed'; problem: Problem };
 
+/** A problem, or the name of a text in notes of lib/strings/en.ts. */
+export type Note = Pick<Problem, 'code'>;
+
+/** A picture of this visit, small, with its latest result. */
+export interface Seen {
+  show: Show & { state: 'result' };
+  small: HTMLCanvasElement;
+}
+
 /** A result with what is needed to show it. */
 export interface Answer {
   result: Result;
   heatmap: Heatmap | undefined; // the one on show
   drawn: Drawable | null; // null if this document cannot decode the picture
+  region: Box | null; // the part that was looked at, in whole pixels; null for all of the picture
   info: Info; // of the classifier that gave the result
 }
 
@@ -42,6 +52,8 @@ export interface State {
   model: Model;
   show: Show;
   heat: boolean; // whether heat maps are laid over pictures
+  note: Note | null; // what is told beside what is on show
+  seen: readonly Seen[]; // the pictures of this visit that the strip shows, oldest first
 }
 
 export const START: State = {
@@ -49,6 +61,8 @@ export const START: State = {
   model: { state: 'asleep' },
   show: { state: 'empty' },
   heat: false,
+  note: null,
+  seen: [],
 };
 
 /** The picture on show, if there is one. */

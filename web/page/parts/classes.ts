@@ -1,10 +1,13 @@
-import { infoIn } from '../../lib/labels.ts';
-import type { Class, Info } from '../../types/resnet.d.ts';
+import { labelIn } from '../../lib/labels.ts';
+import type { Info, ModelClass } from '../../types/resnet.d.ts';
 import type { App, Unmount } from '../app/app.ts';
+import { languageOf } from '../app/language.ts';
 import { infoOf } from '../app/state.ts';
 import type { ShellTexts } from '../strings/en.ts';
 import { heading } from './answer.ts';
 import { byId, icon, make } from './dom.ts';
+
+type Groups = typeof import('../app/groups.ts');
 
 /** The dialog with all classes of the model, to search in, and the button that opens it. */
 export function mountClasses(dialog: HTMLDialogElement, opener: HTMLButtonElement, app: App, t: ShellTexts): Unmount {
@@ -19,7 +22,10 @@ export function mountClasses(dialog: HTMLDialogElement, opener: HTMLButtonElemen
     placeholder: t.search,
   });
   const found = make('output', { id: 'found', for: 'query', 'aria-live': 'off' });
-  const list = make('ul', { id: 'class-list', class: 'class-list', tabindex: 0, 'aria-labelledby': title.id });
+  const list = make('div', {
+    id: 'class-list', class: 'class-list', role: 'region', tabindex: 0, 'aria-labelledby': title.id,
+  });
+  let groups: Groups | null = null;
   const none = make('p', { class: 'none', id: 'none', hidden: true });
   dialog.replaceChildren(make('div', { class: 'sheet' },
     make('header', {}, title, close),
@@ -31,12 +37,21 @@ export function mountClasses(dialog: HTMLDialogElement, opener: HTMLButtonElemen
   /** Lists the classes that the query finds; returns how many. */
   const fill = (info: Info) => {
     const { lang } = app.store.state;
-    const { classes } = infoIn(info, lang);
-    const hits = search(classes, query.value);
+    const { classes } = info;
+    const its = groups?.fits(classes) ? groups : null;
+    const hits = search(classes, query.value, its);
     const order = new Intl.Collator(lang);
-    hits.sort((a, b) => order.compare(a.label, b.label));
-    list.replaceChildren(...hits.map(({ id, label }) => {
-      return make('li', {}, make('span', {}, heading(label)), make('code', {}, id));
+    const rows = hits.map((c) => ({ group: its?.members.get(c.id)?.group, label: labelIn(c, lang) }));
+    rows.sort((a, b) => order.compare(a.label, b.label));
+    const ours = its ? [...new Set([...its.members.values()].map(({ group }) => group))] : [];
+    list.replaceChildren(...[...ours, undefined].flatMap((group) => {
+      const own = rows.filter((row) => row.group === group);
+      if (own.length === 0) return [];
+      const items = make('ul', {}, ...own.map(({ label }) => make('li', { dir: 'auto' }, heading(label))));
+      if (!its) return [items];
+      const tag = languageOf(lang);
+      const name = group ? [make('span', {}, `${group.kind[tag]} › `), group.name[tag]] : [t.otherClasses];
+      return [make('section', {}, make('h3', {}, ...name), items)];
     }));
     list.scrollTop = 0;
     title.textContent = t.classesTitle(classes.length);
@@ -51,6 +66,12 @@ export function mountClasses(dialog: HTMLDialogElement, opener: HTMLButtonElemen
     if (!info) return;
     query.value = '';
     fill(info);
+    if (!groups) {
+      import('../app/groups.ts').then((loaded) => {
+        groups = loaded;
+        if (dialog.open) fill(info);
+      }, () => {}); // without them the list is one
+    }
     dialog.append(announcer); // what lies outside a modal dialog is not spoken
     dialog.showModal();
     query.focus();
@@ -77,8 +98,13 @@ export function mountClasses(dialog: HTMLDialogElement, opener: HTMLButtonElemen
 
 const plain = (s: string) => s.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
 
-/** The classes whose label or id has every word of a query. */
-function search(classes: readonly Class[], query: string): Class[] {
+/** The classes that have every word of a query in a label, of any language, in the id, or among the words of a group. */
+function search(classes: readonly ModelClass[], query: string, groups: Groups | null): ModelClass[] {
   const words = plain(query.trim()).split(/\s+/);
-  return classes.filter(({ id, label }) => words.every((w) => plain(label).includes(w) || id.includes(w)));
+  return classes.filter(({ id, labels }) => {
+    const texts = [id, ...Object.values(labels)].map(plain);
+    const more = groups?.members.get(id)?.words ?? [];
+    return words.every((w) => texts.some((text) => text.includes(w))
+      || more.some((word) => plain(word).startsWith(w)));
+  });
 }

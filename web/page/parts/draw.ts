@@ -7,7 +7,12 @@ import type { Box, Drawable } from './picture.ts';
 /** Draws the box of an image: at most one canvas pixel per device pixel, and no more than 1024 a side. */
 export function drawCrop(canvas: HTMLCanvasElement, image: Drawable, box: Box) {
   const most = Math.round(canvas.clientWidth * devicePixelRatio) || 512;
-  canvas.width = canvas.height = Math.min(most, 1024);
+  drawBox(canvas, image, box, Math.min(most, 1024));
+}
+
+/** Draws the box of an image as a square of so many pixels a side. */
+export function drawBox(canvas: HTMLCanvasElement, image: Drawable, box: Box, side: number) {
+  canvas.width = canvas.height = side;
   const g = onWhite(canvas);
   g.imageSmoothingQuality = 'high';
   g.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, canvas.width, canvas.height);

@@ -2,26 +2,39 @@
 
 import { byId } from './dom.ts';
 
+/** Why something that was given is refused: the code of a problem. */
+export type Refusal = 'no-picture' | 'no-folder' | 'no-address' | 'image-fetch';
+
 /** What is to be done with files, and with what holds none. */
 export interface Takers {
   take(file: File): void;
-  refuse(): void;
+  refuse(why: Refusal): void;
 }
 
 /** Listens for pictures. The file inputs are in the document: a picture may come before anything else has loaded. */
 export function listen({ take, refuse }: Takers) {
+  let newest = {}; // a file that has to be fetched is left where another thing is given before it comes
   const inputs = { choose: byId('file', HTMLInputElement), photograph: byId('camera', HTMLInputElement) };
   for (const input of Object.values(inputs)) {
     input.addEventListener('change', () => {
       const file = input.files?.[0];
+      newest = {};
       if (file) take(file);
       input.value = ''; // so that the same file can be chosen again
     });
   }
   receive((transfer) => {
-    const file = pictureOf(transfer);
-    if (file) take(file);
-    else refuse();
+    const own = newest = {};
+    const isFolder = foldersIn(transfer);
+    const file = isFolder ? undefined : pictureOf(transfer);
+    const address = isFolder || file ? undefined : addressIn(transfer);
+    if (file) return take(file);
+    if (address === undefined) return refuse(isFolder ? 'no-folder' : 'no-picture');
+    import('./address.ts').then(({ fileAt }) => fileAt(address)).then((found) => {
+      if (own !== newest) return;
+      if (found) take(found);
+      else refuse('no-address');
+    }, () => own === newest && refuse('image-fetch'));
   });
   return { choose: () => inputs.choose.click(), photograph: () => inputs.photograph.click() };
 }
@@ -68,4 +81,17 @@ function receive(take: (transfer: DataTransfer) => void) {
 function pictureOf(transfer: DataTransfer): File | undefined {
   const files = [...transfer.files];
   return files.find((f) => f.type.startsWith('image/')) ?? files[0];
+}
+
+/** Whether there are folders and nothing else. */
+function foldersIn({ items }: DataTransfer): boolean {
+  const files = [...items].filter(({ kind }) => kind === 'file');
+  return files.length > 0 && files.every((item) => item.webkitGetAsEntry?.()?.isDirectory);
+}
+
+/** The address in what was dragged or pasted; undefined if that is other text, or none. */
+function addressIn(transfer: DataTransfer): string | undefined {
+  const [first] = transfer.getData('text/uri-list').split(/\r?\n/).filter((line) => line && !line.startsWith('#'));
+  const text = first || transfer.getData('text/plain').trim();
+  return /^[a-z][a-z\d+.-]*:\S+$/i.test(text) && URL.canParse(text) ? text : undefined;
 }

@@ -12,7 +12,7 @@ export interface Picture {
 
 export function fromFile(file: Blob, name = file instanceof File ? file.name : ''): Picture {
   const url = URL.createObjectURL(file);
-  const isDrawing = file.type === 'image/svg+xml';
+  const isDrawing = /^image\/svg\+xml\b/.test(file.type);
   const drawable: Promise<Drawable> = isDrawing ? draw(url) : load(url);
   const done = () => URL.revokeObjectURL(url);
   drawable.then(done, done); // on failure nothing more: the classifier says what is wrong

@@ -26,7 +26,7 @@ export function mountProblem(element: HTMLElement, { store, session, announce, c
     if (show.state !== 'problem') return;
     const { problem } = show;
     const isRefused = problem.code === 'embed-refused';
-    again.hidden = isOfPicture(problem) || isRefused;
+    again.hidden = isOfPicture(problem) || isRefused || problem.code === 'wasm-unsupported';
     other.hidden = isRefused || model.state === 'failed';
     again.className = 'primary';
     other.className = again.hidden ? 'primary' : 'secondary';

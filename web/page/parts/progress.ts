@@ -5,12 +5,14 @@ import type { State } from '../app/state.ts';
 import { byId } from './dom.ts';
 
 /**
- * Tells how the model is doing; its markup is in the document, to be there at once. With a promise it says also that
- * pictures stay here.
+ * Tells how the model is doing; its markup is in the document, to be there at once, and says in data-bytes what travels
+ * on a first visit, if that is known: programs are compressed on their way. With a promise it says also that pictures
+ * stay here.
  */
 export function mountProgress(element: HTMLElement, { store, announce }: App, t: PartsTexts, promise = ''): Unmount {
   const text = byId('load-text', HTMLElement);
   const bar = byId('load-bar', HTMLProgressElement);
+  const travels = Number(element.dataset.bytes);
   const render = ({ model, show }: State, before?: State) => {
     if (model === before?.model) return;
     element.dataset.state = model.state;
@@ -22,7 +24,9 @@ export function mountProgress(element: HTMLElement, { store, announce }: App, t:
       case 'loading': {
         const { phase, loaded, total } = model.progress;
         const isSized = phase === 'download' && total > 0;
-        text.textContent = t.loading[phase] + (isSized ? ` · ${t.bytes(loaded, total)}` : '…');
+        const sum = travels || total;
+        if (isSized) text.textContent = `${t.loading[phase]} · ${t.bytes(loaded / total * sum, sum)}`;
+        else text.textContent = travels && phase === 'download' ? t.once(travels) : `${t.loading[phase]}…`;
         if (isSized) bar.value = loaded / total;
         else bar.removeAttribute('value');
         break;

@@ -10,16 +10,19 @@ const texts = {
   licence: 'MIT licence',
   notices: 'Notices',
   version: (v: string) => `version ${v}`,
-  offlineFile: (bytes: number) => `One offline file, ${MB(bytes)} MB`,
+  offlineFile: (bytes: number) => `Download as one file (${MB(bytes)}\u00A0MB)`,
   update: 'A new version is ready.',
   reload: 'Reload',
   later: 'Later',
   close: 'Close',
   classesTitle: (n: number) => `${n} things it knows`,
-  search: 'Search by name or WordNet id',
+  search: 'Search, such as dog or fruit',
   found: (n: number, all: number) => (n === all ? `${all}` : `${n} of ${all}`),
   foundSpoken: (n: number) => `${n} ${n === 1 ? 'class' : 'classes'} found`,
-  none: (q: string) => `It does not know "${q}". It will name something else, or say that it is not sure.`,
+  none: (q: string) => `No name contains "${q}".`,
+  otherClasses: 'Others',
+  tools: 'Model and language',
+  home: 'resnet-web, to the start',
 };
 
 export default texts;

@@ -12,16 +12,19 @@ const texts: ShellTexts = {
   licence: 'MIT 许可证',
   notices: '第三方声明',
   version: (v) => `版本 ${v}`,
-  offlineFile: (bytes) => `离线单文件，${MB(bytes)} MB`,
+  offlineFile: (bytes) => `下载离线单文件版（${MB(bytes)} MB）`,
   update: '新版本已就绪。',
   reload: '重新加载',
   later: '稍后',
   close: '关闭',
   classesTitle: (n) => `它认识的 ${n} 类事物`,
-  search: '按名称或 WordNet 编号搜索',
+  search: '搜索，例如狗、水果',
   found: (n, all) => (n === all ? `${all}` : `${n} / ${all}`),
   foundSpoken: (n) => `找到 ${n} 类`,
-  none: (q) => `它不认识“${q}”：会说成别的东西，或表示不确定。`,
+  none: (q) => `没有名称包含“${q}”。`,
+  otherClasses: '其他',
+  tools: '模型与语言',
+  home: 'resnet-web，回到开头',
 };
 
 export default texts;

@@ -8,17 +8,18 @@ type Strong = [strong: string, rest: string];
 const MB = (n: number) => (n / 1e6).toFixed(1);
 
 const texts = {
-  lead: 'Drop a photo and read the answer. The neural network runs inside this page, on your own device.',
+  lead: 'Choose a photo and see what the network makes of it, right on your device.',
   private2: 'Pictures are neither uploaded nor kept.',
-  fast1: 'Milliseconds per picture.',
-  fast2: 'A ResNet in Go and integer SIMD, as WebAssembly.',
+  fast1: 'Answers at once.',
+  fast2: 'Runs on your own processor; no server involved.',
   offline1: 'Works offline.',
   offline2: 'After the first visit it needs no network at all.',
   drop: 'Drop a picture anywhere',
   pick: 'Start with a picture',
   samples: 'No picture at hand? Try one of ours',
   sample: (name: string) => `Classify our drawing: ${name}`,
-  saw: (size: number) => `What the network saw: this square, at ${size} × ${size} pixels.`,
+  saw: (size: number) => `The network sees only this square, shrunk to ${size}\u00A0×\u00A0${size} pixels.`,
+  facts: 'How it was done',
   time: 'Time',
   timeValue: (ms: { inference: string; total: string }): Strong =>
     [`${ms.inference} ms`, ` network · ${ms.total} ms in all`],

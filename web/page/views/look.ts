@@ -4,8 +4,9 @@ import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from '../app/app.ts';
 import type { App, Unmount } from '../app/app.ts';
 import { address, modelName } from '../app/files.ts';
-import { labelOf } from '../app/state.ts';
+import { infoOf, labelOf } from '../app/state.ts';
 import type { Answer, State } from '../app/state.ts';
+import { mountActions } from '../parts/actions.ts';
 import { mountAnswer } from '../parts/answer.ts';
 import { byId, isTouch, make, translate } from '../parts/dom.ts';
 import { mountDrop } from '../parts/drop.ts';
@@ -14,6 +15,7 @@ import { fromDrawing } from '../parts/picture.ts';
 import { mountProblem } from '../parts/problem.ts';
 import { mountProgress } from '../parts/progress.ts';
 import { mountStage } from '../parts/stage.ts';
+import { mountStrip } from '../parts/strip.ts';
 import { mountTools } from '../parts/tools.ts';
 import type { LookTexts } from './look.en.ts';
 
@@ -37,16 +39,20 @@ export function mount(outlet: HTMLElement, app: App, t: PartsTexts & LookTexts):
   root ??= byId('look', HTMLElement);
   if (root.parentElement !== outlet) outlet.replaceChildren(root);
   const facts = make('dl', { class: 'facts', id: 'facts' });
+  const actions = make('div', { class: 'buttons actions', id: 'actions' });
+  const rest = make('div', {}, actions, make('details', {}, make('summary', {}, t.facts), facts));
   const end = all(
     app.store.subscribe(arrange),
     mountDrop(byId('drop', HTMLElement), app, t),
     mountProgress(byId('load', HTMLElement), app, t),
     mountFigure(app, t),
-    mountAnswer(byId('answer', HTMLElement), app, t, true, facts),
+    mountAnswer(byId('answer', HTMLElement), app, t, true, rest),
     mountProblem(byId('problem', HTMLElement), app, t),
     mountFacts(facts, app, t),
+    mountStrip(byId('strip', HTMLElement), app, t),
     mountDrawings(byId('samples', HTMLElement), app, t),
   );
+  mountActions(actions, app, t);
   if (isTouch()) byId('drop-title', HTMLElement).dataset.t = 'pick';
   translate(root, t);
   byId('stage', HTMLElement).setAttribute('aria-label', t.picture);
@@ -68,6 +74,8 @@ function arrange({ show }: State, before?: State) {
   byId('answer', HTMLElement).hidden = state !== 'result';
   byId('problem', HTMLElement).hidden = state !== 'problem';
   byId('intro', HTMLElement).hidden = state === 'result' || state === 'problem';
+  // A problem has the one button that stands out.
+  byId('choose', HTMLElement).className = state === 'problem' ? 'secondary' : 'primary';
   const grabs = state !== 'empty' && (state !== 'problem' || show.picture !== null);
   followFocus(state, { empty: 'choose', result: 'best', problem: 'problem-title' }, grabs);
 }
@@ -81,7 +89,8 @@ function mountFigure(app: App, t: PartsTexts & LookTexts): Unmount {
     }
     const { heatmap, info, result } = show.answer;
     const found = result.predictions.find((p) => p.index === heatmap?.index);
-    caption.textContent = heat ? t.heatCaption(found ? labelOf(found, info, lang) : '') : t.saw(info.inputSize);
+    caption.textContent = heat ? t.heatCaption(found ? labelOf(found, info, lang) : '')
+      : `${t.saw(info.inputSize)} ${t.aimHint}`;
   };
   const end = all(
     mountStage(byId('frame', HTMLElement), app, t, true),
@@ -89,7 +98,7 @@ function mountFigure(app: App, t: PartsTexts & LookTexts): Unmount {
     app.store.subscribe((state, before) => {
       render(state);
       if (state.show.state === 'busy' || state.show.state === before.show.state) return;
-      if (state.show.state === 'result') reveal(byId('stage', HTMLElement));
+      if (state.show.state === 'result') reveal(byId('frame', HTMLElement));
       if (state.show.state === 'problem') reveal(byId('problem', HTMLElement));
     }),
   );
@@ -125,15 +134,24 @@ function mountFacts(list: HTMLElement, { store }: App, t: LookTexts): Unmount {
   return store.subscribe(render);
 }
 
-function mountDrawings(list: HTMLElement, { session }: App, t: LookTexts): Unmount {
-  list.replaceChildren(...DRAWINGS.map(({ file, id }) => {
+function mountDrawings(list: HTMLElement, { session, store }: App, t: LookTexts): Unmount {
+  const items = DRAWINGS.map(({ file, id }) => {
     const name = t.drawings[file];
     const url = address(`samples/${file}.svg`);
     const image = make('img', { src: url, alt: '', width: 96, height: 96, decoding: 'async', draggable: 'false' });
     const button = make('button',
       { type: 'button', class: 'sample', 'data-id': id, 'aria-label': t.sample(name), title: name }, image);
     button.addEventListener('click', () => void session.look(fromDrawing(url, name)));
-    return make('li', {}, button);
-  }));
-  return () => {};
+    return { id, item: make('li', {}, button) };
+  });
+  // A model of one's own may know none of these.
+  const render = ({ model }: State, before?: State) => {
+    const info = infoOf(model);
+    if (before && (!info || model === before.model)) return;
+    const known = items.filter(({ id }) => !info || info.classes.some((c) => c.id === id));
+    list.replaceChildren(...known.map(({ item }) => item));
+    byId('drawings', HTMLElement).hidden = known.length === 0;
+  };
+  render(store.state);
+  return store.subscribe(render);
 }

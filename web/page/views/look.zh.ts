@@ -5,17 +5,18 @@ import type { LookTexts } from './look.en.ts';
 const MB = (n: number) => (n / 1e6).toFixed(1);
 
 const texts: LookTexts = {
-  lead: '放入一张照片，即刻得到答案。神经网络就在本页面内、在你自己的设备上运行。',
+  lead: '选一张照片，马上看到答案。神经网络就在你的设备上运行。',
   private2: '图片既不上传，也不保存。',
-  fast1: '每张图只需几毫秒。',
-  fast2: '用 Go 和整数 SIMD 写成的 ResNet，编译为 WebAssembly。',
+  fast1: '瞬间出结果。',
+  fast2: '直接在你的处理器上运行，无需服务器。',
   offline1: '离线可用。',
   offline2: '首次访问之后，完全不需要网络。',
   drop: '把图片拖到页面任意处',
   pick: '先选一张图片',
   samples: '手边没有图片？试试我们画的',
   sample: (name) => `识别我们画的：${name}`,
-  saw: (size) => `模型所看到的：这个正方形，${size} × ${size} 像素。`,
+  saw: (size) => `模型只看到这个正方形，缩小到 ${size}\u00A0×\u00A0${size} 像素。`,
+  facts: '运行详情',
   time: '用时',
   timeValue: (ms) => [`${ms.inference} 毫秒`, ` 推理 · 共 ${ms.total} 毫秒`],
   runs: '运行于',

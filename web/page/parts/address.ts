@@ -1,0 +1,25 @@
+// Pictures by their address, as they are pasted or dragged out of other pages.
+
+/** The file at an address, or null if this page may not read it: it reads from its own origin and from data: alone. */
+export async function fileAt(address: string): Promise<File | null> {
+  const url = new URL(address, location.href);
+  if (url.protocol === 'data:') return unpacked(url.href);
+  if (!/^https?:$/.test(url.protocol) || url.origin !== location.origin) return null;
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url.href}: the server answered ${response.status}`);
+  const blob = await response.blob();
+  const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
+  return new File([blob], name, { type: blob.type });
+}
+
+// The policy of this page forbids to fetch from data:.
+function unpacked(address: string): File {
+  const [, kind = '', base64, text = ''] = /^data:([^,]*?)(;base64)?,(.*)$/s.exec(address) ?? [];
+  try {
+    const plain = decodeURIComponent(text);
+    const bytes = base64 ? Uint8Array.from(atob(plain), (c) => c.charCodeAt(0)) : plain;
+    return new File([bytes], '', { type: kind });
+  } catch (cause) {
+    throw new Error('the data: address is malformed', { cause });
+  }
+}

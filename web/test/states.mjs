@@ -1,0 +1,88 @@
+// Takes a picture of the page in every state, to be looked at: narrow and wide, light and dark, in both languages.
+//
+//	node states.mjs FOLDER [STATE ...]      of dist/, or OUT=FOLDER; with PHOTO=FILE of a photograph, too
+
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { dist, launch, serve } from './harness.mjs';
+
+const [folder = 'states', ...wanted] = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+const server = spawn(serve(), ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+process.on('exit', () => server.kill());
+const origin = await new Promise((resolve) => {
+  server.stdout.once('data', (text) => resolve(/http:\S+/.exec(text)[0]));
+});
+
+const shown = (page, state) => page.waitForSelector(`body[data-state="${state}"]`);
+const sample = async (page, id) => {
+  await page.click(`.sample[data-id="${id}"]`);
+  await shown(page, 'result');
+};
+const give = (page, text, name, type) => page.evaluate((text, name, type) => {
+  const dataTransfer = new DataTransfer();
+  if (name) dataTransfer.items.add(new File([text], name, { type }));
+  document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+}, text, name, type);
+const choose = async (page, file) => {
+  await (await page.$('#file')).uploadFile(file);
+  await shown(page, 'result');
+};
+
+/** What is done from the start to come to each state. */
+const states = {
+  start: () => {},
+  result: (page) => sample(page, 'n07749582'),
+  heat: async (page) => {
+    await sample(page, 'n02279972');
+    await page.click('#heat-toggle');
+  },
+  unsure: (page) => choose(page, path.join(import.meta.dirname, 'pictures/scene.png')),
+  aimed: async (page) => {
+    await choose(page, process.env.PHOTO ?? path.join(import.meta.dirname, 'pictures/baseline.jpg'));
+    for (let i = 0; i < 2; i++) await page.click('#zoom-in');
+    await page.focus('#aim');
+    await page.keyboard.press('ArrowRight');
+  },
+  visit: async (page) => {
+    for (const id of ['n07749582', 'n02279972', 'n04146614']) await sample(page, id);
+  },
+  problem: (page) => give(page, 'hello', 'notes.txt', 'text/plain'),
+  note: async (page) => {
+    await sample(page, 'n07747607');
+    await give(page, 'hello', 'notes.txt', 'text/plain');
+    await page.waitForSelector('#note:not([hidden])');
+  },
+  classes: (page) => page.click('#open-classes'),
+  search: async (page) => {
+    await page.click('#open-classes');
+    await page.keyboard.type('bird');
+  },
+};
+
+const browser = await launch('chromium');
+for (const [name, reach] of Object.entries(states)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const page = await browser.newPage();
+  for (const lang of ['en', 'zh']) {
+    for (const [width, height] of [[390, 844], [1280, 800]]) {
+      await page.setViewport({ width, height, hasTouch: width < 800, isMobile: width < 800 });
+      await page.goto(origin);
+      await page.evaluate((l) => localStorage.setItem('lang', l), lang);
+      await page.reload();
+      await page.waitForSelector('#load[data-state="ready"]');
+      await reach(page);
+      await new Promise((done) => { setTimeout(done, 900); });
+      for (const scheme of ['light', 'dark']) {
+        await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+        await new Promise((done) => { setTimeout(done, 300); }); // colours change slowly
+        const file = path.join(folder, `${name}-${width}-${lang}-${scheme}.png`);
+        await page.screenshot({ path: file, fullPage: name !== 'classes' && name !== 'search' && name !== 'note' });
+      }
+    }
+  }
+  await page.close();
+}
+await browser.close();
+server.kill();
