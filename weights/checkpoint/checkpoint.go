@@ -1,9 +1,9 @@
 // Package checkpoint reads the files in which trained ResNets are published and writes ONNX.
 //
 // It reads PyTorch's .pth (zip, and the pickle streams from before 1.6), .safetensors and .onnx, with the names of
-// torchvision, timm, Hugging Face and others, in float16, bfloat16, float32 or float64. Open lists the tensors without reading
-// them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the network
-// by names and shapes, checks each shape, and folds the batch normalisations into the convolutions in float64.
+// torchvision, timm, Hugging Face and others, in float16, bfloat16, float32 or float64. Open lists the tensors without
+// reading them, except that it reads an ONNX file whole (and not the data beside it). [Checkpoint.Float] recognises the
+// network by names and shapes, checks each shape, and folds the batch normalisations into the convolutions in float64.
 //
 // It refuses what it does not know, and names it: nothing of a pickle runs (only its tensors and dictionaries are made,
 // all else in it is passed over), every length is checked against the bytes of the file before memory is taken, and a

@@ -139,7 +139,8 @@ func (s *state) fold(conv *resnet.FloatConv) error {
 	return round(conv.Name, bias, conv.B)
 }
 
-// grey is what Pillow makes a grey value of, of red, green and blue: 0.299, 0.587 and 0.114 in 1/65536, which add up to 1.
+// grey is what Pillow makes a grey value of, of red, green and blue: 0.299, 0.587 and 0.114 in 1/65536, which add up
+// to 1.
 var grey = [3]float64{19595. / 65536, 38470. / 65536, 7471. / 65536}
 
 // spread makes weights for red, green and blue of those for one channel, rows of the given number of taps.

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// rule rewrites names towards torchvision's. In to, $1 is a group of from, and {$1+1} or {$1-1} the number after or before
-// it. A rule with a guard holds only in files where that matches a name or, after "!", matches none.
+// rule rewrites names towards torchvision's. In to, $1 is a group of from, and {$1+1} or {$1-1} the number after or
+// before it. A rule with a guard holds only in files where that matches a name or, after "!", matches none.
 type rule struct {
 	from, to string
 	guard    string

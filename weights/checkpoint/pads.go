@@ -64,8 +64,8 @@ func (g *graph) padding(n *node) (*node, error) {
 		var err error
 		if n.op == "Slice" {
 			err = g.slice(n)
-		} else if auto := n.attr("auto_pad"); n.same("strides", 1) != 2 || n.same("pads", 0) != 0 || n.int("ceil_mode", 0) != 0 ||
-			auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
+		} else if auto := n.attr("auto_pad"); n.same("strides", 1) != 2 || n.same("pads", 0) != 0 ||
+			n.int("ceil_mode", 0) != 0 || auto != nil && auto.s != "NOTSET" && auto.s != "VALID" {
 			err = bad("ONNX: %v: want stride 2 and no padding, to take every second row and column", n)
 		}
 		if err != nil {

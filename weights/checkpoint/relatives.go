@@ -18,25 +18,31 @@ type relation struct {
 // relatives are networks near the family. The first that fits counts.
 var relatives = []relation{
 	{regexp.MustCompile(`layer\d+\.\d+\.(eca|eca_layer|se\.conv)\.`), "a ResNet with efficient channel attention (ECA)"},
-	{regexp.MustCompile(`layer\d+\.\d+\.(cbam|ca|sa)\.|ChannelGate|SpatialGate`), "a ResNet with attention to channels and places (CBAM)"},
+	{regexp.MustCompile(`layer\d+\.\d+\.(cbam|ca|sa)\.|ChannelGate|SpatialGate`),
+		"a ResNet with attention to channels and places (CBAM)"},
 	{regexp.MustCompile(`layer\d+\.\d+\.conv2\.(radix|bn0|fc[12]|conv)\.`), "a split-attention network (ResNeSt)"},
 	{regexp.MustCompile(`layer\d+\.\d+\.conv2\.(paths|attn)\.`), "a selective-kernel network (SKNet)"},
 	{regexp.MustCompile(`layer\d+\.\d+\.(se|se_module|se_layer|se_block|squeeze|excitation|fc[12])\.`),
 		"a ResNet with squeeze-and-excitation (SE)"},
 	{regexp.MustCompile(`\.filt$|\.aa\.`), "an anti-aliased ResNet with blurs where it strides"},
 	{regexp.MustCompile(`layer\d+\.\d+\.(convs|bns)\.\d`), "a Res2Net"},
-	{regexp.MustCompile(`\.bn\d\.(IN|BN)\.|\.IN\.weight$`), "a ResNet with instance normalisation in its blocks (IBN-Net)"},
+	{regexp.MustCompile(`\.bn\d\.(IN|BN)\.|\.IN\.weight$`),
+		"a ResNet with instance normalisation in its blocks (IBN-Net)"},
 	{regexp.MustCompile(`conv2_offset|\.conv_offset\.|offset_conv`), "a ResNet with deformable convolutions"},
-	{regexp.MustCompile(`layer\d+\.\d+\.(context_block|non_local|nonlocal|nl)\b`), "a ResNet with non-local or context blocks"},
-	{regexp.MustCompile(`(^|\.)layer\d+\.\d+\.(mhsa|attn|self_attn)\.`), "a ResNet with attention in its blocks (BoTNet)"},
+	{regexp.MustCompile(`layer\d+\.\d+\.(context_block|non_local|nonlocal|nl)\b`),
+		"a ResNet with non-local or context blocks"},
+	{regexp.MustCompile(`(^|\.)layer\d+\.\d+\.(mhsa|attn|self_attn)\.`),
+		"a ResNet with attention in its blocks (BoTNet)"},
 	{regexp.MustCompile(`\.bias1a$`), "a ResNet without normalisation (Fixup)"},
 	{regexp.MustCompile(`(^|\.)attnpool\.`), "a ResNet of CLIP, with a deep stem and attention in place of the average"},
 	{regexp.MustCompile(`(^|\.)conv1\.[2-9]\.weight$|(^|\.)stem\.[3-9]\.(weight|conv)|(^|\.)conv1_[123]\.`),
 		"a ResNet with a deep stem of three convolutions (ResNet-C, D)"},
 
 	// Those that name their layers otherwise.
-	{regexp.MustCompile(`(^|\.)block\d\.unit\d+\.|(^|\.)root\.conv\.`), "a ResNet of Big Transfer (BiT): pre-activation, GroupNorm"},
-	{regexp.MustCompile(`(^|\.)stages\.\d+\.blocks\.\d+\.norm[123]\.`), "a ResNet that normalises before it convolves (pre-activation, ResNet v2, BiT)"},
+	{regexp.MustCompile(`(^|\.)block\d\.unit\d+\.|(^|\.)root\.conv\.`),
+		"a ResNet of Big Transfer (BiT): pre-activation, GroupNorm"},
+	{regexp.MustCompile(`(^|\.)stages\.\d+\.blocks\.\d+\.norm[123]\.`),
+		"a ResNet that normalises before it convolves (pre-activation, ResNet v2, BiT)"},
 	{regexp.MustCompile(`(^|\.)block\d\.layer\.\d+\.bn1\.`), "a Wide ResNet with pre-activation (WRN-28-10 and so on)"},
 }
 
@@ -44,8 +50,9 @@ var relatives = []relation{
 var strangers = []relation{
 	{regexp.MustCompile(`denselayer\d+\.`), "a DenseNet"},
 	{regexp.MustCompile(`(^|\.)cls_token$|\.attn\.qkv\.|self_attention`), "a transformer (ViT, Swin)"},
-	{regexp.MustCompile(`\.conv_dw\.|_depthwise_conv|\.conv_pwl\.|^features\.\d+\.conv\.`), "a network of depthwise convolutions " +
-		"(EfficientNet, MobileNet, ConvNeXt)"},
+	{regexp.MustCompile(`\.conv_dw\.|_depthwise_conv|\.conv_pwl\.|^features\.\d+\.conv\.`),
+		"a network of depthwise convolutions " +
+			"(EfficientNet, MobileNet, ConvNeXt)"},
 	{regexp.MustCompile(`(^|\.)trunk_output\.|(^|\.)s\d\.b\d+\.`), "a RegNet"},
 	{regexp.MustCompile(`(^|\.)Mixed_\d`), "an Inception network"},
 	{regexp.MustCompile(`^(module\.)?features\.\d+\.weight$`), "a VGG or AlexNet"},
