@@ -276,14 +276,26 @@ func rowScale(w []float64, taps int, power []float64) float64 {
 	if top/127 < 1e-30 {
 		return 0
 	}
+	// Signs make no difference.
+	abs := make([]float64, len(w))
+	for i, x := range w {
+		abs[i] = math.Abs(x)
+	}
 	var steps, errs [26]float64
 	for k := range steps {
 		s := top / 127 * (1 - 0.02*float64(k))
-		for i, x := range w {
-			d := x - s*max(-127, min(127, math.RoundToEven(x/s)))
-			errs[k] += d * d * power[i/taps]
+		var sum float64
+		for i, p := range power {
+			for _, x := range abs[i*taps : (i+1)*taps] {
+				v := math.RoundToEven(x / s)
+				if v > 127 {
+					v = 127
+				}
+				d := x - s*v
+				sum += d * d * p
+			}
 		}
-		if steps[k] = s; errs[k] == 0 {
+		if steps[k], errs[k] = s, sum; sum == 0 {
 			return s
 		}
 	}
