@@ -286,7 +286,8 @@ func rowScale(w []float64, taps int, power []float64) float64 {
 	if top/127 < 1e-30 {
 		return 0
 	}
-	// Signs make no difference.
+	// Signs make no difference. Of what is added to 2⁵², float64 has room for whole numbers only, rounded to even.
+	const even = 1 << 52
 	abs := make([]float64, len(w))
 	for i, x := range w {
 		abs[i] = math.Abs(x)
@@ -297,7 +298,7 @@ func rowScale(w []float64, taps int, power []float64) float64 {
 		var sum float64
 		for i, p := range power {
 			for _, x := range abs[i*taps : (i+1)*taps] {
-				v := math.RoundToEven(x / s)
+				v := float64(x/s+even) - even
 				if v > 127 {
 					v = 127
 				}
