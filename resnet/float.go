@@ -3,9 +3,7 @@ package resnet
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"sync"
-	"sync/atomic"
 )
 
 // FloatConv is a convolution with its batch normalisation folded in.
@@ -148,6 +146,8 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 	if observe == nil {
 		observe = func(string, int, int, int, []float32) {}
 	}
+	running.Add(1)
+	defer running.Add(-1)
 	x, side := &rgb, size
 	var skip *[]float32 // what the block's shortcut adds
 	// The caller keeps rgb, and an identity shortcut is read again at the end of its block.
@@ -225,32 +225,17 @@ func (f *Float) Forward(rgb []float32, size int, observe func(name string, c, h,
 	return logits
 }
 
-// floats keeps the buffers of activations between calls, and panels those of convolutions.
-var floats, panels sync.Pool
+// floats keeps the buffers of activations between calls.
+var floats sync.Pool
 
+// getFloats returns n values, which may be anything, in a buffer with room for tile more: convolutions read past the end.
 func getFloats(n int) *[]float32 {
-	if b, _ := floats.Get().(*[]float32); b != nil && cap(*b) >= n {
+	if b, _ := floats.Get().(*[]float32); b != nil && cap(*b) >= n+tile {
 		*b = (*b)[:n]
 		return b
 	}
-	b := make([]float32, n)
+	b := make([]float32, n, n+tile)
 	return &b
-}
-
-// each calls f for 0 … n−1 on all cores.
-func each(n int, f func(i int)) {
-	var next atomic.Int64
-	work := func() {
-		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-			f(i)
-		}
-	}
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
 }
 
 // maxPool pools planes of n×n to planes of half×half: 3×3, stride 2, padding 1. Inputs are not negative.
@@ -268,114 +253,5 @@ func maxPool(dst, src []float32, n, half int) {
 				out[y*half+x] = m
 			}
 		}
-	}
-}
-
-// rows × tile is the register tile: outputs by pixels.
-const rows, tile = 4, 8
-
-// run convolves src, In planes of n×n, into dst. It adds the bias and, unless it is nil, add; then it applies the ReLU if
-// relu is set.
-//
-// Output pixels are taken in panels of 8: for each of the In·Kernel² weights of an output, the 8 inputs it meets.
-func (c *FloatConv) run(dst, src []float32, n int, add []float32, relu bool) {
-	side := c.OutSize(n)
-	pixels := side * side
-	k := c.In * c.Kernel * c.Kernel
-	count := (pixels + tile - 1) / tile
-	// Up to 6 panels, 900 kB of them at most, share a pass over the weights; fewer where that would leave cores idle.
-	block := min(6, max(1, count/(2*runtime.GOMAXPROCS(0))))
-	each((count+block-1)/block, func(task int) {
-		buf, _ := panels.Get().(*[][tile]float32)
-		if buf == nil || cap(*buf) < block*k {
-			b := make([][tile]float32, block*k)
-			buf = &b
-		}
-		first := task * block
-		mine := min(block, count-first)
-		for i := range mine {
-			c.gather((*buf)[i*k:(i+1)*k], src, n, side, tile*(first+i))
-		}
-		var w [rows][]float32
-		var sums [rows][tile]float32
-		for o := 0; o < c.Out; o += rows {
-			for r := range w {
-				at := min(o+r, c.Out-1) * k // past the end the last output is computed again
-				w[r] = c.W[at : at+k]
-			}
-			for i := range mine {
-				dot4x8(&sums, w[0], w[1], w[2], w[3], (*buf)[i*k:(i+1)*k])
-				p := tile * (first + i)
-				end := min(pixels, p+tile)
-				for r := range min(rows, c.Out-o) {
-					at, b := (o+r)*pixels, c.B[o+r]
-					to := dst[at+p : at+end]
-					for j := range to {
-						v := sums[r][j] + b
-						if add != nil {
-							v += add[at+p+j]
-						}
-						if relu && !(v > 0) {
-							v = 0
-						}
-						to[j] = v
-					}
-				}
-			}
-		}
-		panels.Put(buf)
-	})
-}
-
-// gather fills panel with the inputs of output pixels p … p+7, zero where they lie in the padding or past the end.
-func (c *FloatConv) gather(panel [][tile]float32, src []float32, n, side, p int) {
-	taps := c.Kernel * c.Kernel
-	for t := range taps {
-		var at [tile]int
-		inside := true
-		for j := range at {
-			y := (p+j)/side*c.Stride - c.Pad + t/c.Kernel
-			x := (p+j)%side*c.Stride - c.Pad + t%c.Kernel
-			if p+j < side*side && y >= 0 && y < n && x >= 0 && x < n {
-				at[j] = y*n + x
-			} else {
-				at[j], inside = -1, false
-			}
-		}
-		first := at[0]
-		run := inside && at[tile-1]-first == tile-1 // they ascend
-		for i := range c.In {
-			plane, to := src[i*n*n:(i+1)*n*n], &panel[i*taps+t]
-			if run {
-				*to = [tile]float32(plane[first : first+tile])
-				continue
-			}
-			for j, a := range at {
-				to[j] = 0
-				if a >= 0 {
-					to[j] = plane[a]
-				}
-			}
-		}
-	}
-}
-
-// dot4x8Go multiplies four rows of weights with a panel, each sum in the panel's order.
-func dot4x8Go(sums *[rows][tile]float32, w0, w1, w2, w3 []float32, panel [][tile]float32) {
-	for r, w := range [rows][]float32{w0, w1, w2, w3} {
-		w = w[:len(panel)]
-		var a0, a1, a2, a3, a4, a5, a6, a7 float32
-		for k := range panel {
-			x, v := &panel[k], w[k]
-			a0 += float32(v * x[0])
-			a1 += float32(v * x[1])
-			a2 += float32(v * x[2])
-			a3 += float32(v * x[3])
-			a4 += float32(v * x[4])
-			a5 += float32(v * x[5])
-			a6 += float32(v * x[6])
-			a7 += float32(v * x[7])
-		}
-		sums[r] = [tile]float32{a0, a1, a2, a3, a4, a5, a6, a7}
 	}
 }

@@ -127,32 +127,6 @@ func TestForwardBits(t *testing.T) {
 	wg.Wait()
 }
 
-// The kernel of the CPU gives the bits of the one in Go, canaries included.
-func TestDot(t *testing.T) {
-	r := rng{3}
-	for _, n := range []int{0, 1, 2, 3, 4, 27, 147, 576, 4608} {
-		w, flat := make([]float32, rows*n), make([]float32, tile*n)
-		r.fill(w, 1)
-		r.fill(flat, 10)
-		panel := make([][tile]float32, n)
-		for k := range panel {
-			panel[k] = [tile]float32(flat[tile*k:])
-		}
-		var got, want struct{ before, sums, after [rows][tile]float32 }
-		for i := range got.before {
-			for j := range got.before[i] {
-				got.before[i][j], got.sums[i][j], got.after[i][j] = 7, 7, 7
-			}
-		}
-		want = got
-		dot4x8(&got.sums, w[:n], w[n:2*n], w[2*n:3*n], w[3*n:], panel)
-		dot4x8Go(&want.sums, w[:n], w[n:2*n], w[2*n:3*n], w[3*n:], panel)
-		if got != want {
-			t.Errorf("%d products: want %v, got %v", n, want.sums, got.sums)
-		}
-	}
-}
-
 func TestForwardPanics(t *testing.T) {
 	c, _ := Lookup("resnet20cifar")
 	f := NewFloat(c.Network(2))

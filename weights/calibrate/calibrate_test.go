@@ -216,7 +216,7 @@ func TestMeans(t *testing.T) {
 			x[i] = rng.Float32()
 		}
 		var m means
-		m.add(c, n, x, func(v float32) float64 { return float64(v) })
+		m.add(c, n, x)
 		side := c.OutSize(n)
 		for i := range c.In {
 			for tap := range c.Kernel * c.Kernel {

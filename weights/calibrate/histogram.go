@@ -47,6 +47,29 @@ func (h *histogram) add(x float64, weight uint64) {
 	h.count[int(x/h.width)] += weight
 }
 
+// addAll counts each of values once.
+func (h *histogram) addAll(values []float32) {
+	count := (*[bins]uint64)(h.count)
+	inverse, limit := float32(1/h.width), math.Float32bits(float32(h.width*bins))
+	var zeros uint64
+	var top uint32
+	for _, v := range values {
+		bits := math.Float32bits(v) // in the order of the values, and those below 0 and NaN above all others
+		if bits >= limit {
+			h.add(float64(v), 1)
+			inverse, limit = float32(1/h.width), math.Float32bits(float32(h.width*bins))
+			continue
+		}
+		// Half of the values are 0, in no order: a branch would be guessed wrong too often.
+		positive := uint64(-bits >> 31)
+		zeros += 1 - positive
+		count[int(v*inverse)&(bins-1)] += positive
+		top = max(top, bits)
+	}
+	h.zeros += zeros
+	h.top = max(h.top, float64(math.Float32frombits(top)))
+}
+
 func (h *histogram) merge(o *histogram) {
 	for h.width < o.width {
 		h.widen()

@@ -15,6 +15,10 @@ import (
 	"resnet-web/resnet"
 )
 
+// compared is how many of the samples the model is run on, too, for the report. Nothing of the model depends on it, and a
+// run of it takes longer than one of the float network; eval compares the two on as many images as one likes.
+const compared = 32
+
 // Options of Quantise. The zero value is a good choice.
 type Options struct {
 	Progress func(done, total int) // called after each run of a network, from several goroutines; may be nil
@@ -26,7 +30,7 @@ type Report struct {
 	Warning string  `json:"warning,omitempty"`
 	Layers  []Layer `json:"layers"`
 
-	// Float and quantised network on the samples; 0 without any.
+	// Float and quantised network on the first samples, 32 at most; 0 without any.
 	Agreement float64 `json:"agreement"` // fraction with the same best class
 	Features  float64 `json:"features"`  // signal-to-noise ratio of the features before the linear layer, dB
 	Logits    float64 `json:"logits"`    // the same of the logits
@@ -55,7 +59,12 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, "%-24s %10.3f %10.3f %8.3f%% %8.1f %8.1f %9.3f\n", l.Name, l.Max, l.Range, 100*l.Clipped, l.SNR, l.Weights, l.Bias)
 	}
 	if r.Samples > 0 {
-		fmt.Fprintf(&b, "%d calibration images: same best class as float %.1f %%, signal-to-noise ratio of the features %.1f dB, of the logits %.1f dB\n", r.Samples, 100*r.Agreement, r.Features, r.Logits)
+		fmt.Fprintf(&b, "%d calibration images: same best class as float %.1f %%, signal-to-noise ratio of the features %.1f dB, "+
+			"of the logits %.1f dB", r.Samples, 100*r.Agreement, r.Features, r.Logits)
+		if r.Samples > compared {
+			fmt.Fprintf(&b, " (of the first %d)", compared)
+		}
+		fmt.Fprintln(&b)
 	}
 	return b.String()
 }
@@ -70,7 +79,7 @@ func (r *Report) String() string {
 // For a network whose activations overflow, or whose scales are beyond float32.
 func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) (*resnet.Model, *Report, error) {
 	r := &Report{Samples: len(samples)}
-	runs := 3 * len(samples) // of the float network two, one of the model
+	runs := 2*len(samples) + min(compared, len(samples)) // of the float network, then of the model
 	if runs == 0 {
 		runs = 2 * syntheticCount
 		if known(f) {
@@ -125,8 +134,9 @@ func Quantise(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, o Options) 
 	return m, r, r.compare(m, samples, s, done)
 }
 
-// compare runs the model over the samples beside what the float network said.
+// compare runs the model over the first samples beside what the float network said.
 func (r *Report) compare(m *resnet.Model, samples []*image.RGBA, s *stats, done func()) error {
+	samples = samples[:min(compared, len(samples))]
 	features, logits, err := outputs(m, samples, done)
 	if err != nil {
 		return err
@@ -137,7 +147,7 @@ func (r *Report) compare(m *resnet.Model, samples []*image.RGBA, s *stats, done 
 			same++
 		}
 	}
-	r.Agreement, r.Features, r.Logits = float64(same)/float64(len(samples)), ratio(s.features, features), ratio(s.logits, logits)
+	r.Agreement, r.Features, r.Logits = float64(same)/float64(len(samples)), ratio(s.features[:len(samples)], features), ratio(s.logits[:len(samples)], logits)
 	return nil
 }
 
@@ -278,14 +288,27 @@ func rowScale(w []float64, taps int, power []float64) float64 {
 	if top/127 < 1e-30 {
 		return 0
 	}
+	// Signs make no difference. Of what is added to 2⁵², float64 has room for whole numbers only, rounded to even.
+	const even = 1 << 52
+	abs := make([]float64, len(w))
+	for i, x := range w {
+		abs[i] = math.Abs(x)
+	}
 	var steps, errs [26]float64
 	for k := range steps {
 		s := top / 127 * (1 - 0.02*float64(k))
-		for i, x := range w {
-			d := x - s*max(-127, min(127, math.RoundToEven(x/s)))
-			errs[k] += d * d * power[i/taps]
+		var sum float64
+		for i, p := range power {
+			for _, x := range abs[i*taps : (i+1)*taps] {
+				v := float64(x/s+even) - even
+				if v > 127 {
+					v = 127
+				}
+				d := x - s*v
+				sum += d * d * p
+			}
 		}
-		if steps[k] = s; errs[k] == 0 {
+		if steps[k], errs[k] = s, sum; sum == 0 {
 			return s
 		}
 	}

@@ -18,34 +18,74 @@ type means struct {
 	count float64
 }
 
-// add adds one image's activation, in planes of n×n; value maps what stands there to what counts.
-func (m *means) add(c resnet.Conv, n int, t []float32, value func(float32) float64) {
-	side := c.OutSize(n)
+// add adds one image's activation, in planes of n×n.
+func (m *means) add(c resnet.Conv, n int, t []float32) {
+	p := newPlane(n)
+	for i := range c.In {
+		for j, v := range t[i*n*n : (i+1)*n*n] {
+			p.values[j] = float64(v)
+		}
+		p.sum()
+		m.addPlane(c, i, p)
+	}
+	m.count += positions(c, n)
+}
+
+// positions is the number of positions of the output.
+func positions(c resnet.Conv, n int) float64 { return float64(c.OutSize(n) * c.OutSize(n)) }
+
+// plane is one channel, n×n, and the sum of each of its rows.
+type plane struct {
+	n      int
+	values []float64
+	rows   []float64
+}
+
+func newPlane(n int) *plane { return &plane{n, make([]float64, n*n), make([]float64, n)} }
+
+// sum fills in the sums of the rows.
+func (p *plane) sum() {
+	for y := range p.rows {
+		p.rows[y] = 0
+		for _, v := range p.values[y*p.n : (y+1)*p.n] {
+			p.rows[y] += v
+		}
+	}
+}
+
+// addPlane adds channel i of one image to the sums, without counting its positions.
+func (m *means) addPlane(c resnet.Conv, i int, p *plane) {
 	if m.sum == nil {
 		m.sum = make([]float64, c.In*c.Kernel*c.Kernel)
 	}
-	m.count += float64(side * side)
-	plane := make([]float64, n*n)
-	for i := range c.In {
-		for j, v := range t[i*n*n : (i+1)*n*n] {
-			plane[j] = value(v)
+	n, side := p.n, c.OutSize(p.n)
+	for iy := range n {
+		if (iy+c.Pad)%c.Stride >= c.Kernel {
+			continue // between the windows
 		}
-		for ky := range c.Kernel {
-			for kx := range c.Kernel {
-				var sum float64
-				for y := range side {
-					iy := y*c.Stride + ky - c.Pad
-					if iy < 0 || iy >= n {
-						continue
-					}
-					row := plane[iy*n : (iy+1)*n]
-					for x, ix := 0, kx-c.Pad; x < side; x, ix = x+1, ix+c.Stride {
-						if ix >= 0 && ix < n {
-							sum += row[ix]
-						}
+		row := p.values[iy*n : (iy+1)*n]
+		for kx := range c.Kernel {
+			// What the tap reads in this row: all but the ends, or every stride-th value.
+			var sum float64
+			if c.Stride == 1 {
+				sum = p.rows[iy]
+				for _, v := range row[:max(0, kx-c.Pad)] {
+					sum -= v
+				}
+				for _, v := range row[min(n, side+kx-c.Pad):] {
+					sum -= v
+				}
+			} else {
+				for x, ix := 0, kx-c.Pad; x < side && ix < n; x, ix = x+1, ix+c.Stride {
+					if ix >= 0 {
+						sum += row[ix]
 					}
 				}
-				m.sum[(i*c.Kernel+ky)*c.Kernel+kx] += sum
+			}
+			for ky := range c.Kernel {
+				if at := iy + c.Pad - ky; at >= 0 && at%c.Stride == 0 && at/c.Stride < side {
+					m.sum[(i*c.Kernel+ky)*c.Kernel+kx] += sum
+				}
 			}
 		}
 	}
@@ -138,6 +178,17 @@ func readers(n resnet.Network) []wire {
 	return list
 }
 
+// conv is reader i as a convolution: a linear layer reads averages, or what the one before it made, with one tap.
+func conv(f *resnet.Float, i int) resnet.Conv {
+	if i < len(f.Convs) {
+		return f.Convs[i].Conv
+	}
+	return resnet.Conv{In: f.Head[i-len(f.Convs)].In, Kernel: 1, Stride: 1}
+}
+
+// point reads each input of c once.
+func point(c resnet.Conv) resnet.Conv { return resnet.Conv{In: c.In, Kernel: 1, Stride: 1} }
+
 // stats is what quantisation needs to know of the activations.
 type stats struct {
 	hists map[string]*histogram // by name of the activation
@@ -173,9 +224,7 @@ func histograms(
 	}
 	visit(f, p, samples, done, func(i int, name string, _ int, t []float32) {
 		if h := parts[i%shards][name]; h != nil {
-			for _, v := range t {
-				h.add(float64(v), 1)
-			}
+			h.addAll(t)
 		}
 	})
 	for _, part := range parts[1:] {
@@ -207,7 +256,6 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 	for i := range shards {
 		float[i], quant[i], power[i] = make([]means, len(readers)), make([]means, len(readers)), make([]means, len(readers))
 	}
-	identity := func(v float32) float64 { return float64(v) }
 	s.features, s.logits = make([][]float32, len(samples)), make([][]float32, len(samples))
 	visit(f, p, samples, done, func(image int, name string, n int, t []float32) {
 		shard := image % shards
@@ -216,32 +264,64 @@ func measure(f *resnet.Float, p resnet.Prep, samples []*image.RGBA, done func())
 			s.features[image] = slices.Clone(t)
 		case "logits":
 			s.logits[image] = slices.Clone(t)
+		case "image":
+			c := f.Convs[0].Conv
+			float[shard][0].add(c, n, t)
+			t, n, c.Pad = unit(samples[image], p, c.Pad), n+2*c.Pad, 0
+			quant[shard][0].add(c, n, t)
+			squares := newPlane(n)
+			for channel := range c.In {
+				for j, v := range t[channel*n*n : (channel+1)*n*n] {
+					squares.values[j] = float64(v) * float64(v)
+				}
+				squares.sum()
+				power[shard][0].addPlane(point(c), channel, squares)
+			}
+			power[shard][0].count += positions(point(c), n)
+			return
+		}
+		var list []int // the readers of this activation
+		for i, w := range readers {
+			if w.in == name {
+				list = append(list, i)
+			}
+		}
+		if len(list) == 0 {
+			return
 		}
 		step := s.scale[name]
-		round := func(v float32) float64 { return step * min(math.RoundToEven(float64(v)/step), 127) }
-		square := func(v float32) float64 { x := min(float64(v), 127*step); return x * x }
-		if step == 0 { // inside the head nothing is rounded
-			round, square = identity, func(v float32) float64 { return float64(v) * float64(v) }
+		exact, rounded, squares := newPlane(n), newPlane(n), newPlane(n)
+		for channel := range len(t) / (n * n) {
+			from := t[channel*n*n : (channel+1)*n*n]
+			for j, v := range from {
+				x := float64(v)
+				if step == 0 { // inside the head nothing is rounded
+					exact.values[j], rounded.values[j], squares.values[j] = x, x, x*x
+					continue
+				}
+				q := math.RoundToEven(x / step)
+				if q > 127 {
+					q = 127
+				}
+				exact.values[j], rounded.values[j] = x, step*q
+				x = min(x, 127*step)
+				squares.values[j] = x * x
+			}
+			exact.sum()
+			rounded.sum()
+			squares.sum()
+			for _, i := range list {
+				c := conv(f, i)
+				float[shard][i].addPlane(c, channel, exact)
+				quant[shard][i].addPlane(c, channel, rounded)
+				power[shard][i].addPlane(point(c), channel, squares)
+			}
 		}
-		for i, w := range readers {
-			if w.in != name {
-				continue
-			}
-			var c resnet.Conv
-			if i < len(f.Convs) {
-				c = f.Convs[i].Conv
-			} else { // a linear layer reads averages, or what the one before it made: one tap
-				c = resnet.Conv{In: f.Head[i-len(f.Convs)].In, Kernel: 1, Stride: 1}
-			}
-			float[shard][i].add(c, n, t, identity)
-			if i == 0 {
-				t, n, round = unit(samples[image], p, c.Pad), n+2*c.Pad, identity
-				square = func(v float32) float64 { return float64(v) * float64(v) }
-				c.Pad = 0
-			}
-			quant[shard][i].add(c, n, t, round)
-			c.Kernel, c.Stride, c.Pad = 1, 1, 0
-			power[shard][i].add(c, n, t, square)
+		for _, i := range list {
+			c := conv(f, i)
+			float[shard][i].count += positions(c, n)
+			quant[shard][i].count += positions(c, n)
+			power[shard][i].count += positions(point(c), n)
 		}
 	})
 	s.float, s.quant, s.power = float[0], quant[0], power[0]

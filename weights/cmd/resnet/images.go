@@ -162,11 +162,33 @@ func truths(images, all []calibrate.Image, classes []resnet.Class) ([]int, error
 	for k, im := range images {
 		i, ok := byName[strings.ToLower(im.Class)]
 		if !ok {
-			return nil, fmt.Errorf("%s: want a folder named by a class of the model (WordNet id, label or number), found %q", im.Name, im.Class)
+			return nil, fmt.Errorf("%s: want a folder named by a class of the model (WordNet id, label or number), found %q; "+
+				"the classes are %s", im.Name, im.Class, named(classes))
 		}
 		list[k] = i
 	}
 	return list, nil
+}
+
+// named lists the first classes as their folders may be called.
+func named(classes []resnet.Class) string {
+	const most = 5
+	var names []string
+	for i, c := range classes[:min(most, len(classes))] {
+		name := c.ID
+		if name == "" {
+			name = printable(c.Label("en"))
+		}
+		if name == "" {
+			name = strconv.Itoa(i)
+		}
+		names = append(names, strconv.Quote(name))
+	}
+	list := strings.Join(names, ", ")
+	if n := len(classes) - most; n > 0 {
+		list += fmt.Sprintf(" and %d more", n)
+	}
+	return list
 }
 
 // folders lists the names of the images' folders, in lower case and in the order of the names as they are.

@@ -560,3 +560,19 @@ func TestTruths(t *testing.T) {
 		}
 	}
 }
+
+// TestNoClass wants an error that names the classes of the model where a folder fits none.
+func TestNoClass(t *testing.T) {
+	images := []calibrate.Image{{Class: "cat", Name: "cat/1.png"}}
+	for _, c := range []struct {
+		classes []resnet.Class
+		want    string
+	}{
+		{[]resnet.Class{{ID: "n02"}, {Labels: map[string]string{"en": "dog"}}}, `found "cat"; the classes are "n02", "dog"`},
+		{classesFor(7), `the classes are "class 0", "class 1", "class 2", "class 3", "class 4" and 2 more`},
+	} {
+		if _, err := truths(images, images, c.classes); err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("want an error that ends in %q, got %v", c.want, err)
+		}
+	}
+}
