@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 usage() {
   cat <<'END'
 ./build.sh                  build dist/ and print its sizes; needs nothing but Go 1.26, which Go 1.21 or later fetches
-./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
+./build.sh serve [ADDR]     take ADDR (default localhost:8080), build, then serve dist/ there
 ./build.sh test [--long]    install what the tests need, then run them; --long adds the long tables, the race
                             detector, fuzzing (FUZZTIME=60s a target) and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
@@ -24,16 +24,18 @@ export OUT
 say() { printf '\n== %s\n' "$*"; }
 
 build() {
+  echo "build.sh: fetching what go.mod names and compiling the build itself, unless that is done" >&2
   go run ./web/build -out "$OUT" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
 }
 
 serve() {
-  build
+  (($# < 2)) || { usage >&2; return 2; }
+  echo "build.sh: compiling the server, unless that is done" >&2
   # Not "go run": the server itself shall get the signals.
   local server
   server=$(mktemp -d)/serve
   go build -o "$server" ./web/serve
-  exec "$server" -dir "$OUT" "$@"
+  exec "$server" -dir "$OUT" "${1:-localhost:8080}" bash build.sh
 }
 
 # install makes sure of each command of the arguments "command=debian-package"; an argument "=package" is a package
