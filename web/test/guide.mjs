@@ -1,10 +1,11 @@
-// Follows the recipes of web/GUIDE.md to the letter, each in a folder of its own, and classifies a picture with what they
-// make. It installs from the registry of npm, and takes minutes.
+// Follows the recipes of web/GUIDE.md to the letter, each in a folder of its own, and classifies a picture with what
+// they make, in Chromium and Firefox. It installs from the registry of npm, and takes minutes.
 //
 //	node guide.mjs [WORD ...]               all recipes, or those with one of the words in their title
 //
-// A recipe is what stands below a heading, and what the heading above it begins with: files (a block after a line with the
-// file's name alone) and commands (blocks of sh). A command with an address beside it serves what is to be opened there.
+// A recipe is what stands below a heading, and what the heading above it begins with: files (a block after a line with
+// the file's name alone) and commands (blocks of sh). A command with an address beside it serves what is to be opened
+// there.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -25,7 +26,8 @@ export const recipes = parse(readFileSync(path.join(import.meta.dirname, '../GUI
 function parse(guide) {
   const all = guide.split(/^(?=##)/m).slice(1).map((text) => {
     const [, depth, title] = /^(#+) (.*)/.exec(text);
-    const files = Object.fromEntries([...text.matchAll(/^`([^`\n]+)`:\n\n```\w+\n([^]*?)^```/gm)].map(([, name, content]) => [name, content]));
+    const blocks = text.matchAll(/^`([^`\n]+)`:\n\n```\w+\n([^]*?)^```/gm);
+    const files = Object.fromEntries([...blocks].map(([, name, content]) => [name, content]));
     const commands = [...text.matchAll(/^```sh\n([^]*?)^```/gm)].flatMap(([, block]) => block.trim().split('\n'))
       .map((line) => /^(.*?)\s*(?:\s# (.*))?$/.exec(line)).map(([, line, note = '']) => ({ line, note }));
     return { depth: depth.length, title, files, commands };
@@ -41,8 +43,8 @@ function parse(guide) {
 }
 
 /**
- * Follows a recipe and has open(url, isolated) look at what comes of it. instead may name other lines of bash than those
- * of the guide, '' for none.
+ * Follows a recipe and has open(url, isolated) look at what comes of it. instead may name other lines of bash than
+ * those of the guide, '' for none.
  */
 export async function follow({ title, files, commands }, open, instead = (line) => line) {
   const ground = mkdtempSync(path.join(tmpdir(), 'resnet-guide-'));
@@ -56,12 +58,12 @@ export async function follow({ title, files, commands }, open, instead = (line) 
     for (const text of [...Object.values(files), ...commands.map(({ note }) => note)]) {
       for (const [, port] of text.matchAll(new RegExp(address, 'g'))) ports.set(port, await freePort());
     }
-    const ours = (text) => [...ports].reduce((t, [port, free]) => t.replace(new RegExp(`\\b${port}\\b`, 'g'), free), text);
+    const ours = (text) => text.replace(/\b\d{4}\b/g, (number) => ports.get(number) ?? number);
     for (const [name, text] of Object.entries(files)) {
       mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
       writeFileSync(path.join(folder, name), ours(text));
     }
-    const others = ours([...ports.keys()].filter((port) => !commands.some(({ note }) => note.includes(port))).join(' ')).split(' ');
+    const others = [...ports.keys()].filter((port) => !commands.some(({ note }) => note.includes(port)));
     const isolated = Object.values(files).join().includes('require-corp');
     let opened = 0;
     for (const { line, note } of commands) {
@@ -76,7 +78,7 @@ export async function follow({ title, files, commands }, open, instead = (line) 
         opened++;
         await child.stop();
       } else if (/running/.test(note)) {
-        for (const port of others) await answers(`http://localhost:${port}/`, child);
+        for (const port of others) await answers(`http://localhost:${ports.get(port)}/`, child);
       } else {
         assert.equal(await child.ended, 0, `${line}: ${child.said()}`);
       }
@@ -90,18 +92,27 @@ export async function follow({ title, files, commands }, open, instead = (line) 
   }
 }
 
+const groups = new Set();
+process.on('exit', () => groups.forEach(stop));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
+function stop(group) {
+  try { process.kill(-group); } catch { /* has ended */ }
+}
+
 // A command in a process group of its own: npx starts others, and does not end them.
 function start(command, cwd) {
   const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', npm_config_audit: 'false', npm_config_fund: 'false' };
   const child = spawn('bash', ['-c', command], { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  groups.add(child.pid);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { said += text; });
-  const ended = new Promise((resolve) => { child.on('close', resolve); });
+  const ended = new Promise((resolve) => { child.on('close', resolve); }).finally(() => groups.delete(child.pid));
   return {
     ended,
     said: () => said.slice(-3000),
     stop() {
-      try { process.kill(-child.pid); } catch { /* has ended */ }
+      if (groups.has(child.pid)) stop(child.pid);
       return ended;
     },
   };
@@ -164,7 +175,8 @@ async function extend(folder, file, isolated) {
 
 if (process.argv[1] === import.meta.filename) {
   const words = process.argv.slice(2).map((word) => word.toLowerCase());
-  const wanted = recipes.filter(({ title }) => words.length === 0 || words.some((word) => title.toLowerCase().includes(word)));
+  const wanted = recipes.filter(({ title }) => words.length === 0
+    || words.some((word) => title.toLowerCase().includes(word)));
   if (wanted.length === 0) {
     console.error(`guide.mjs: want a word of one of these titles: ${recipes.map(({ title }) => title).join('; ')}`);
     process.exit(2);

@@ -9,13 +9,16 @@ import { inBrowsers, made, root } from './harness.mjs';
 const skip = spawnSync('python3', ['--version']).error && 'there is no python3';
 
 // The esbuild that go.mod names anyway.
-const esbuild = () => made('esbuild', (file) => execFileSync('go', ['build', '-o', file, 'github.com/evanw/esbuild/cmd/esbuild'], { cwd: root }));
+const esbuild = () => made('esbuild', (file) => {
+  execFileSync('go', ['build', '-o', file, 'github.com/evanw/esbuild/cmd/esbuild'], { cwd: root });
+});
 
 // The same without a registry.
 function instead(line) {
-  if (line.startsWith('npm install ./')) return 'mkdir -p node_modules/resnet-web && tar xf *.tgz -C node_modules/resnet-web --strip-components=1';
+  const home = 'node_modules/resnet-web';
+  if (line.startsWith('npm install ./')) return `mkdir -p ${home} && tar xf *.tgz -C ${home} --strip-components=1`;
   if (line.startsWith('npm install')) return '';
-  return line.replace(/^npx esbuild/, esbuild());
+  return line.replace(/^npx esbuild/, () => esbuild());
 }
 
 inBrowsers('the guide', (w) => {
