@@ -9,7 +9,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -174,6 +174,10 @@ async function extend(folder, file, isolated) {
 }
 
 if (process.argv[1] === import.meta.filename) {
+  if (!existsSync(path.join(dist, 'resnet.wasm'))) {
+    console.error(`guide.mjs: want a build in ${dist}; run ./build.sh, or name another folder with OUT=`);
+    process.exit(2);
+  }
   const words = process.argv.slice(2).map((word) => word.toLowerCase());
   const wanted = recipes.filter(({ title }) => words.length === 0
     || words.some((word) => title.toLowerCase().includes(word)));
