@@ -6,9 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 usage() {
   cat <<'END'
 ./build.sh                  build dist/ and print its sizes; needs nothing but Go 1.26, which Go 1.21 or later fetches
-./build.sh serve [ADDR]     build, then serve dist/ on ADDR (default localhost:8080)
+./build.sh serve [ADDR]     take ADDR (default localhost:8080), build, then serve dist/ there
 ./build.sh test [--long]    install what the tests need, then run them; --long adds the long tables, the race
-                            detector, fuzzing (FUZZTIME=60s a target) and soaks
+                            detector, fuzzing (FUZZTIME=60s a target), web/GUIDE.md and soaks
 ./build.sh bench [--quick]  speed of this machine, beside onnxruntime-web; options in web/bench/bench.mjs
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
 DEV=1 ./build.sh ...        readable scripts with source maps
@@ -24,16 +24,18 @@ export OUT
 say() { printf '\n== %s\n' "$*"; }
 
 build() {
+  echo "build.sh: compiling the build itself; the first time, modules are fetched, and all of it takes a minute or two" >&2
   go run ./web/build -out "$OUT" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
 }
 
 serve() {
-  build
+  (($# < 2)) || { usage >&2; return 2; }
+  echo "build.sh: compiling the server" >&2
   # Not "go run": the server itself shall get the signals.
   local server
   server=$(mktemp -d)/serve
   go build -o "$server" ./web/serve
-  exec "$server" -dir "$OUT" "$@"
+  exec "$server" -dir "$OUT" "${1:-localhost:8080}" bash build.sh
 }
 
 # install makes sure of each command of the arguments "command=debian-package"; an argument "=package" is a package
@@ -65,6 +67,7 @@ test_tools() {
     return 1
   fi
   export CHROMIUM=${CHROMIUM:-$(command -v chromium)} FIREFOX=${FIREFOX:-$(command -v firefox-esr)}
+  install python3=python3 || echo "build.sh: going on without Python; web/GUIDE.md is not tested" >&2
   install WebKitWebDriver=webkit2gtk-driver xvfb-run=xvfb xauth=xauth || echo "build.sh: going on without WebKit; its tests are skipped" >&2
   npm_ci web/test
 }
@@ -127,6 +130,12 @@ long_fuzz() {
   done)
 }
 
+# Every recipe of web/GUIDE.md, with what npm's registry has.
+long_guide() {
+  say "web/GUIDE.md"
+  (cd web/test && node guide.mjs)
+}
+
 # The browsers' tests lengthen themselves when RESNET_LONG is set.
 long_soak() {
   say "browser soaks"
@@ -140,6 +149,7 @@ run_tests() {
     long_race
     long_fuzz
     build
+    long_guide
     long_soak
   else
     test_go -short

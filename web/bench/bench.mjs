@@ -20,7 +20,7 @@ import path from 'node:path';
 import puppeteer from 'puppeteer-core';
 import { chart } from './chart.mjs';
 import * as pages from './pages.mjs';
-import { browsers, command, root } from './serve.mjs';
+import { browsers, command, dist } from './serve.mjs';
 
 const options = Object.fromEntries(process.argv.slice(2).map((a) => a.replace(/^--/, '').split(/=(.*)/s)));
 const quick = 'quick' in options;
@@ -37,13 +37,13 @@ const run = (file, ...args) => execFileSync(file, args, { encoding: 'utf8', stdi
 const maker = command('./web/bench');
 run(maker, 'models', models, ...(parts.includes('network') ? depths : called));
 
-const builtIn = JSON.parse(fs.readFileSync(path.join(root, 'dist/manifest.json'))).model;
+const builtIn = JSON.parse(fs.readFileSync(path.join(dist, 'manifest.json'))).model;
 const files = Object.fromEntries([...depths, ...called].map((a) => [a, path.join(models, `${a}.msgpack`)]));
-files['built-in'] = path.join(root, 'dist', builtIn);
+files['built-in'] = path.join(dist, builtIn);
 const address = (name) => (name === 'built-in' ? `/dist/${builtIn}` : `/models/${name}.msgpack`);
 
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json', '.jpg': 'image/jpeg' };
-const folders = { ort: path.join(import.meta.dirname, 'node_modules/onnxruntime-web/dist'), models, dist: path.join(root, 'dist') };
+const folders = { ort: path.join(import.meta.dirname, 'node_modules/onnxruntime-web/dist'), models, dist };
 const server = http.createServer((q, r) => {
   const [, folder, ...rest] = new URL(q.url, 'http://x').pathname.split('/');
   const file = folders[folder] && path.join(folders[folder], path.normalize('/' + rest.join('/')));

@@ -5,7 +5,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { chromium, firefox } from '../test/browsers.mjs';
 
-export const root = path.resolve(import.meta.dirname, '../..');
+const root = path.resolve(import.meta.dirname, '../..');
+
+/** What is measured: OUT names another folder than dist/. */
+export const dist = path.resolve(process.env.OUT ?? path.join(root, 'dist'));
 
 export const browsers = { Chromium: chromium, Firefox: firefox };
 
@@ -21,7 +24,7 @@ export function command(name) {
 
 /** Serves dist/ with web/serve; returns its address and the process. */
 export async function serve() {
-  const server = spawn(command('./web/serve'), ['-dir', path.join(root, 'dist'), 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(command('./web/serve'), ['-dir', dist, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const url = await new Promise((found) => server.stdout.on('data', (d) => { const m = /http:\S+/.exec(d); if (m) found(m[0]); }));
   return { url, server };
 }

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
-import { browsers, root, serve } from './serve.mjs';
+import { browsers, dist, serve } from './serve.mjs';
 
 const count = Number(process.argv[2] ?? 5);
 const { url, server } = await serve();
@@ -49,7 +49,7 @@ for (const [name, launch] of Object.entries(browsers)) {
     const [a, b] = await open(launch, url, url);
     first.push(a);
     second.push(b);
-    offline.push(...await open(launch, pathToFileURL(path.join(root, 'dist/offline.html')).href));
+    offline.push(...await open(launch, pathToFileURL(path.join(dist, 'offline.html')).href));
   }
   console.log(`| ${name} | ${cell(first)} | ${cell(second)} | ${cell(offline)} |`);
 }

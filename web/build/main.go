@@ -78,6 +78,8 @@ func main() {
 
 // build makes the new folder beside the old one and then swaps them, so that a failure leaves the old one whole.
 func build(out, model string, rules headers.Rules, dev bool) error {
+	say := func(what string) { fmt.Fprintln(os.Stderr, "build:", what) }
+	say("bundling scripts and styles")
 	next := out + ".new"
 	if err := os.RemoveAll(next); err != nil {
 		return err
@@ -105,6 +107,7 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 		return err
 	}
 	b := bundler{web: web, dev: dev, protocol: protocol, model: string(guess)}
+	say("compiling the Go program to WebAssembly, which takes longest the first time")
 	if err := compile(next, b); err != nil {
 		return err
 	}
@@ -148,6 +151,7 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 	if err := hostFiles(next, m, rules); err != nil {
 		return err
 	}
+	say("compressing what has changed since the last build")
 	sizes, err := compress(next, out, m)
 	if err != nil {
 		return err

@@ -334,7 +334,7 @@ func TestETagFollowsTheManifest(t *testing.T) {
 func TestRunServesAndStops(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	urls, done := make(chan string, 1), make(chan error, 1)
-	go func() { done <- run(ctx, site(t), "localhost:0", func(u string) { urls <- u }) }()
+	go func() { done <- run(ctx, site(t), "localhost:0", nil, func(u string) { urls <- u }) }()
 	u := <-urls
 	r, err := http.Get(u)
 	if err != nil {
@@ -409,14 +409,82 @@ func TestPortTakenAndNothingBuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	err = run(context.Background(), site(t), l.Addr().String(), func(string) { t.Error("it says it is ready") })
+	never := filepath.Join(t.TempDir(), "never")
+	err = run(context.Background(), site(t), l.Addr().String(), []string{"touch", never}, func(string) { t.Error("it says it is ready") })
+	if _, missing := os.Stat(never); missing == nil {
+		t.Error("it builds for an address that is taken")
+	}
 	if err == nil || !strings.Contains(err.Error(), "another program does") {
 		t.Errorf("port taken: %v", err)
 	}
 	for _, dir := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
-		if err := run(context.Background(), dir, "localhost:0", nil); err == nil || !strings.Contains(err.Error(), "./build.sh") {
+		if err := run(context.Background(), dir, "localhost:0", nil, nil); err == nil || !strings.Contains(err.Error(), "./build.sh") {
 			t.Errorf("nothing built: %v", err)
 		}
+	}
+}
+
+// A command makes the folder. Until it has ended there is a 503, which browsers load again.
+func TestAnswersWhileTheFolderIsMade(t *testing.T) {
+	dir := site(t)
+	next, gate := dir+".next", filepath.Join(t.TempDir(), "gate")
+	if err := os.Rename(dir, next); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command("mkfifo", gate).Run(); err != nil {
+		t.Skip(err)
+	}
+	l, err := net.Listen("tcp", "localhost:0") // for an address that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	addr := l.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	urls, done := make(chan string, 1), make(chan error, 1)
+	command := []string{"sh", "-c", `cat "$0" && mv "$1" "$2"`, gate, next, dir}
+	go func() { done <- run(ctx, dir, addr, command, func(u string) { urls <- u }) }()
+	w, err := os.OpenFile(gate, os.O_WRONLY, 0) // returns when the command reads it
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"GET", "HEAD", "POST"} {
+		request, _ := http.NewRequest(method, "http://"+addr+"/resnet.js", nil)
+		r, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != 503 || r.Header.Get("Refresh") == "" || r.Header.Get("Retry-After") == "" || r.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s while it is made: %d, %v", method, r.StatusCode, r.Header)
+		}
+	}
+	w.Close()
+	r, err := http.Get(<-urls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != 200 {
+		t.Errorf("once it is made: %d, want 200", r.StatusCode)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACommandThatFails(t *testing.T) {
+	err := run(context.Background(), site(t), "localhost:0", []string{"sh", "-c", "exit 3"}, nil)
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("a failed build: %v", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(100*time.Millisecond, stop)
+	err = run(ctx, site(t), "localhost:0", []string{"sleep", "60"}, nil)
+	if err == nil || !strings.Contains(err.Error(), "stopped before") {
+		t.Errorf("stopped while it is built: %v", err)
 	}
 }
 
