@@ -148,17 +148,26 @@ func TestBudget(t *testing.T) {
 		"m.msgpack":   {9e6, 9e6, 9e6},
 	}
 	var b strings.Builder
-	if err := report(&b, m, sizes); err != nil {
+	if err := report(&b, m, sizes, nil); err != nil {
 		t.Errorf("at the budget: %v\n%s", err, &b)
 	}
 	sizes["resnet.wasm"] = size{4e6, runtimeBudget - 10 - embedBudget - 1, 8e5}
 	sizes[embedScript] = size{9000, embedBudget + 1, 1}
-	if err := report(&b, m, sizes); err == nil || !strings.Contains(err.Error(), embedScript) {
+	if err := report(&b, m, sizes, nil); err == nil || !strings.Contains(err.Error(), embedScript) {
 		t.Errorf("an embed.js over its budget: %v", err)
 	}
 	sizes[embedScript] = size{10, embedBudget, 9}
+	sizes["late.js"] = size{9, laterBudget, 9}
+	if err := report(&b, m, sizes, []string{"late.js"}); err != nil {
+		t.Errorf("a script that is loaded later: %v", err)
+	}
+	sizes["late.js"] = size{9, laterBudget + 1, 9}
+	if err := report(&b, m, sizes, []string{"late.js"}); err == nil || !strings.Contains(err.Error(), "late.js") {
+		t.Errorf("a script that is loaded later, over its budget: %v", err)
+	}
+	delete(sizes, "late.js")
 	sizes["worker.js"] = size{2, 2, 2}
-	if err := report(&b, m, sizes); err == nil {
+	if err := report(&b, m, sizes, nil); err == nil {
 		t.Error("over the budget, and no error")
 	}
 }
@@ -252,7 +261,7 @@ func TestOfflinePageRefusesWhatItCannotHold(t *testing.T) {
 func bundled(t *testing.T, dev bool) (string, bundler) {
 	t.Helper()
 	dir, b := t.TempDir(), bundler{web: "..", dev: dev}
-	if err := b.bundle(dir); err != nil {
+	if _, err := b.bundle(dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir, b
@@ -334,7 +343,7 @@ func TestErrorsOfTheBundlerNameTheFile(t *testing.T) {
 		write(t, filepath.Join(dir, s.source), "")
 	}
 	write(t, filepath.Join(dir, "api/resnet.ts"), "import './none.ts'")
-	err := bundler{web: dir}.bundle(t.TempDir())
+	_, err := bundler{web: dir}.bundle(t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), "none.ts") || !strings.Contains(err.Error(), "resnet.ts:1") {
 		t.Errorf("got %v", err)
 	}

@@ -70,8 +70,13 @@ func protocolOf(web string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:4]), nil
 }
 
-// bundle writes all scripts and styles into dir.
-func (b bundler) bundle(dir string) error {
+// atStart are the sources that the page loads by itself, one by one, before it can classify a picture: the view Look and
+// the texts of one language.
+var atStart = []string{"page/views/look.ts", "page/views/look.en.ts", "page/strings/en.ts", "lib/strings/en.ts"}
+
+// bundle writes all scripts and styles into dir. It returns the names of the scripts that the pages load later, when a
+// visitor asks for what they do.
+func (b bundler) bundle(dir string) (later []string, err error) {
 	plain := b.options()
 	iife := b.options()
 	iife.Format = api.FormatIIFE
@@ -81,7 +86,7 @@ func (b bundler) bundle(dir string) error {
 			o = iife
 		}
 		if _, err := b.run(o, dir, s); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	o := b.options()
@@ -92,9 +97,48 @@ func (b bundler) bundle(dir string) error {
 	})}
 	made, err := b.run(o, dir, pages...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return b.copyPages(dir, made)
+	var meta metafile
+	if err := json.Unmarshal([]byte(made.Metafile), &meta); err != nil {
+		return nil, err
+	}
+	return meta.later(), b.copyPages(dir, meta)
+}
+
+// metafile is what esbuild tells of the files that it has made.
+type metafile struct {
+	Outputs map[string]struct {
+		EntryPoint string
+		Imports    []struct{ Path, Kind string }
+	}
+}
+
+// follow adds to seen what an output imports at once, and what that imports.
+func (m metafile) follow(path string, seen []string) []string {
+	for _, i := range m.Outputs[path].Imports {
+		if i.Kind == "import-statement" && !slices.Contains(seen, i.Path) {
+			seen = m.follow(i.Path, append(seen, i.Path))
+		}
+	}
+	return seen
+}
+
+// later lists the scripts that neither the pages nor what is atStart import at once.
+func (m metafile) later() []string {
+	var first, later []string
+	for path, o := range m.Outputs {
+		entry := slices.ContainsFunc(pages, func(s script) bool { return s.source == o.EntryPoint })
+		if entry || slices.Contains(atStart, o.EntryPoint) {
+			first = m.follow(path, append(first, path))
+		}
+	}
+	for path := range m.Outputs {
+		if filepath.Ext(path) == ".js" && !slices.Contains(first, path) {
+			later = append(later, filepath.Base(path))
+		}
+	}
+	return later
 }
 
 // offlineScript is the script of index.html in one piece, with offlineSource in the place of apiSource.
@@ -191,29 +235,11 @@ func (b bundler) replace(source string, to func(importer string) api.OnResolveRe
 
 // copyPages writes the HTML pages into dir. Each preloads what its script imports, so that the browser asks for all of it
 // at once and not for one file after the other.
-func (b bundler) copyPages(dir string, made api.BuildResult) error {
-	var meta struct {
-		Outputs map[string]struct {
-			EntryPoint string
-			Imports    []struct{ Path, Kind string }
-		}
-	}
-	if err := json.Unmarshal([]byte(made.Metafile), &meta); err != nil {
-		return err
-	}
-	var follow func(path string, seen []string) []string
-	follow = func(path string, seen []string) []string {
-		for _, i := range meta.Outputs[path].Imports {
-			if i.Kind == "import-statement" && !slices.Contains(seen, i.Path) {
-				seen = follow(i.Path, append(seen, i.Path))
-			}
-		}
-		return seen
-	}
+func (b bundler) copyPages(dir string, meta metafile) error {
 	imports := map[string][]string{} // by source
 	for path, o := range meta.Outputs {
 		if o.EntryPoint != "" {
-			for _, i := range follow(path, nil) {
+			for _, i := range meta.follow(path, nil) {
 				imports[o.EntryPoint] = append(imports[o.EntryPoint], filepath.Base(i))
 			}
 		}
