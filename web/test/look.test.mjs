@@ -162,6 +162,18 @@ inBrowsers('look', (w) => {
       await page.mouse.up();
     });
     await changes(() => page.mouse.wheel({ deltaY: -200 }));
+    if (w.name === 'chromium') { // puppeteer has one finger elsewhere
+      await page.focus('#aim');
+      await changes(() => page.keyboard.press('0'));
+      await changes(async () => {
+        const one = await page.touchscreen.touchStart(x, y);
+        const other = await page.touchscreen.touchStart(x + 30, y);
+        for (const far of [50, 80, 110]) await other.move(x + far, y);
+        await other.end();
+        await one.end();
+      });
+      assert.ok(await page.$eval('#zoom-out', (b) => !b.disabled), 'two fingers have not zoomed in');
+    }
     await changes(() => page.keyboard.press('0'));
     await page.waitForFunction((v) => [...document.querySelectorAll('.bar-value')].map((e) => e.textContent).join() === v,
       {}, whole);

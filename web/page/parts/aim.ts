@@ -118,6 +118,12 @@ export function mountAim(
   for (const type of ['pointerup', 'pointercancel'] as const) {
     pad.addEventListener(type, (e) => void fingers.delete(e.pointerId));
   }
+  // Two fingers are ours, also where one scrolls the page.
+  for (const type of ['touchstart', 'touchmove'] as const) {
+    pad.addEventListener(type, (e) => {
+      if (e.touches.length > 1 && e.cancelable) e.preventDefault();
+    }, { passive: false });
+  }
   pad.addEventListener('wheel', (e) => {
     if (!view) return;
     const isEnd = e.deltaY > 0 && view.side > 0.999 * largest(view); // then the page is scrolled

@@ -18,7 +18,8 @@ const texts = {
   pick: 'Start with a picture',
   samples: 'No picture at hand? Try one of ours',
   sample: (name: string) => `Classify our drawing: ${name}`,
-  saw: (size: number) => `The network sees only this square, shrunk to ${size}\u00A0×\u00A0${size} pixels.`,
+  saw: (size: number, hint: string) =>
+    `The network sees only this square, shrunk to ${size}\u00A0×\u00A0${size} pixels. ${hint}`,
   facts: 'How it was done',
   time: 'Time',
   timeValue: (ms: { inference: string; total: string }): Strong =>

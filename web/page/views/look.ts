@@ -90,7 +90,7 @@ function mountFigure(app: App, t: PartsTexts & LookTexts): Unmount {
     const { heatmap, info, result } = show.answer;
     const found = result.predictions.find((p) => p.index === heatmap?.index);
     caption.textContent = heat ? t.heatCaption(found ? labelOf(found, info, lang) : '')
-      : `${t.saw(info.inputSize)} ${t.aimHint}`;
+      : t.saw(info.inputSize, t.aimHint);
   };
   const end = all(
     mountStage(byId('frame', HTMLElement), app, t, true),

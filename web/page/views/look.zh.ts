@@ -15,7 +15,7 @@ const texts: LookTexts = {
   pick: '先选一张图片',
   samples: '手边没有图片？试试我们画的',
   sample: (name) => `识别我们画的：${name}`,
-  saw: (size) => `模型只看到这个正方形，缩小到 ${size}\u00A0×\u00A0${size} 像素。`,
+  saw: (size, hint) => `模型只看到这个正方形，缩小到 ${size}\u00A0×\u00A0${size} 像素。${hint}`,
   facts: '运行详情',
   time: '用时',
   timeValue: (ms) => [`${ms.inference} 毫秒`, ` 推理 · 共 ${ms.total} 毫秒`],
