@@ -297,10 +297,11 @@ func rowScale(w []float64, taps int, power []float64) float64 {
 	var steps, errs [26]float64
 	for k := range steps {
 		s := top / 127 * (1 - 0.02*float64(k))
+		inverse := 1 / s // which rounds a tie to its other side now and then, and that is as near
 		var sum float64
 		for i, p := range power {
 			for _, x := range abs[i*taps : (i+1)*taps] {
-				v := float64(x/s+even) - even
+				v := float64(float64(x*inverse)+even) - even
 				if v > 127 {
 					v = 127
 				}
