@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { dist, inBrowsers, serve } from './harness.mjs';
 
@@ -256,6 +258,13 @@ inBrowsers('look', (w) => {
     }
     await page.keyboard.press('Escape');
     assert.equal(await state(), 'result', 'Escape has closed the list alone');
+  });
+
+  test('the page says what travels, the program compressed', async () => {
+    const { model, files } = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
+    const bytes = Number(await page.$eval('#load', (e) => e.dataset.bytes));
+    const program = bytes - files[model].bytes;
+    assert.ok(program > 0.2 * files['resnet.wasm'].bytes && program < 0.4 * files['resnet.wasm'].bytes, `${program}`);
   });
 
   test('nothing that the policy forbids, and no error', async () => {

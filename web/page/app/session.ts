@@ -185,7 +185,7 @@ export class Session {
   fail(problem: Problem, picture: Picture | null) {
     const { show } = this.#store.state;
     const before = show.state === 'result' ? show : show.state === 'busy' ? this.#before : null;
-    if (this.#listener.note && before && /^(image|no)-/.test(problem.code)) {
+    if (this.#listener.note && before && /^(image|no)-|^bad-option$/.test(problem.code)) {
       this.#store.set({ show: before });
       this.#listener.note(problem);
       return;

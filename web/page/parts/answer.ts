@@ -45,7 +45,7 @@ export function mountAnswer(
     const { predictions } = result;
     const [first] = predictions;
     const label = (p: Prediction) => labelOf(p, info, lang);
-    const sure = result.sure && first !== undefined && first.probability >= LEAST;
+    const sure = isSure(result);
     best.textContent = first ? heading(label(first)) : t.nothing;
     eyebrow.hidden = !first;
     unsure.hidden = sure;
@@ -101,6 +101,10 @@ export function mountAnswer(
     unsubscribe();
   };
 }
+
+/** Whether a picture may be said to look like its first class. */
+export const isSure = ({ sure, predictions: [first] }: Result) => sure && first !== undefined
+  && first.probability >= LEAST;
 
 /** A list item with a button that shows one prediction as a bar. */
 function bar({ index, id, probability }: Prediction, label: string, rank: number, lang: string) {

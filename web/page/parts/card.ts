@@ -4,6 +4,7 @@ import type { PartsTexts } from '../../lib/strings/en.ts';
 import { tagOf } from '../app/language.ts';
 import type { Show } from '../app/state.ts';
 import { linesOf } from './actions.ts';
+import { isSure } from './answer.ts';
 import { make } from './dom.ts';
 import { drawBox } from './draw.ts';
 import { context, middle } from './picture.ts';
@@ -21,7 +22,7 @@ export async function saveCard({ picture, answer }: Show & { state: 'result' }, 
   const side = WIDTH - 2 * MARGIN;
   const square = make('canvas');
   drawBox(square, drawn, box, side);
-  const height = MARGIN + side + 130 + lines.length * ROW + 70;
+  const height = MARGIN + side + 180 + lines.length * ROW + 70;
   const card = make('canvas', { width: WIDTH, height, lang: tagOf(lang) });
   const g = context(card);
   const style = getComputedStyle(document.documentElement);
@@ -37,7 +38,10 @@ export async function saveCard({ picture, answer }: Show & { state: 'result' }, 
   g.fillRect(0, 0, card.width, card.height);
   g.drawImage(square, MARGIN, MARGIN);
   g.textBaseline = 'alphabetic';
-  let y = MARGIN + side + 86;
+  let y = MARGIN + side + 56;
+  g.fillStyle = colour('soft');
+  if (lines.length > 0) write(isSure(result) ? t.looksLike : t.unsure, MARGIN, y, 32, 550, side);
+  y += 72;
   g.fillStyle = colour('ink');
   write(lines[0]?.label ?? t.nothing, MARGIN, y, 64, 700, side);
   y += 44;
