@@ -1,7 +1,8 @@
 // The API of resnet.js: sources, options, results, order, cancel and close, with a small random model.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { commandLine, inBrowsers, inPage } from './harness.mjs';
+import { commandLine, inBrowsers, inPage, makeModel } from './harness.mjs';
 
 const near = (a, b, tolerance, message) => assert.ok(Math.abs(a - b) <= tolerance, `${message ?? ''}: ${a} against ${b}`);
 
@@ -42,6 +43,27 @@ inBrowsers('api', (w) => {
     assert.equal(r.heatmap.data.length, r.heatmap.width * r.heatmap.height);
     // 48×32 scaled to a shorter side of 73 and cut to 64: 28 source pixels, in the middle.
     assert.deepEqual(r.heatmap.box, { x: 10, y: 2, width: 28, height: 28 });
+  });
+
+  // By the same Go code as on the command line, which PyTorch is the judge of.
+  test('classes that do not exclude each other, behind a head of two layers', async () => {
+    const file = makeModel('multi.msgpack', '-multi');
+    const said = commandLine(['scene.png'], file)['scene.png'];
+    const r = await run(async (base64) => {
+      const d = await make({ model: Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer });
+      try {
+        const { predictions, sure, features } = await d.classify(scene, { topK: 10, heatmap: true, features: true });
+        return { multi: [c.info.multiLabel, d.info.multiLabel], predictions, sure, features: features.length };
+      } finally {
+        d.close();
+      }
+    }, readFileSync(file).toString('base64'));
+    assert.deepEqual(r.multi, [false, true]);
+    assert.equal(r.features, 64, 'what comes before the head');
+    assert.deepEqual(r.predictions.map((p) => p.index), said.map((p) => p.index));
+    r.predictions.forEach((p, i) => near(p.probability, said[i].probability, 1e-6));
+    assert.ok(Math.abs(r.predictions.reduce((sum, p) => sum + p.probability, 0) - 1) > 0.5, 'they need not sum to 1');
+    assert.equal(r.sure, r.predictions[0].probability >= 0.5);
   });
 
   test('all sources of one picture give one answer', async () => {

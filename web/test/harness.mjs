@@ -58,8 +58,8 @@ const modelFile = makeModel('small.msgpack');
 export const model = readFileSync(modelFile);
 
 /** What the command line says about pictures of this folder with the same model, by name. */
-export function commandLine(names) {
-  const out = execFileSync('go', ['run', './weights/cmd/resnet', 'classify', '-model', modelFile, '-k', '10', '-json',
+export function commandLine(names, file = modelFile) {
+  const out = execFileSync('go', ['run', './weights/cmd/resnet', 'classify', '-model', file, '-k', '10', '-json',
     ...names.map((n) => path.join(here, 'pictures', n))], { cwd: root, encoding: 'utf8' });
   return Object.fromEntries(out.trim().split('\n').map(JSON.parse).map((r) => [path.basename(r.file), r.predictions]));
 }

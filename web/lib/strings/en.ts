@@ -27,6 +27,7 @@ const texts = {
   waiting: 'Waiting for the model…',
   looking: 'Looking…',
   looksLike: 'It looks like',
+  contains: 'In the picture',
   unsure: 'Not sure – maybe',
   unsureNote: 'No single answer stands out. These come closest; it may also be something it has never learned.',
   kind: (one: string) => `${one}, probably`,

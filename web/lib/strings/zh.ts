@@ -27,6 +27,7 @@ const texts: PartsTexts = {
   waiting: '正在等待模型…',
   looking: '正在识别…',
   looksLike: '看起来是',
+  contains: '图中有',
   unsure: '不太确定，可能是',
   unsureNote: '没有特别像的答案。下面几个最接近，也可能是它没学过的东西。',
   kind: (one) => `是${one}，可能是`,

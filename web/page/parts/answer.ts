@@ -46,19 +46,21 @@ export function mountAnswer(
     const [first] = predictions;
     const label = (p: Prediction) => labelOf(p, info, lang);
     const sure = isSure(result);
-    best.textContent = first ? heading(label(first)) : t.nothing;
+    const { title, eyebrow: usual } = headline({ result, info }, lang, t);
+    best.textContent = title;
     eyebrow.hidden = !first;
     unsure.hidden = sure;
     const say = (group: Group | null) => {
       const one = group?.one?.[languageOf(lang)];
       element.dataset.sure = sure ? 'true' : one ? 'kind' : 'false';
-      eyebrow.textContent = sure ? t.looksLike : one ? t.kind(one) : t.unsure;
+      eyebrow.textContent = one ? t.kind(one) : usual;
       unsure.textContent = one ? t.kindNote : t.unsureNote;
       if (!isFresh) return;
-      const spoken = first && t.announce(eyebrow.textContent, label(first), percent(first.probability, lang));
+      const spoken = first && (info.multiLabel && sure ? `${usual} ${title}`
+        : t.announce(eyebrow.textContent, label(first), percent(first.probability, lang)));
       speak(spoken ?? t.nothing);
     };
-    if (sure || groups) say(sure ? null : groups?.shared(predictions) ?? null);
+    if (sure || groups || info.multiLabel) say(sure || info.multiLabel ? null : groups?.shared(predictions) ?? null);
     else {
       say(null);
       import('../app/groups.ts').then((loaded) => {
@@ -99,6 +101,21 @@ export function mountAnswer(
   return () => {
     clearTimeout(speaking);
     unsubscribe();
+  };
+}
+
+/**
+ * What stands over the bars: the best class, or all that are there where classes do not exclude each other, and how sure
+ * the network is of it.
+ */
+export function headline({ result, info }: Pick<Answer, 'result' | 'info'>, lang: string, t: PartsTexts) {
+  const { predictions } = result;
+  const sure = isSure(result);
+  const there = predictions.filter((p, i) => i === 0 || (info.multiLabel && sure && p.probability >= LEAST));
+  const names = there.map((p) => labelOf(p, info, lang));
+  return {
+    eyebrow: !sure ? t.unsure : info.multiLabel ? t.contains : t.looksLike,
+    title: names.length > 0 ? heading(new Intl.ListFormat(lang).format(names)) : t.nothing,
   };
 }
 

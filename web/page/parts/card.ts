@@ -4,7 +4,7 @@ import type { PartsTexts } from '../../lib/strings/en.ts';
 import { tagOf } from '../app/language.ts';
 import type { Show } from '../app/state.ts';
 import { linesOf } from './actions.ts';
-import { isSure } from './answer.ts';
+import { headline } from './answer.ts';
 import { make } from './dom.ts';
 import { drawBox } from './draw.ts';
 import { context, middle } from './picture.ts';
@@ -40,10 +40,11 @@ export async function saveCard({ picture, answer }: Show & { state: 'result' }, 
   g.textBaseline = 'alphabetic';
   let y = MARGIN + side + 56;
   g.fillStyle = colour('soft');
-  if (lines.length > 0) write(isSure(result) ? t.looksLike : t.unsure, MARGIN, y, 32, 550, side);
+  const { eyebrow, title } = headline(answer, lang, t);
+  if (lines.length > 0) write(eyebrow, MARGIN, y, 32, 550, side);
   y += 72;
   g.fillStyle = colour('ink');
-  write(lines[0]?.label ?? t.nothing, MARGIN, y, 64, 700, side);
+  write(title, MARGIN, y, 64, 700, side);
   y += 44;
   lines.forEach(({ label, percent, p }, rank) => {
     y += ROW;

@@ -1,7 +1,8 @@
 // Command model writes the small model of the browser tests: a ResNet-18 of an eighth of the width with seeded random
-// weights and ten classes. Its input is 64×64 unless flags say otherwise.
+// weights and ten classes. Its input is 64×64 unless flags say otherwise. With -multi its classes do not exclude each other,
+// and its head has two layers.
 //
-//	go run ./web/test/model [-resize N] [-crop N] [-filter F] FILE
+//	go run ./web/test/model [-resize N] [-crop N] [-filter F] [-multi] FILE
 package main
 
 import (
@@ -23,16 +24,17 @@ func main() {
 	flag.IntVar(&p.Resize, "resize", 73, "the shorter side becomes `N` pixels")
 	flag.IntVar(&p.Crop, "crop", 64, "of which the middle `N`×N are the input")
 	flag.StringVar(&p.Filter, "filter", p.Filter, "`filter` that resizes")
+	multi := flag.Bool("multi", false, "classes do not exclude each other")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		log.Fatal("usage: go run ./web/test/model [-resize N] [-crop N] [-filter F] FILE")
+		log.Fatal("usage: go run ./web/test/model [-resize N] [-crop N] [-filter F] [-multi] FILE")
 	}
-	if err := write(flag.Arg(0), p); err != nil {
+	if err := write(flag.Arg(0), p, *multi); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func write(name string, p resnet.Prep) error {
+func write(name string, p resnet.Prep, multi bool) error {
 	c, err := resnet.Lookup("resnet18x0.125")
 	if err != nil {
 		return err
@@ -45,7 +47,11 @@ func write(name string, p resnet.Prep) error {
 			samples[i].Pix[j] = byte(rng.Uint32()) | byte(j%4/3*255) // opaque
 		}
 	}
-	m, _, err := calibrate.Quantise(resnet.Random(c.Network(10), 1), p, samples, calibrate.Options{})
+	var hidden []int
+	if multi {
+		hidden = []int{20}
+	}
+	m, _, err := calibrate.Quantise(resnet.Random(c.Network(10, hidden...), 1), p, samples, calibrate.Options{})
 	if err != nil {
 		return err
 	}
@@ -54,6 +60,9 @@ func write(name string, p resnet.Prep) error {
 			"en": fmt.Sprintf("class %c", 'A'+i),
 			"zh": fmt.Sprintf("第%d类", i),
 		}}
+	}
+	if m.MultiLabel = multi; multi {
+		m.Unsure = 0.5
 	}
 	m.Source, m.Licence = "seeded random numbers", "MIT"
 	f, err := os.Create(name)
