@@ -165,7 +165,11 @@ func TestFormat1(t *testing.T) {
 		}
 	}
 	// A network with projections has them whatever its pad says, as the first version wrote one for all.
-	m, err := ReadFile("resnet18-tiny200.msgpack")
+	builtin, err := os.ReadFile("resnet18-tiny200.msgpack")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Read(builtin)
 	if err != nil || m.Dashed != resnet.Projection || m.MultiLabel || m.Prep.Floor || m.Prep.Filter != "bilinear" {
 		t.Errorf("the built-in model: %+v, %v", m.Config, err)
 	}
