@@ -192,6 +192,8 @@ inBrowsers('look', (w) => {
     await page.evaluate(async () => paste({ 'text/plain': await drawing('orange', 'lemon') }));
     await page.waitForFunction(() => document.getElementById('eyebrow').textContent === 'A fruit, probably');
     assert.match(await text('#best'), /Orange|Lemon/);
+    const colour = () => page.$eval('.fill', (e) => getComputedStyle(e).backgroundColor);
+    const related = await colour();
     await page.click('[data-lang="zh"]');
     await page.waitForFunction(() => document.getElementById('eyebrow').textContent === '是水果，可能是');
     await page.click('[data-lang="en"]');
@@ -199,6 +201,7 @@ inBrowsers('look', (w) => {
     await page.evaluate(async () => paste({ 'text/plain': await drawing('orange') }));
     await shows(ORANGE);
     assert.equal(await text('#eyebrow'), 'It looks like');
+    assert.equal(await colour(), related, 'bars without the colour of a warning');
   });
 
   test('the answer is copied, and saved with its picture', async () => {
