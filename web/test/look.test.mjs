@@ -204,6 +204,19 @@ inBrowsers('look', (w) => {
     assert.equal(await colour(), related, 'bars without the colour of a warning');
   });
 
+  test('of several pictures it says that one is taken', async () => {
+    await page.evaluate(async () => {
+      const file = async (name) => new File([await (await fetch(`samples/${name}.svg`)).blob()], `${name}.svg`,
+        { type: 'image/svg+xml' });
+      paste({}, [await file('lemon'), await file('orange')]);
+    });
+    await noted(/the first was taken/);
+    await shows(LEMON);
+    await page.click('#note-close');
+    await page.evaluate(async () => paste({ 'text/plain': await drawing('orange') }));
+    await shows(ORANGE);
+  });
+
   test('the answer is copied, and saved with its picture', async () => {
     const copied = page.evaluate(() => new Promise((resolve) => {
       Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (t) => resolve(t) }, configurable: true });
