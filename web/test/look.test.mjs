@@ -204,6 +204,24 @@ inBrowsers('look', (w) => {
     assert.equal(await colour(), related, 'bars without the colour of a warning');
   });
 
+  test('large text of the browser fits a phone', {
+    skip: w.name === 'firefox' && 'its protocol sets no text size',
+  }, async () => {
+    const phone = await w.browser.newPage();
+    await phone.setViewport({ width: 390, height: 844 });
+    const client = await phone.createCDPSession();
+    await client.send('Page.setFontSizes', { fontSizes: { standard: 28, fixed: 24 } });
+    await phone.goto(origin);
+    await phone.waitForSelector('#load[data-state="ready"]');
+    await phone.click('.sample');
+    await phone.waitForSelector('body[data-state="result"]');
+    const seen = await phone.evaluate((html = document.documentElement) => [
+      getComputedStyle(html).fontSize, html.scrollWidth,
+    ]);
+    assert.deepEqual(seen, ['28px', 390]);
+    await phone.close();
+  });
+
   test('of several pictures it says that one is taken', async () => {
     await page.evaluate(async () => {
       const file = async (name) => new File([await (await fetch(`samples/${name}.svg`)).blob()], `${name}.svg`,
