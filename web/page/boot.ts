@@ -6,6 +6,8 @@ import type { Booted, ListedModel } from '../api/protocol.ts';
 /** The model of this build; undefined in a build without one. */
 declare const MODEL: ListedModel | undefined;
 
+if (location.protocol === 'file:') document.documentElement.dataset.disk = ''; // where modules do not load
+
 const at = (file: string) => new URL(file, document.baseURI).href;
 
 try {

@@ -21,9 +21,10 @@ const loaded = session.load(); // before everything else, as it takes longest
 
 const classes = byId('classes', HTMLDialogElement);
 const intake = listen({
-  take(file) {
+  take(file, isOneOfSeveral) {
     classes.close();
     void session.look(fromFile(file));
+    if (isOneOfSeveral) store.set({ note: { code: 'one-taken' } });
   },
   refuse(code) {
     classes.close();

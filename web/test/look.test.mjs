@@ -194,6 +194,8 @@ inBrowsers('look', (w) => {
     await page.evaluate(async () => paste({ 'text/plain': await drawing('orange', 'lemon') }));
     await page.waitForFunction(() => document.getElementById('eyebrow').textContent === 'A fruit, probably');
     assert.match(await text('#best'), /Orange|Lemon/);
+    const colour = () => page.$eval('.fill', (e) => getComputedStyle(e).backgroundColor);
+    const related = await colour();
     await page.click('[data-lang="zh"]');
     await page.waitForFunction(() => document.getElementById('eyebrow').textContent === '是水果，可能是');
     await page.click('[data-lang="en"]');
@@ -201,6 +203,38 @@ inBrowsers('look', (w) => {
     await page.evaluate(async () => paste({ 'text/plain': await drawing('orange') }));
     await shows(ORANGE);
     assert.equal(await text('#eyebrow'), 'It looks like');
+    assert.equal(await colour(), related, 'bars without the colour of a warning');
+  });
+
+  test('large text of the browser fits a phone', {
+    skip: w.name === 'firefox' && 'its protocol sets no text size',
+  }, async () => {
+    const phone = await w.browser.newPage();
+    await phone.setViewport({ width: 390, height: 844 });
+    const client = await phone.createCDPSession();
+    await client.send('Page.setFontSizes', { fontSizes: { standard: 28, fixed: 24 } });
+    await phone.goto(origin);
+    await phone.waitForSelector('#load[data-state="ready"]');
+    await phone.click('.sample');
+    await phone.waitForSelector('body[data-state="result"]');
+    const seen = await phone.evaluate((html = document.documentElement) => [
+      getComputedStyle(html).fontSize, html.scrollWidth,
+    ]);
+    assert.deepEqual(seen, ['28px', 390]);
+    await phone.close();
+  });
+
+  test('of several pictures it says that one is taken', async () => {
+    await page.evaluate(async () => {
+      const file = async (name) => new File([await (await fetch(`samples/${name}.svg`)).blob()], `${name}.svg`,
+        { type: 'image/svg+xml' });
+      paste({}, [await file('lemon'), await file('orange')]);
+    });
+    await noted(/the first was taken/);
+    await shows(LEMON);
+    await page.click('#note-close');
+    await page.evaluate(async () => paste({ 'text/plain': await drawing('orange') }));
+    await shows(ORANGE);
   });
 
   test('the answer is copied, and saved with its picture', async () => {

@@ -51,6 +51,16 @@ inBrowsers('offline page', (w) => {
     return answer(page);
   };
 
+  test('the page of the server, opened from a disk, leads here at once', {
+    skip: w.name === 'firefox' && 'puppeteer has it load modules from a disk',
+  }, async () => {
+    const page = await w.browser.newPage();
+    await page.goto(pathToFileURL(path.join(dist, 'index.html')).href);
+    assert.equal(await page.$eval('#late', (e) => getComputedStyle(e).visibility), 'visible');
+    assert.equal(await page.$eval('#late a', (e) => e.getAttribute('href')), 'offline.html');
+    await page.close();
+  });
+
   test('works from a disk: samples, drop, paste, choose, heat map, both languages', async (t) => {
     const page = await w.browser.newPage();
     page.setDefaultTimeout(60_000);

@@ -49,6 +49,7 @@ const texts = {
   visit: 'This visit, kept in this tab alone',
   again: (label: string, name: string) => `Show again: ${label}${name && `, ${name}`}`,
   notes: {
+    'one-taken': 'One picture at a time: the first was taken.',
     copied: 'Copied.',
     'not-copied': 'The browser did not allow to copy.',
     saved: 'Saved to your downloads.',

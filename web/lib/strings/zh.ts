@@ -49,6 +49,7 @@ const texts: PartsTexts = {
   visit: '本次看过的图片，只保存在此标签页',
   again: (label, name) => `再次查看：${label}${name && `，${name}`}`,
   notes: {
+    'one-taken': '一次只能识别一张：已取第一张。',
     copied: '已复制。',
     'not-copied': '浏览器不允许复制。',
     saved: '已保存到下载文件夹。',

@@ -7,7 +7,8 @@ export type Refusal = 'no-picture' | 'no-folder' | 'no-address' | 'image-fetch';
 
 /** What is to be done with files, and with what holds none. */
 export interface Takers {
-  take(file: File): void;
+  /** Takes a file; isOneOfSeveral if others were given with it. */
+  take(file: File, isOneOfSeveral?: boolean): void;
   refuse(why: Refusal): void;
 }
 
@@ -28,7 +29,7 @@ export function listen({ take, refuse }: Takers) {
     const isFolder = foldersIn(transfer);
     const file = isFolder ? undefined : pictureOf(transfer);
     const address = isFolder || file ? undefined : addressIn(transfer);
-    if (file) return take(file);
+    if (file) return take(file, transfer.files.length > 1);
     if (address === undefined) return refuse(isFolder ? 'no-folder' : 'no-picture');
     import('./address.ts').then(({ fileAt }) => fileAt(address)).then((found) => {
       if (own !== newest) return;
