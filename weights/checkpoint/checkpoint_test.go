@@ -132,6 +132,9 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s: %v", test.file, err)
 		}
 	}
+	if err := different(load(t, "testdata/cifar-odd.onnx", ""), load(t, "testdata/cifar-odd.pth", ""), 1e-6); err != nil {
+		t.Errorf("an odd number of zero channels: %v", err)
+	}
 }
 
 // TestGolden compares logits with those of torch.

@@ -231,8 +231,8 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 		}
 		return "-"
 	}
-	three := func(t tensor) bool { // or one, of grey pictures
-		return (t.count() == 3 || t.count() == 1 && s.c.Grey) && t.dtype.at != nil && t.odd == ""
+	three := func(t tensor) bool { // or one for all
+		return (t.count() == 3 || t.count() == 1) && t.dtype.at != nil && t.odd == ""
 	}
 	var taken [][2]tensor
 	for _, m := range rest {
@@ -241,7 +241,9 @@ func (s *state) normalisation(rest []tensor) ([]tensor, error) {
 			continue
 		}
 		d := slices.IndexFunc(rest, func(t tensor) bool { return ending(t.name, "std", "sigma") == start && three(t) })
-		if d < 0 {
+		if d < 0 && m.count() == 1 && !s.c.Grey {
+			continue // some other number
+		} else if d < 0 {
 			return nil, bad("%s: want a deviation (std) beside it, to normalise pictures by, file has none", m.name)
 		}
 		taken = append(taken, [2]tensor{m, rest[d]})

@@ -374,6 +374,36 @@ func TestNormalisation(t *testing.T) {
 	}
 }
 
+// TestOneMean takes one mean and one deviation for all channels, and a single number without a deviation for another.
+func TestOneMean(t *testing.T) {
+	number := func(name string, shape []int, v float32) param {
+		return param{name, shape, func(int) float32 { return v }, ""}
+	}
+	for _, test := range []struct {
+		mean, std []int // their shapes; nil for none
+		factor    float32
+		want      *Normalisation
+	}{
+		{[]int{1}, []int{1}, 1, &Normalisation{[3]float32{.5, .5, .5}, [3]float32{.25, .25, .25}}},
+		{[]int{}, []int{}, 255, &Normalisation{[3]float32{.5, .5, .5}, [3]float32{.25, .25, .25}}},
+		{[]int{3, 1, 1}, []int{1}, 1, &Normalisation{[3]float32{.5, .5, .5}, [3]float32{.25, .25, .25}}},
+		{[]int{1}, nil, 1, nil},
+	} {
+		list := append(params(t, "resnet18x0.125", 3), number("net.mean", test.mean, .5*test.factor))
+		if test.std != nil {
+			list = append(list, number("net.std", test.std, .25*test.factor))
+		}
+		_, c, err := openAll(safetensors(list))
+		switch {
+		case err != nil:
+			t.Errorf("%v, %v: %v", test.mean, test.std, err)
+		case test.want == nil && (c.Normalisation != nil || !strings.Contains(fmt.Sprint(c.Notes), "not used: net.mean")),
+			test.want != nil && (c.Normalisation == nil || *c.Normalisation != *test.want):
+			t.Errorf("%v, %v: got %v, notes %q", test.mean, test.std, c.Normalisation, c.Notes)
+		}
+	}
+}
+
 // TestOneOutput makes two classes of one logit.
 func TestOneOutput(t *testing.T) {
 	list := params(t, "resnet18x0.125", 1)

@@ -85,7 +85,7 @@ func (g *graph) padding(n *node) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(p) != 8 || p[0]|p[2]|p[3]|p[4]|p[6]|p[7] != 0 || p[1] != 0 && p[1] != p[5] {
+		if len(p) != 8 || p[0]|p[2]|p[3]|p[4]|p[6]|p[7] != 0 || p[1] != 0 && p[1] != (p[1]+p[5])/2 {
 			return nil, bad("ONNX: %v: padding %v, want channels alone, all behind or half before", n, p)
 		}
 		if p[1] != 0 {

@@ -213,6 +213,11 @@ export(v1, "bottleneck-v1.onnx", 64, False)
 export(append, "cifar-append.onnx", 32, False)
 export(split, "cifar-split.onnx", 32, True)
 
+# 3 zero channels do not split into halves.
+odd = seeded(Net(3, [1, 1, 1], pad="split"), 4)
+torch.save(odd.state_dict(), path("cifar-odd.pth"))
+export(odd, "cifar-odd.onnx", 32, True)
+
 for tail in ("mean", "pool"):
     export(seeded(Net(4, [1, 1, 1], pad="append", tail=tail), 3), f"cifar-{tail}.onnx", 32, False)
 

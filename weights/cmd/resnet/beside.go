@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,11 @@ type config struct {
 	ID2Label  map[string]string `json:"id2label"`
 	V1        bool              `json:"downsample_in_bottleneck"`
 	Problem   string            `json:"problem_type"`
+	Act       string            `json:"hidden_act"`
+	First     bool              `json:"downsample_in_first_stage"`
 
+	GlobalPool   string            `json:"global_pool"`
+	Args         map[string]any    `json:"model_args"`
 	Architecture string            `json:"architecture"`
 	NumClasses   int               `json:"num_classes"`
 	LabelNames   []string          `json:"label_names"`
@@ -38,6 +43,28 @@ type config struct {
 		Std           []float32 `json:"std"`
 		NumClasses    int       `json:"num_classes"`
 	} `json:"pretrained_cfg"`
+}
+
+// other is what c says of a network that computes something else than a plain ResNet with the same weights, "" if nothing.
+func (c *config) other() string {
+	for _, e := range []struct {
+		name  string
+		value any
+		plain []any
+	}{
+		{"hidden_act", c.Act, []any{"", "relu"}},
+		{"downsample_in_first_stage", c.First, []any{false}},
+		{"global_pool", c.GlobalPool, []any{"", "avg", "fast"}},
+		{"model_args.act_layer", c.Args["act_layer"], []any{nil, "relu"}},
+		{"model_args.aa_layer", c.Args["aa_layer"], []any{nil, ""}},
+		{"model_args.output_stride", c.Args["output_stride"], []any{nil, 32.0}},
+		{"model_args.global_pool", c.Args["global_pool"], []any{nil, "avg", "fast"}},
+	} {
+		if !slices.ContainsFunc(e.plain, func(v any) bool { return reflect.DeepEqual(v, e.value) }) {
+			return fmt.Sprintf("%s %v", e.name, e.value)
+		}
+	}
+	return ""
 }
 
 // processor is what matters of a preprocessor_config.json.
@@ -109,6 +136,11 @@ func readBeside(path string, f *resnet.Float) (b beside) {
 		if strings.Contains(c.Architecture, "resnetblur") || strings.Contains(c.Architecture, "resnetaa") {
 			b.err = fmt.Errorf("config.json beside it says that this is timm's %s, an anti-aliased ResNet, which blurs where it "+
 				"strides and is not computed here; take the plain ResNet of that depth", c.Architecture)
+			return b
+		}
+		if other := c.other(); other != "" {
+			b.err = fmt.Errorf("config.json beside it says %s, which is not computed here: want ReLU, the strides of a plain "+
+				"ResNet and its average; take such a network, or run this one with ONNX Runtime", other)
 			return b
 		}
 		b.strides, b.v1 = true, c.V1

@@ -31,6 +31,37 @@ func TestBlurred(t *testing.T) {
 	}
 }
 
+// TestOther refuses networks that compute something else with the weights of a plain one, as config.json tells.
+func TestOther(t *testing.T) {
+	data, err := os.ReadFile(fixture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for config, want := range map[string]string{
+		`{"model_type":"resnet","hidden_act":"gelu"}`:                                       "hidden_act gelu",
+		`{"model_type":"resnet","hidden_act":"relu","downsample_in_first_stage":true}`:      "downsample_in_first_stage true",
+		`{"architecture":"resnet18","global_pool":"max"}`:                                   "global_pool max",
+		`{"architecture":"resnet18","model_args":{"act_layer":"silu"}}`:                     "model_args.act_layer silu",
+		`{"architecture":"resnet18","model_args":{"output_stride":8}}`:                      "model_args.output_stride 8",
+		`{"architecture":"resnet18","model_args":{"aa_layer":["x"]}}`:                       "model_args.aa_layer [x]",
+		`{"architecture":"resnet18","global_pool":"avg","model_args":{"output_stride":32}}`: "",
+		`{"model_type":"resnet","hidden_act":"relu","downsample_in_first_stage":false}`:     "",
+		`{"architecture":"vit","model_args":{"act_layer":"silu"}}`:                          "", // of another network
+		`{"architecture":"resnet18","model_args":{"drop_rate":0.1,"act_layer":"relu"}}`:     "",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "net.pth")
+		err := errors.Join(os.WriteFile(path, data, 0o644), os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, _, err = new(recipe).read(path)
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), "says "+want+", which") {
+			t.Errorf("%s: got %v", config, err)
+		}
+	}
+}
+
 // TestGrey gives a network of grey pictures one mean and one deviation.
 func TestGrey(t *testing.T) {
 	const grey = "../../checkpoint/testdata/grey"
