@@ -100,10 +100,19 @@ func (s *state) head(features int, used map[string]bool, model string) (list []m
 	if rest, err = s.normalisation(rest); err != nil {
 		return nil, err
 	}
+	for _, t := range rest {
+		if _, last, _ := cutLast(t.name); t.count() == 1 && t.dtype.at != nil && factor[last] {
+			return nil, bad("%s: one number by whose name logits are multiplied or divided, which changes its probabilities and "+
+				"is not read; multiply it into the last layer and delete it, or export the network to ONNX", t.name)
+		}
+	}
 	s.unused(rest)
 	s.several(classes)
 	return list, nil
 }
+
+// factor is what people call a learned number for all logits.
+var factor = map[string]bool{"temperature": true, "logit_scale": true, "logits_scale": true, "scale": true}
 
 // several notes what tells that the classes do not exclude each other.
 func (s *state) several(classes int) {

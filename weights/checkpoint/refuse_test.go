@@ -254,6 +254,8 @@ func TestVariants(t *testing.T) {
 			}
 		}), []string{"conv1:", "8×3×7×7", "8×4×7×7", "3 channels or 1"}},
 		{"backbone", drop("resnet18x0.125", "fc."), []string{"fc:", "none"}},
+		{"temperature", add("resnet18x0.125", "temperature", 1), []string{"temperature:", "logits"}},
+		{"scale of logits", add("resnet18x0.125", "head.logit_scale"), []string{"head.logit_scale:", "logits"}},
 		{"no classes", change("resnet18x0.125", func(p *param) {
 			if strings.HasPrefix(p.name, "fc.") {
 				p.shape[0] = 0
