@@ -22,12 +22,12 @@ async function drop(base64) {
   const readyAt = performance.now();
   const file = new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], 'scene.png', { type: 'image/png' });
   const event = new Event('drop', { bubbles: true, cancelable: true }); // WebKit lets no script make a DataTransfer with files
-  event.dataTransfer = { files: [file] };
+  event.dataTransfer = { files: [file], items: [], types: ['Files'], getData: () => '' };
   document.body.dispatchEvent(event);
   await until(() => document.body.dataset.state === 'result' || document.body.dataset.state === 'problem');
   document.getElementById('heat-toggle').click();
   return {
-    problem: document.getElementById('problem-detail').textContent, readyAt, facts: document.getElementById('facts').innerText,
+    problem: document.getElementById('problem-detail').textContent, readyAt, facts: document.getElementById('facts').textContent,
     bars: [...document.querySelectorAll('.bar')].map((b) => b.dataset.id), heat: document.getElementById('heat').classList.contains('on'),
   };
 }
