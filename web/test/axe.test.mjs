@@ -19,7 +19,8 @@ const give = (base64) => {
   document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
 };
 const found = async () => {
-  await Promise.all(document.getAnimations().map((a) => a.effect.getComputedTiming().iterations !== Infinity && a.finished));
+  const ending = document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations !== Infinity);
+  await Promise.allSettled(ending.map((a) => a.finished)); // one that is cancelled has ended, too
   const { violations } = await globalThis.axe.run();
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.target.join(' ')).join(', ')}`);
 };
