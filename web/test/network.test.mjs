@@ -28,7 +28,9 @@ function inPieces(response, headers, body, pieces, wait) {
 
 // What a server may do with a file: a function of the response to a request for body.
 const ways = {
-  breaks: (response, request, headers, body) => sendHalf(response, headers, body, () => response.destroy()),
+  breaks: (response, request, headers, body) => sendHalf(response, headers, body, () => {
+    setTimeout(() => response.destroy(), 50); // else the browser may drop what has come, and start over
+  }),
   stalls: (response, request, headers, body) => sendHalf(response, headers, body, () => {}),
   crawls: (response, request, headers, body) => inPieces(response, headers, body, 8, 50),
   // Longer than the patience with a connection on which nothing comes.
