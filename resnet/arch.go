@@ -128,9 +128,10 @@ var stages = map[int]Config{
 //
 // Names are resnet10, 14, 18, 26, 34, 50, 101, 152 and 200 (v1.5, as torchvision), with s behind the depth for a stem for
 // small pictures (3×3 of stride 1, no max-pool); resnetNcifar with N = 6n+2 from 8 to 1202, and resnetNcifarbottleneck with
-// N = 9n+2 from 11 to 1199, three stages each, where bottleneck may be left out if N is no 6n+2; plainN and plainNcifar (without shortcuts); wide_resnet50_2 and
-// wide_resnet101_2. A suffix v1 moves the stride of a bottleneck into its first 1×1, as in the paper. A suffix xF, as in
-// resnet18x0.5, multiplies every width by F (0.125 to 4) and rounds to a multiple of 8.
+// N = 9n+2 from 11 to 1199, three stages each, where bottleneck may be left out if N is no 6n+2; plainN and plainNcifar
+// (without shortcuts); wide_resnet50_2 and wide_resnet101_2. A suffix v1 moves the stride of a bottleneck into its first
+// 1×1, as in the paper. A suffix xF, as in resnet18x0.5, multiplies every width by F (0.125 to 4) and rounds to a
+// multiple of 8.
 //
 // # Errors
 //

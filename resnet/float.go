@@ -134,7 +134,8 @@ func (r *rng) fill(t []float32, bound float64) {
 // of Steps and under the name of the step's Out: "conv1" after its ReLU; "maxpool" where there is one; of each block the
 // projection or pad shortcut without a ReLU ("layer2.0.downsample.0", "layer2.0.shortcut"), the convolutions except the
 // last after their ReLU ("layer1.0.conv1") and the block's output after the sum and the last ReLU ("layer1.0");
-// "features", the averages before the head; and the head's hidden layers ("fc1") after their ReLU. Its t is c×h×w, planar, and valid only during the call.
+// "features", the averages before the head; and the head's hidden layers ("fc1") after their ReLU. Its t is c×h×w, planar,
+// and valid only during the call.
 //
 // One call uses all cores. Calls are independent of each other, and several at once use the cores better than one.
 // Sums run in a fixed order without fused multiply-adds, so the logits are the same bits on every CPU and for any number

@@ -120,7 +120,7 @@ export function headline({ result, info }: Pick<Answer, 'result' | 'info'>, lang
 }
 
 /** Whether a picture may be said to look like its first class. */
-export const isSure = ({ sure, predictions: [first] }: Result) => sure && first !== undefined
+const isSure = ({ sure, predictions: [first] }: Result) => sure && first !== undefined
   && first.probability >= LEAST;
 
 /** A list item with a button that shows one prediction as a bar. */
