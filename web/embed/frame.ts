@@ -8,7 +8,7 @@ import { tellBroken } from '../page/app/broken.ts';
 import type { App, Unmount } from '../page/app/app.ts';
 import { languageOf } from '../page/app/language.ts';
 import type { Language, Texts } from '../page/app/language.ts';
-import { Session } from '../page/app/session.ts';
+import { problemOf, Session } from '../page/app/session.ts';
 import { START } from '../page/app/state.ts';
 import type { Answer } from '../page/app/state.ts';
 import { Store } from '../page/app/store.ts';
@@ -126,8 +126,22 @@ function load() {
   else if (model.state !== 'loading') session.retry();
 }
 
+let taken = {}; // what the visitor has given last
 const intake = listen({
-  take: (file) => void session.look(fromFile(file)),
+  take(file) {
+    taken = {};
+    void session.look(fromFile(file));
+  },
+  async takeMany(entries) { // one after the other, each with its event
+    const own = taken = {};
+    for await (const { file } of entries) {
+      const picture = await file().then((f) => fromFile(f), (error: unknown) => problemOf(error));
+      if (own !== taken) return;
+      if ('code' in picture) session.fail(picture, null);
+      else await session.look(picture);
+      if (own !== taken) return;
+    }
+  },
   refuse(code) {
     session.abort();
     session.fail({ code, message: '' }, null);

@@ -8,7 +8,7 @@ import type { App } from './app/app.ts';
 import { keepHistory } from './app/history.ts';
 import { preferred, remember } from './app/language.ts';
 import { route } from './app/router.ts';
-import { Session } from './app/session.ts';
+import { problemOf, Session } from './app/session.ts';
 import { languageButtons, loadShell, NextVersion } from './app/shell.ts';
 import { START } from './app/state.ts';
 import type { State } from './app/state.ts';
@@ -21,10 +21,17 @@ const loaded = session.load(); // before everything else, as it takes longest
 
 const classes = byId('classes', HTMLDialogElement);
 const intake = listen({
-  take(file, isOneOfSeveral) {
+  take(file) {
     classes.close();
     void session.look(fromFile(file));
-    if (isOneOfSeveral) store.set({ note: { code: 'one-taken' } });
+  },
+  async takeMany(entries) {
+    classes.close();
+    try {
+      for await (const { file } of entries) return await session.look(fromFile(await file()));
+    } catch (error) {
+      session.fail(problemOf(error), null);
+    }
   },
   refuse(code) {
     classes.close();

@@ -118,6 +118,16 @@ inBrowsers('embed', (w) => {
     assert.equal((await frame.$eval('#best', (e) => e.textContent)).toLowerCase(), result.predictions[0].label.toLowerCase());
     assert.ok(await frame.$eval('#heat', (e) => e.classList.contains('on')), 'the attribute heatmap shows it');
 
+    // Several at once are looked at one after the other.
+    await frame.evaluate((base64) => {
+      const transfer = new DataTransfer();
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      for (const name of ['1.png', '2.png', '3.png']) transfer.items.add(new File([bytes], name, { type: 'image/png' }));
+      document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
+    }, scene);
+    await page.waitForFunction(() => told.filter((e) => e.type === 'result').length === 4);
+    await frame.waitForSelector('body[data-state="result"]');
+
     // The frame is as high as what it shows, at any width.
     for (const width of [900, 380]) {
       await page.setViewport({ width, height: 900 });

@@ -13,7 +13,7 @@ const texts = {
   photo: 'Take a photo',
   another: 'Another picture',
   paste: (key: string): [string, string, string] => ['or paste one with ', key, ' + V'],
-  dropNow: 'Let go to classify it',
+  dropNow: 'Let go to classify',
   shoot: 'Take the picture',
   back: 'Back',
   dismiss: 'Close',
@@ -49,7 +49,6 @@ const texts = {
   visit: 'This visit, kept in this tab alone',
   again: (label: string, name: string) => `Show again: ${label}${name && `, ${name}`}`,
   notes: {
-    'one-taken': 'One picture at a time: the first was taken.',
     copied: 'Copied.',
     'not-copied': 'The browser did not allow to copy.',
     saved: 'Saved to your downloads.',
@@ -63,7 +62,7 @@ const texts = {
       'No picture found.',
       'What came holds no picture file. Save the picture first, then drop the file, or choose it.',
     ],
-    'no-folder': ['This is a folder.', 'Open it, and drop a picture out of it.'],
+    'no-folder': ['This folder holds no files.', 'Choose one that has pictures in it.'],
     'no-address': [
       'Pictures on other sites cannot be read.',
       'Save the picture and drop the file.',
@@ -84,6 +83,19 @@ const texts = {
     'image-fetch': [
       'The picture could not be fetched',
       'Check the connection, then try again; or save the picture and drop the file.',
+    ],
+    'image-unreadable': [
+      'This file cannot be opened any more',
+      'It was moved, deleted or changed, or its device is gone. Add it again.',
+    ],
+    'image-changed': ['This file has changed', 'It is not the one that was classified any more. Add it again.'],
+    'image-not-written': [
+      'This file could not be written',
+      'The folder refuses it. Choose another folder, or save a ZIP file instead.',
+    ],
+    'folder-unreadable': [
+      'A folder could not be read',
+      'Pictures in it are missing here. Look whether you may open it, then add it again.',
     ],
     'image-tainted': [
       'This picture’s site does not allow reading it',

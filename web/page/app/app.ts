@@ -10,6 +10,10 @@ export interface App {
   announce(text: string): void;
   /** Lets the visitor choose a picture file. */
   choose(): void;
+  /** Lets the visitor choose several picture files. */
+  chooseMany(): void;
+  /** Lets the visitor choose a folder. */
+  chooseFolder(): void;
   /** Opens the camera of a phone. */
   photograph(): void;
 }
