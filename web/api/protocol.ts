@@ -114,7 +114,7 @@ export interface Requests {
 
 export interface Answers {
   open: { info: Info; module: WebAssembly.Module; address: ModelAddress | null };
-  classify: Finding & { timings: Omit<Timings, 'total'> };
+  classify: Finding & { timings: Omit<Timings, 'total'>; width: number; height: number }; // of the upright picture
   heatmap: HeatmapData;
   embed: Float32Array<ArrayBuffer>;
   input: Uint8Array<ArrayBuffer>;

@@ -4,6 +4,7 @@
 
 import { isBytes, isKind, kind } from '../lib/kind.ts';
 import { promised } from '../lib/promised.ts';
+import { setSize } from '../lib/size.ts';
 import { messageOf } from '../lib/thrown.ts';
 import type {
   Benchmark, BenchmarkOptions, CallOptions, Classifier, ClassifyOptions, CreateOptions, Heatmap, Parts, Rectangle,
@@ -192,6 +193,7 @@ class WorkerClassifier implements Classifier {
       ...(r.features && { features: r.features }),
       timings: { ...r.timings, total: performance.now() - start },
     };
+    setSize(result, { width: r.width, height: r.height });
     this.#results.set(result, { worker, number: r.number, box: r.box });
     return result;
   }

@@ -204,7 +204,7 @@ type Laps = Omit<Timings, 'total'>;
 // Takes a picture as far as the network's input, when its turn comes, and there does what is asked for.
 async function look<T>(
   question: Question, picture: Picture, job: Job, before: Promise<void>, what: (number: number) => T,
-): Promise<{ value: T; timings: Laps }> {
+): Promise<{ value: T; timings: Laps; width: number; height: number }> {
   const number = unwrap(go.picture(question));
   try {
     const start = performance.now() - busy;
@@ -217,7 +217,7 @@ async function look<T>(
       const value = what(number);
       timings.inference = performance.now() - begin;
       busy += timings.preprocess + timings.inference;
-      return { value, timings };
+      return { value, timings, width: decoded.width, height: decoded.height };
     } finally {
       decoded.close();
     }
@@ -229,8 +229,8 @@ async function look<T>(
 async function classify(
   question: Question, picture: Picture, job: Job, before: Promise<void>,
 ): Promise<Answers['classify']> {
-  const { value, timings } = await look(question, picture, job, before, (number) => unwrap(go.run(number)));
-  return { ...value, timings };
+  const { value, ...rest } = await look(question, picture, job, before, (number) => unwrap(go.run(number)));
+  return { ...value, ...rest };
 }
 
 const PLAIN: Question = {
