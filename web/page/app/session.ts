@@ -3,7 +3,9 @@
 
 import { createClassifier } from '../../api/resnet.ts';
 import { messageOf } from '../../lib/thrown.ts';
-import type { Classifier, Heatmap, Info, Progress, Result } from '../../types/resnet.d.ts';
+import type {
+  Classifier, ClassifyOptions, Heatmap, Info, Outcome, Progress, Result, Source,
+} from '../../types/resnet.d.ts';
 import type { Box, Picture } from '../parts/picture.ts';
 import { isOfPicture, pictureOn } from './state.ts';
 import type { Loading, Problem, Show, State } from './state.ts';
@@ -49,6 +51,7 @@ export class Session {
   #aim: Aim | null = null; // the part of a picture to look at next
   #aiming: AbortController | null = null; // ends the look at a part that is under way
   readonly #running = new Set<Promise<unknown>>(); // what the classifier was asked and has not answered
+  readonly #many = new Set<AbortController>(); // end what goes through many pictures
 
   constructor(store: Store<State>, settings: () => Settings = () => ({}), listener: Listener = {}) {
     this.#store = store;
@@ -97,8 +100,12 @@ export class Session {
     return made;
   }
 
-  /** Ends the classifier in use as soon as it has answered what it was asked; one that is still loading, at once. */
+  /**
+   * Ends the classifier in use as soon as it has answered what it was asked about single pictures; one that is still
+   * loading, at once.
+   */
   retire(): Promise<void> {
+    for (const end of this.#many) end.abort();
     const old = this.#classifier;
     this.#classifier = null;
     this.#isSwitching = this.#loading !== null;
@@ -253,6 +260,28 @@ export class Session {
     if (now.state !== 'result' || now.picture !== picture) return;
     const answer = { ...now.answer, result, heatmap: result.heatmap, info, region };
     this.#store.set({ show: { ...now, answer } });
+  }
+
+  /**
+   * Classifies many pictures, each outcome with what describes the classifier that has made it. The loop ends with the
+   * error 'aborted' when end aborts, which is done here if the classifier is retired: what has no answer by then can be
+   * asked of another one, if isAwake.
+   */
+  async *each<S extends Source | PromiseLike<Source>>(
+    sources: AsyncIterable<S>, options: ClassifyOptions, end: AbortController,
+  ): AsyncGenerator<{ outcome: Outcome<S>; info: Info }, void> {
+    const c = await this.#loaded();
+    this.#many.add(end);
+    try {
+      for await (const outcome of c.classifyAll(sources, { ...options, signal: end.signal })) yield { outcome, info: c.info };
+    } finally {
+      this.#many.delete(end);
+    }
+  }
+
+  /** Whether there is a classifier, or one is being loaded. */
+  get isAwake() {
+    return this.#classifier !== null;
   }
 
   // The classifier keeps the feature maps of its latest results; an older picture is looked at again.
