@@ -4,49 +4,63 @@ import { announcer } from './parts/announcer.ts';
 import { byId } from './parts/dom.ts';
 import { listen } from './parts/intake.ts';
 import { fromFile } from './parts/picture.ts';
-import type { App } from './app/app.ts';
+import type { PageApp } from './app/app.ts';
+import { tellBroken } from './app/broken.ts';
 import { keepHistory } from './app/history.ts';
 import { preferred, remember } from './app/language.ts';
-import { route } from './app/router.ts';
-import { problemOf, Session } from './app/session.ts';
+import { nameAt, route } from './app/router.ts';
+import { Session } from './app/session.ts';
 import { languageButtons, loadShell, NextVersion } from './app/shell.ts';
 import { START } from './app/state.ts';
 import type { State } from './app/state.ts';
 import { Store } from './app/store.ts';
 import { views } from './app/views.ts';
+import type { Entry } from './sort/entry.ts';
 
 const store = new Store<State>({ ...START, lang: preferred() });
 const session = new Session(store, undefined, { note: (note) => store.set({ note }) });
 const loaded = session.load(); // before everything else, as it takes longest
 
 const classes = byId('classes', HTMLDialogElement);
+const sort = (entries: Iterable<Entry> | AsyncIterable<Entry>) => {
+  import('./sort/collection.ts').then(({ collectionOf }) => {
+    void collectionOf(app).add(entries);
+    app.go('sort');
+  }, tellBroken);
+};
 const intake = listen({
   take(file) {
     classes.close();
-    void session.look(fromFile(file));
+    if (document.body.dataset.view === 'sort') sort([{ path: file.name, file: async () => file }]);
+    else void session.look(fromFile(file));
   },
-  async takeMany(entries) {
+  takeMany(entries) {
     classes.close();
-    try {
-      for await (const { file } of entries) return await session.look(fromFile(await file()));
-    } catch (error) {
-      session.fail(problemOf(error), null);
-    }
+    sort(entries);
   },
   refuse(code) {
     classes.close();
     store.set({ note: { code } });
   },
 });
-const app: App = { store, session, announce: announcer(byId('announcer', HTMLElement)), ...intake };
+const enter = keepHistory(store, session);
+const app: PageApp = {
+  store, session, collection: null, announce: announcer(byId('announcer', HTMLElement)), ...intake,
+  go(view) {
+    if (nameAt(location.hash, views) !== view) location.hash = view;
+  },
+  lookFrom(from, picture) {
+    enter(from, '#look', picture);
+    look();
+  },
+};
 const next = new NextVersion();
-keepHistory(store, session);
 languageButtons((lang) => {
   if (lang === store.state.lang) return;
   remember(lang);
   store.set({ lang });
 }, app);
-route(
+const look = route(
   byId('outlet', HTMLElement), app, views,
   { en: () => import('../lib/strings/en.ts'), zh: () => import('../lib/strings/zh.ts') },
   (lang, parts) => loadShell(lang, parts, app, next),

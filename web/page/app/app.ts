@@ -1,3 +1,5 @@
+import type { Picture } from '../parts/picture.ts';
+import type { Collection } from '../sort/collection.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
 import type { Store } from './store.ts';
@@ -16,6 +18,16 @@ export interface App {
   chooseFolder(): void;
   /** Opens the camera of a phone. */
   photograph(): void;
+}
+
+/** What the views of the page are given beside. */
+export interface PageApp extends App {
+  /** What Sort has; null before it is first asked for. */
+  collection: Collection | null;
+  /** Opens a view. */
+  go(view: string): void;
+  /** Opens Look for a picture of another view, to which Back leads. */
+  lookFrom(view: string, picture: Picture): void;
 }
 
 export type Unmount = () => void;

@@ -1,3 +1,4 @@
+import type { Picture } from '../parts/picture.ts';
 import type { Session } from './session.ts';
 import { isOfPicture, pictureOn } from './state.ts';
 import type { Show, State } from './state.ts';
@@ -7,10 +8,13 @@ const MOST = 50; // results that are kept; each holds its picture
 
 /**
  * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
- * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too, so that Back leads to the result before it, but only until
- * the next one takes its place.
+ * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too,
+ * so that Back leads to the result before it, but only until the next one takes its place. Returns what opens Look, which
+ * hash names, for a picture of another view.
  */
-export function keepHistory(store: Store<State>, session: Session) {
+export function keepHistory(
+  store: Store<State>, session: Session,
+): (from: string, hash: string, picture: Picture) => void {
   const visit = performance.timeOrigin; // entries of the page before it was loaded again mean nothing to this one
   const kept = new Map<number, Show>();
   let at = 0;
@@ -48,6 +52,21 @@ export function keepHistory(store: Store<State>, session: Session) {
     session.abort();
     const next = show ?? { state: 'empty' };
     keep(next);
-    store.set({ show: next, note: null });
+    if (next.state === 'busy') void session.look(next.picture); // it was given up
+    else store.set({ show: next, note: null });
   });
+
+  return (from, hash, picture) => {
+    void session.look(picture);
+    at = ++serial;
+    keep(store.state.show); // until the answer takes its place
+    history.pushState({ visit, at, from }, '', hash);
+  };
+}
+
+/** The view from which the picture on show was opened, if it was. */
+export function cameFrom(): string | undefined {
+  const { state } = history;
+  return typeof state === 'object' && state !== null && 'from' in state && typeof state.from === 'string'
+    ? state.from : undefined;
 }

@@ -1,15 +1,15 @@
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from './app.ts';
-import type { App, Unmount } from './app.ts';
+import type { PageApp, Unmount } from './app.ts';
 import { hideBroken, tellBroken } from './broken.ts';
 import { languageOf } from './language.ts';
 import type { Language, Texts } from './language.ts';
 
 /** A view mounts into an element and returns what unmounts it. */
-export type Mount<T> = (outlet: HTMLElement, app: App, texts: PartsTexts & T) => Unmount;
+export type Mount<T> = (outlet: HTMLElement, app: PageApp, texts: PartsTexts & T) => Unmount;
 
 /** A view with its texts, loaded when it is first opened. */
-export type View = (lang: Language, parts: Promise<PartsTexts>) => Promise<(outlet: HTMLElement, app: App) => Unmount>;
+export type View = (lang: Language, parts: Promise<PartsTexts>) => Promise<(outlet: HTMLElement, app: PageApp) => Unmount>;
 
 export function view<T>(load: () => Promise<{ mount: Mount<T> }>, texts: Texts<T>): View {
   return async (lang, parts) => {
@@ -30,15 +30,15 @@ export function nameAt(hash: string, views: Record<string, View>): string | unde
 
 /**
  * Shows in outlet the view that the address names, in the language of the store. What stands around the views is
- * mounted together with them.
+ * mounted together with them. Returns what looks at the address again.
  */
 export function route(
   outlet: HTMLElement,
-  app: App,
+  app: PageApp,
   views: Record<string, View>,
   parts: Texts<PartsTexts>,
   shell: (lang: Language, parts: Promise<PartsTexts>) => Promise<() => Unmount>,
-) {
+): () => void {
   let shown = { name: '', lang: '' };
   let mounted = '';
   let end: Unmount = () => {};
@@ -53,8 +53,14 @@ export function route(
       const [mountShell, mountView] = await Promise.all([shell(lang, texts), views[name](lang, texts)]);
       if (shown !== now) return; // another view was wanted in the meantime
       end();
-      end = all(mountShell(), mountView(outlet, app));
+      document.body.dataset.view = name;
+      for (const link of document.querySelectorAll<HTMLElement>('[data-view-link]')) {
+        if (link.dataset.viewLink === name) link.setAttribute('aria-current', 'page');
+        else link.removeAttribute('aria-current');
+      }
+      if (mounted && name !== mounted) scrollTo({ top: 0 }); // a view may know better
       mounted = name;
+      end = all(mountShell(), mountView(outlet, app));
       outlet.hidden = false;
       hideBroken();
     } catch (error) {
@@ -68,4 +74,5 @@ export function route(
     if (state.lang !== before.lang) void show();
   });
   void show();
+  return () => void show();
 }

@@ -2,9 +2,10 @@
 
 import type { Manifest, ToServiceWorker } from '../../api/protocol.ts';
 import type { PartsTexts } from '../../lib/strings/en.ts';
-import type { App, Unmount } from './app.ts';
+import type { PageApp, Unmount } from './app.ts';
 import { all } from './app.ts';
 import { address, modelName } from './files.ts';
+import { cameFrom } from './history.ts';
 import { languageOf, tagOf } from './language.ts';
 import type { Language, Texts } from './language.ts';
 import { infoOf } from './state.ts';
@@ -18,13 +19,13 @@ const texts: Texts<ShellTexts> = { en: () => import('../strings/en.ts'), zh: () 
 
 /** Loads the texts of a language; what is returned mounts. */
 export async function loadShell(
-  lang: Language, parts: Promise<PartsTexts>, app: App, next: NextVersion,
+  lang: Language, parts: Promise<PartsTexts>, app: PageApp, next: NextVersion,
 ): Promise<() => Unmount> {
   const [{ default: t }, shared] = await Promise.all([texts[lang](), parts]);
   return () => {
     document.documentElement.lang = tagOf(lang);
     document.title = t.title;
-    for (const place of ['skip', 'top', 'foot', 'update']) translate(byId(place, HTMLElement), t);
+    for (const place of ['skip', 'top', 'return', 'foot', 'update']) translate(byId(place, HTMLElement), t);
     byId('drop-now', HTMLElement).textContent = shared.dropNow;
     return all(
       mountClasses(byId('classes', HTMLDialogElement), byId('open-classes', HTMLButtonElement), app, t),
@@ -37,7 +38,7 @@ export async function loadShell(
 }
 
 /** The buttons that choose a language. */
-export function languageButtons(choose: (lang: Language) => void, app: App) {
+export function languageButtons(choose: (lang: Language) => void, app: PageApp) {
   const buttons = [...document.querySelectorAll<HTMLButtonElement>('[data-lang]')];
   const render = () => {
     const lang = languageOf(app.store.state.lang);
@@ -48,28 +49,37 @@ export function languageButtons(choose: (lang: Language) => void, app: App) {
   render();
 }
 
-// The brand and Escape lead back.
-function mountReturn({ store, session }: App): Unmount {
+// The brand and Escape lead back: to the start, or to the view from which a picture was opened.
+function mountReturn({ store, session, go }: PageApp): Unmount {
   const end = new AbortController();
   const { signal } = end;
   byId('brand', HTMLAnchorElement).addEventListener('click', (e) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey) return; // another tab or window
     e.preventDefault();
     session.home();
+    go('look');
     scrollTo({ top: 0 });
   }, { signal });
+  const back = byId('return', HTMLElement);
+  const offer = () => { back.hidden = cameFrom() === undefined || document.body.dataset.view !== 'look'; };
+  offer();
+  addEventListener('popstate', offer, { signal });
+  const unsubscribe = store.subscribe(offer); // a picture that came since has an entry of its own
+  back.addEventListener('click', () => history.back(), { signal });
   addEventListener('keydown', (e) => {
     if (e.key !== 'Escape' || e.defaultPrevented || document.querySelector('dialog[open]')) return;
     const { show, note } = store.state;
     if (note) store.set({ note: null });
+    else if (document.body.dataset.view !== 'look') return;
+    else if (cameFrom() !== undefined) history.back();
     else if (show.state === 'busy') session.abort();
     else if (show.state !== 'empty') session.home();
   }, { signal });
-  return () => end.abort();
+  return all(() => end.abort(), unsubscribe);
 }
 
 // What version this is, and how large the offline file is, which is not named in the manifest that is inside that file.
-function mountFoot({ store }: App, t: ShellTexts): Unmount {
+function mountFoot({ store }: PageApp, t: ShellTexts): Unmount {
   const end = new AbortController();
   const render = ({ model }: State, before?: State) => {
     const info = infoOf(model);
@@ -106,7 +116,7 @@ export class NextVersion {
     registration.addEventListener('updatefound', watch);
   }
 
-  mount({ announce, session }: App, t: ShellTexts): Unmount {
+  mount({ announce, session }: PageApp, t: ShellTexts): Unmount {
     const end = new AbortController();
     const { signal } = end;
     const toast = byId('update', HTMLElement);

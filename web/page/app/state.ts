@@ -22,8 +22,8 @@ export type Model =
   | { state: 'ready'; info: Info }
   | { state: 'failed'; problem: Problem };
 
-/** A problem, or the name of a text in notes of lib/strings/en.ts. */
-export type Note = Pick<Problem, 'code'>;
+/** A problem, or the name of a text in notes of lib/strings/en.ts, or a text of a view. */
+export type Note = Pick<Problem, 'code'> & { title?: string; advice?: string };
 
 /** A picture of this visit, small, with its latest result. */
 export interface Seen {

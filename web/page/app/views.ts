@@ -7,4 +7,8 @@ export const views: Record<string, View> = {
     en: () => import('../views/look.en.ts'),
     zh: () => import('../views/look.zh.ts'),
   }),
+  sort: view(() => import('../views/sort.ts'), {
+    en: () => import('../views/sort.en.ts'),
+    zh: () => import('../views/sort.zh.ts'),
+  }),
 };

@@ -29,10 +29,11 @@ export function mountToast(element: HTMLElement, { store, announce }: App, t: Pa
     if (!note) return;
     const problem = Object.entries(t.errors).find(([code]) => code === note.code)?.[1];
     const done = Object.entries(t.notes).find(([name]) => name === note.code)?.[1];
-    const [title, advice] = problem ?? [done ?? t.errors.other[0], ''];
+    const own = note.title === undefined ? undefined : [note.title, note.advice ?? ''];
+    const [title, advice] = own ?? problem ?? [done ?? t.errors.other[0], ''];
     text.replaceChildren(make('strong', {}, title), advice);
-    announce(`${title}. ${advice}`);
-    wait(problem ? LONG : SHORT);
+    announce(own ? own.join(' ') : `${title}. ${advice}`);
+    wait(problem || own?.[1] ? LONG : SHORT);
   };
   close.addEventListener('click', hide);
   render(store.state);

@@ -4,6 +4,10 @@ const MB = (n: number) => (n / 1e6).toFixed(1);
 
 const texts = {
   title: 'resnet-web: what is in this picture?',
+  views: 'Views',
+  look: 'Look',
+  sort: 'Sort',
+  return: 'Back to all pictures',
   skip: 'Skip to the picture',
   knows: 'What it knows',
   footPrivate: 'Pictures are opened, shrunk and classified by this page alone. No account, no cookies, no tracking.',

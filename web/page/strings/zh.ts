@@ -6,6 +6,10 @@ const MB = (n: number) => (n / 1e6).toFixed(1);
 
 const texts: ShellTexts = {
   title: 'resnet-web：图里是什么？',
+  views: '视图',
+  look: '看图',
+  sort: '整理',
+  return: '返回全部图片',
   skip: '跳到图片',
   knows: '它认识什么',
   footPrivate: '图片只由本页面打开、缩小和识别。无需账号，没有 Cookie，没有跟踪。',
