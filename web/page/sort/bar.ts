@@ -78,11 +78,11 @@ export function mountBar(element: HTMLElement, desk: Desk) {
         ? document.activeElement.dataset.key : undefined;
       const more = is !== null && !five.some(({ key }) => key === is) ? [{ key: is, p: 0 }] : [];
       names.replaceChildren(...[...five, ...more].map(({ key, p }, rank) => make('button',
-        { type: 'button', class: 'name', 'data-key': key, 'aria-pressed': String(key === is) },
+        { type: 'button', class: 'guess', 'data-key': key, 'aria-pressed': String(key === is) },
         ...rank < five.length ? [make('kbd', {}, String(rank + 1))] : [],
         make('span', { dir: 'auto' }, heading(collection.name(key, desk.lang))),
         ...isOne && p > 0 ? [make('small', {}, percent(p))] : [])),
-      make('button', { type: 'button', class: 'name', 'data-key': '', id: 'bar-other' }, make('kbd', {}, 'L'), make('span', {}, t.other)));
+      make('button', { type: 'button', class: 'guess', 'data-key': '', id: 'bar-other' }, make('kbd', {}, 'L'), make('span', {}, t.other)));
       if (held !== undefined) names.querySelector<HTMLElement>(`[data-key="${held}"]`)?.focus();
     },
   };

@@ -17,6 +17,10 @@ const HELD = 450; // ms after which a finger that rests chooses
 const STILL = 10; // CSS pixels that it may move
 const SETTLED = 150; // ms after the last scrolling
 
+const BROKEN = [
+  ['path', { d: 'M6 3.5h8.5L19 8v12.5H6z' }], ['path', { d: 'm9.5 12 5 5M14.5 12l-5 5' }],
+] satisfies Parameters<typeof icon>[2][];
+
 type Order = Place['order'];
 const COLUMNS = ['picture', 'label', 'confidence', 'pixels', 'bytes', 'name'] as const;
 
@@ -50,8 +54,11 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
   const drawThumb = (tile: HTMLElement, id: number) => {
     const box = tile.querySelector('.thumb');
     const canvas = thumbs.get(id);
-    if (!box || (canvas ? box.firstChild === canvas : !box.hasChildNodes())) return;
-    box.replaceChildren(...canvas ? [canvas] : []);
+    if (!box) return;
+    if (canvas) {
+      if (box.firstChild !== canvas) box.replaceChildren(canvas);
+    } else if (data.state[id] === FAILED) box.replaceChildren(icon(40, 24, ...BROKEN));
+    else box.replaceChildren();
   };
 
   /** What a tile or a row says of a picture. */
@@ -62,10 +69,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     const first = state === DONE && data.count[id] > 0 ? collection.prediction(id, 0).probability : null;
     const likeness = desk.likeness(id);
     const isCorrected = collection.isCorrected(id);
-    const problem = collection.problem(id);
-    const title = problem && Object.entries(t.errors).find(([code]) => code === problem.code)?.[1][0];
     return {
-      label: state === FAILED && key === null ? title ?? t.isUnreadable : name || (state === DONE ? t.nothing : ''),
+      label: state === FAILED && key === null ? t.isUnreadable : name || (state === DONE ? t.nothing : ''),
       part: likeness ?? (isCorrected ? null : first),
       value: likeness !== undefined ? t.alike(percent(likeness)) : isCorrected ? t.isCorrected
         : first !== null ? percent(first) : state === FAILED ? '' : t.waitsFor,
@@ -90,7 +95,7 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
       cell('label', make('span', { class: 'text', dir: 'auto' }), make('span', { class: 'file', dir: 'auto' })),
       cell('confidence', make('span', { class: 'meter', 'aria-hidden': 'true' }, make('i')), make('b'),
         make('span', { class: 'mark-unsure' })),
-      cell('pixels'), cell('bytes'), cell('name', make('span', { class: 'text', dir: 'auto' })));
+      cell('pixels'), cell('bytes'), cell('path', make('span', { class: 'text', dir: 'auto' })));
   };
   const text = (root: Element, selector: string, value: string) => {
     const found = root.querySelector(selector);
@@ -142,7 +147,7 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
       text(line, '.label .text', words.label);
       text(line, '.pixels', data.width[id] ? `${data.width[id]} × ${data.height[id]}` : '');
       text(line, '.bytes', data.bytes[id] >= 0 ? t.bytes(data.bytes[id]) : '');
-      text(line, '.name .text', words.file);
+      text(line, '.path .text', words.file);
     },
     fillHead: (line, section, row) => fillHead(line, section, row + 2),
   };
@@ -200,11 +205,11 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
 
   const drawHead = () => {
     head.replaceChildren(...COLUMNS.map((name, i) => {
-      const its = make('div', { class: `cell ${name}`, role: 'columnheader', 'aria-colindex': i + 1 });
+      const its = make('div', { class: `cell ${name === 'name' ? 'path' : name}`, role: 'columnheader', 'aria-colindex': i + 1 });
       if (name === 'picture') its.append(make('span', { class: 'hidden' }, t.columns.picture));
       else {
         const button = make('button', { type: 'button', 'data-order': name }, t.columns[name],
-          icon(14, 20, ['path', { d: 'm5.5 8 4.5 4.5L14.500 8' }]));
+          icon(14, 20, ['path', { d: 'm5.5 8 4.5 4.5L14.5 8' }]));
         its.append(button);
         const isOn = place.order === name && place.like === null;
         its.setAttribute('aria-sort', !isOn ? 'none' : place.isDown ? 'descending' : 'ascending');

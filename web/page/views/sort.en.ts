@@ -39,6 +39,7 @@ const texts = {
   corrected: 'Corrected',
   unreadable: 'Unreadable',
   twins: 'Near duplicates',
+  filters: 'Filter and order',
   kind: 'Class',
   anyKind: 'All classes',
   noKind: 'Without a class',

@@ -23,9 +23,9 @@ const MOST_ALIKE = 500; // pictures that are listed as similar to one
 const IDLE = 8; // times as long as an update took, the page does something else before the next one
 
 const LOCK = [
-  ['rect', { x: 5, y: 10.5, width: 14, height: 9.5, rx: 2.5 }], ['path', { d: 'M8 10.500V8a4 4 0 0 1 8 0v2.5' }],
+  ['rect', { x: 5, y: 10.5, width: 14, height: 9.5, rx: 2.5 }], ['path', { d: 'M8 10.5V8a4 4 0 0 1 8 0v2.5' }],
 ] satisfies Parameters<typeof icon>[2][];
-const CHEVRON = ['path', { d: 'm5.5 8 4.5 4.5L14.500 8' }] satisfies Parameters<typeof icon>[2];
+const CHEVRON = ['path', { d: 'm5.5 8 4.5 4.5L14.5 8' }] satisfies Parameters<typeof icon>[2];
 
 export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTexts): Unmount {
   const collection = collectionOf(app);
@@ -39,11 +39,11 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   const start = mountStart(app, t);
   const title = make('h2', { id: 'sort-title', tabindex: -1 });
   const summary = make('p', { class: 'sort-summary', id: 'sort-summary' });
-  const undo = make('button', { type: 'button', class: 'secondary small', id: 'undo' },
-    icon(18, 20, ['path', { d: 'M4 8h8.500a3.750 3.750 0 0 1 0 7.5H8M7 4.500 3.500 8 7 11.5' }]), t.undo);
+  const undo = make('button', { type: 'button', class: 'secondary small', id: 'undo', title: t.undo },
+    icon(18, 20, ['path', { d: 'M4 8h8.5a3.75 3.75 0 0 1 0 7.5H8M7 4.5 3.5 8 7 11.5' }]), make('span', {}, t.undo));
   const add = menu('add', t.add);
   const save = menu('save-menu', t.export);
-  const keys = button('keys', t.keys, 'M3 6.500h14v8H3zM6 9.500h.01M9 9.500h.01M12 9.500h.01M7.500 12h5');
+  const keys = button('keys', t.keys, 'M3 6.5h14v8H3zM6 9.5h.01M9 9.5h.01M12 9.5h.01M7.5 12h5');
   const run = make('section', { class: 'run', id: 'run', hidden: true });
   const saving = make('section', { class: 'run', id: 'saving', hidden: true });
   const query = make('input', {
@@ -53,12 +53,12 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   const shows = make('div', { class: 'chips', role: 'group', id: 'shows' });
   const kinds = picker('kind', t.kind);
   const orders = picker('order', t.order);
-  const down = button('down', t.down, 'M6.500 4v12M3.500 13l3 3 3-3M13.500 16V4M10.500 7l3-3 3 3');
+  const down = button('down', t.down, 'M6.5 4v12M3.5 13l3 3 3-3M13.5 16V4M10.5 7l3-3 3 3');
   const group = make('button', { type: 'button', class: 'chip', id: 'group' }, t.group);
   const layouts = make('div', { class: 'langs layouts', role: 'group' },
     ...(['grid', 'table'] as const).map((name) => make('button',
       { type: 'button', 'data-layout': name, 'aria-label': t[name], title: t[name] },
-      icon(18, 20, ['path', { d: name === 'grid' ? 'M4 4h5v5H4zM11 4h5v5h-5zM4 11h5v5H4zM11 11h5v5h-5z' : 'M4 5.500h12M4 10h12M4 14.500h12' }]))));
+      icon(18, 20, ['path', { d: name === 'grid' ? 'M4 4h5v5H4zM11 4h5v5h-5zM4 11h5v5H4zM11 11h5v5h-5z' : 'M4 5.5h12M4 10h12M4 14.5h12' }]))));
   const choosing = make('button', { type: 'button', class: 'chip', id: 'choosing' });
   const likeText = make('p', { dir: 'auto' });
   const likeEnd = make('button', { type: 'button', class: 'secondary small', id: 'like-end' }, t.endLike);
@@ -70,9 +70,12 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   const showAll = make('button', { type: 'button', class: 'secondary small', id: 'show-all' }, t.showAll);
   const none = make('div', { class: 'sort-none', hidden: true }, noneText, showAll);
   const barElement = make('section', { class: 'bar-chosen', id: 'bar', 'aria-labelledby': 'bar-title', hidden: true });
+  const filters = button('filters', t.filters, 'M3.5 6h13M6 10h8M8.5 14h3');
+  const more = make('div', { class: 'more-tools', id: 'more-tools' },
+    kinds.box, make('div', { class: 'order' }, orders.box, down), group, layouts);
   const tools = make('div', { class: 'sort-tools', id: 'sort-tools' },
     make('div', { class: 'search' }, icon(20, 20, ['circle', { cx: 9, cy: 9, r: 5.2 }], ['path', { d: 'm13 13 4 4' }]), query),
-    kinds.box, make('div', { class: 'order' }, orders.box, down), group, choosing, layouts);
+    filters, more, choosing);
   const full = make('div', { class: 'sort-full' },
     make('header', { class: 'sort-head' }, make('div', {}, title, summary),
       make('div', { class: 'buttons' }, undo, add.box, save.box, keys)),
@@ -176,6 +179,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     group.setAttribute('aria-pressed', String(place.isGrouped));
     choosing.setAttribute('aria-pressed', String(place.isChoosing));
     choosing.textContent = place.isChoosing ? t.stopChoosing : t.choosing;
+    filters.dataset.on = String(place.key !== null || place.order !== 'given' || place.isGrouped);
     const isOrdered = place.like === null && place.show !== 'twins';
     group.disabled = orders.select.disabled = down.disabled = !isOrdered;
     down.setAttribute('aria-pressed', String(place.isDown));
@@ -298,6 +302,11 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   });
   down.addEventListener('click', () => desk.set({ isDown: !place.isDown }));
   group.addEventListener('click', () => desk.set({ isGrouped: !place.isGrouped }));
+  filters.setAttribute('aria-controls', more.id);
+  filters.setAttribute('aria-expanded', 'false');
+  filters.addEventListener('click', () => {
+    filters.setAttribute('aria-expanded', String(more.classList.toggle('open')));
+  });
   layouts.addEventListener('click', ({ target }) => {
     const name = target instanceof Element ? target.closest<HTMLElement>('[data-layout]')?.dataset.layout : undefined;
     if (name === 'grid' || name === 'table') desk.set({ layout: name });
@@ -382,9 +391,9 @@ function mountStart({ chooseMany, chooseFolder }: PageApp, t: PartsTexts & SortT
   pick.addEventListener('click', chooseMany);
   folder.addEventListener('click', chooseFolder);
   folder.hidden = !('webkitdirectory' in HTMLInputElement.prototype) || (isTouch() && !/Android/.test(navigator.userAgent));
-  const sheet = (x: number, y: number, className: string) => ['rect', { x, y, width: 46, height: 46, rx: 8, class: className }] satisfies Parameters<typeof icon>[2];
+  const photo = (x: number, y: number, className: string) => ['rect', { x, y, width: 46, height: 46, rx: 8, class: className }] satisfies Parameters<typeof icon>[2];
   const art = icon(180, 180, ...[0, 1, 2].flatMap((row) => [0, 1, 2].map((column) => (
-    sheet(10 + 57 * column, 6 + 57 * row, `sheet sheet-${(row * 2 + column) % 3}`)))));
+    photo(10 + 57 * column, 6 + 57 * row, `photo-${(row * 2 + column) % 3}`)))));
   art.setAttribute('class', 'sort-art');
   const zone = make('div', { class: 'drop' }, art, make('p', { class: 'drop-title' }, isTouch() ? t.dropTouch : t.dropMany),
     make('div', { class: 'buttons' }, pick, folder));

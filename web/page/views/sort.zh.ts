@@ -40,6 +40,7 @@ const texts: SortTexts = {
   corrected: '已更正',
   unreadable: '无法读取',
   twins: '近似重复',
+  filters: '筛选与排序',
   kind: '类别',
   anyKind: '所有类别',
   noKind: '没有类别',
