@@ -30,6 +30,8 @@ interface Line {
 export class List {
   /** All pictures in their order. */
   flat: number[] = [];
+  /** Where the list began in the window when it was rendered last. */
+  top = 0;
   readonly #root: HTMLElement;
   readonly #painter: Painter;
   readonly #shown = new Map<number, { element: HTMLElement; ids: readonly number[] }>(); // by y
@@ -65,8 +67,13 @@ export class List {
 
   /** Shows other pictures. */
   set(sections: readonly Section[], geometry: Geometry) {
+    const flat = sections.length === 1 ? sections[0].ids : sections.flatMap(({ ids }) => ids);
+    const isPlain = ![...sections, ...this.#sections.map(({ section }) => section)].some(({ isHeaded }) => isHeaded);
+    const isSame = isPlain && geometry === this.#geometry
+      && flat.length === this.flat.length && flat.every((id, at) => id === this.flat[at]);
+    if (isSame) return this.render(true);
     this.#geometry = geometry;
-    this.flat = sections.flatMap(({ ids }) => ids);
+    this.flat = flat;
     this.#places = new Map(this.flat.map((id, at) => [id, at]));
     let [y, row, start] = [0, 0, 0];
     this.#sections = sections.map((section) => {
@@ -86,6 +93,7 @@ export class List {
   /** Has the lines near the window in the document, filled again if that is asked for. */
   render(isStale = false) {
     const { top } = this.#root.getBoundingClientRect();
+    this.top = top;
     const beyond = innerHeight * BEYOND;
     const lines = this.#between(-top - beyond, innerHeight - top + beyond);
     const wanted = new Set(lines.map(({ y }) => y));

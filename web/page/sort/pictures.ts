@@ -57,8 +57,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     if (!box) return;
     if (canvas) {
       if (box.firstChild !== canvas) box.replaceChildren(canvas);
-    } else if (data.state[id] === FAILED) box.replaceChildren(icon(40, 24, ...BROKEN));
-    else box.replaceChildren();
+    } else if (data.state[id] !== FAILED) box.replaceChildren();
+    else if (!(box.firstChild instanceof SVGElement)) box.replaceChildren(icon(40, 24, ...BROKEN));
   };
 
   /** What a tile or a row says of a picture. */
@@ -185,7 +185,7 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
   const wanted = () => thumbs.want(visibleFirst(), Math.min(320, Math.ceil(geometry.tile * Math.min(devicePixelRatio, 2))));
   // Those in the window before those beyond it.
   const visibleFirst = () => {
-    const { top } = lines.getBoundingClientRect();
+    const { top } = list; // asking the document anew costs another layout
     const isSeen = (id: number) => {
       const spot = list.spot(id);
       return spot !== null && spot.y + spot.height + top > 0 && spot.y + top < innerHeight;
@@ -239,8 +239,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     }
     const isTable = place.layout === 'table';
     head.hidden = !isTable;
-    drawHead();
-    geometry = measure();
+    if (isTable) drawHead();
+    if (isOther) geometry = measure();
     list.set(sections, geometry);
     root.setAttribute('aria-rowcount', String(list.rows + Number(isTable)));
     root.setAttribute('aria-colcount', String(isTable ? COLUMNS.length : geometry.columns));
@@ -270,6 +270,7 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
   const resized = new ResizeObserver(() => {
     if (lines.clientWidth === width) return;
     width = lines.clientWidth;
+    drawn = null; // sizes are others
     show(sections);
   });
   resized.observe(lines);
