@@ -6,13 +6,14 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { dist, model, serve } from './harness.mjs';
+import { dist, model as small, serve } from './harness.mjs';
 
 export const hashOf = (bytes) => createHash('sha256').update(bytes).digest('hex');
-export const modelName = `small.${hashOf(model).slice(0, 8)}.msgpack`;
+const nameOf = (model) => `small.${hashOf(model).slice(0, 8)}.msgpack`;
+export const modelName = nameOf(small);
 
 // dist/ but for the large model and the file that holds it.
-function copy(to) {
+function copy(to, model) {
   const manifest = JSON.parse(readFileSync(path.join(dist, 'manifest.json')));
   for (const file of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     const name = path.relative(dist, path.join(file.parentPath, file.name));
@@ -20,26 +21,27 @@ function copy(to) {
     mkdirSync(path.dirname(path.join(to, name)), { recursive: true });
     copyFileSync(path.join(dist, name), path.join(to, name));
   }
-  manifest.model = modelName;
-  manifest.files[modelName] = { bytes: model.length, sha256: hashOf(model) };
+  const name = nameOf(model);
+  manifest.model = name;
+  manifest.files[name] = { bytes: model.length, sha256: hashOf(model) };
   const text = JSON.stringify(manifest);
   writeFileSync(path.join(to, 'manifest.json'), text);
   // The service worker has the manifest's hash.
   const script = readFileSync(path.join(to, 'sw.js'), 'utf8').replace(hashOf(readFileSync(path.join(dist, 'manifest.json'))), hashOf(text));
   writeFileSync(path.join(to, 'sw.js'), script);
   for (const name of ['sw.js.br', 'sw.js.gz', 'manifest.json.br', 'manifest.json.gz']) rmSync(path.join(to, name), { force: true });
-  writeFileSync(path.join(to, modelName), model);
+  writeFileSync(path.join(to, name), model);
 }
 
 /**
- * Serves dist/ with the small model: { origin, asked, stop }. asked lists the paths of all requests, in order. parents are
+ * Serves dist/ with the small model, or the bytes of another: { origin, asked, stop }. asked lists the paths of all requests, in order. parents are
  * the origins that may embed it; bare leaves out all headers but the media type, as a static host might.
  */
-export async function site({ parents = ['*'], bare = false } = {}) {
+export async function site({ parents = ['*'], bare = false, model = small } = {}) {
   const dir = mkdtempSync(path.join(tmpdir(), 'resnet-site-'));
   const folder = path.join(dir, 'dist');
   mkdirSync(folder);
-  copy(folder);
+  copy(folder, model);
   writeFileSync(path.join(folder, 'embed.json'), JSON.stringify({ parents }));
   rmSync(path.join(folder, 'embed.json.br'), { force: true });
   const server = spawn(serve(), ['-dir', folder, 'localhost:0'], { stdio: ['ignore', 'pipe', 'inherit'] });

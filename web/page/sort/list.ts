@@ -115,7 +115,17 @@ export class List {
       element.hidden = false;
       this.#shown.set(y, { element, ids });
     }
-    if (isStale) this.#tidy();
+    if (isStale) this.settle();
+  }
+
+  /** Puts lines into their order, in which assistive technology reads them. */
+  settle() {
+    let before: Element | null = null;
+    for (const [, { element }] of [...this.#shown].sort(([a], [b]) => a - b)) {
+      const next: Element | null = before ? before.nextElementSibling : this.#root.firstElementChild;
+      if (next !== element) this.#root.insertBefore(element, next);
+      before = element;
+    }
   }
 
   /** Forgets all elements, as those of another layout are others. */
@@ -197,16 +207,6 @@ export class List {
     made.dataset.head = String(isHeadLine);
     this.#root.append(made);
     return made;
-  }
-
-  // Assistive technology reads lines in the order of the document.
-  #tidy() {
-    let before: Element | null = null;
-    for (const [, { element }] of [...this.#shown].sort(([a], [b]) => a - b)) {
-      const next: Element | null = before ? before.nextElementSibling : this.#root.firstElementChild;
-      if (next !== element) this.#root.insertBefore(element, next);
-      before = element;
-    }
   }
 }
 

@@ -87,7 +87,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     make('div', { class: 'thumb', 'aria-hidden': 'true' }), check(),
     make('span', { class: 'meter', 'aria-hidden': 'true' }, make('i')),
     make('p', { class: 'tile-label', dir: 'auto' }),
-    make('p', { class: 'tile-more' }, make('b'), make('span', { class: 'mark-unsure' }), make('span', { class: 'file', dir: 'auto' })));
+    make('p', { class: 'tile-more' }, make('b'), ' ', make('span', { class: 'mark-unsure' }), ' ',
+      make('span', { class: 'file', dir: 'auto' })));
   const makeRow = () => {
     const cell = (name: string, ...children: Node[]) => make('div', { class: `cell ${name}`, role: 'gridcell' }, ...children);
     return make('div', { class: 'line row', role: 'row' },
@@ -283,6 +284,7 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     if (top < above + 8) scrollBy({ top: top - above - 8 });
     else if (top + spot.height > innerHeight - below) scrollBy({ top: top + spot.height - innerHeight + below });
     list.render();
+    list.settle();
   };
 
   // What is chosen by a step to a picture: it alone, the range from the anchor, or nothing else than before.

@@ -5,12 +5,12 @@ import { all } from '../app/app.ts';
 import type { PageApp, Unmount } from '../app/app.ts';
 import { heading } from '../parts/answer.ts';
 import { icon, isTouch, make } from '../parts/dom.ts';
+import { canChooseFolder } from '../parts/intake.ts';
 import { fromFile } from '../parts/picture.ts';
 import { arrange, count, named } from '../sort/arrange.ts';
 import type { Counts } from '../sort/arrange.ts';
 import { button, mountBar } from '../sort/bar.ts';
-import { collectionOf } from '../sort/collection.ts';
-import { DONE } from '../sort/collection.ts';
+import { collectionOf, DONE } from '../sort/collection.ts';
 import type { Desk } from '../sort/desk.ts';
 import { mountExports } from '../sort/exports.ts';
 import { mountPictures } from '../sort/pictures.ts';
@@ -117,6 +117,8 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     async open(id) {
       const { path, file } = collection.entry(id);
       place.active = id;
+      const problem = collection.problem(id);
+      if (problem) return store.set({ note: problem });
       try {
         app.lookFrom('sort', fromFile(await file(), path.slice(path.lastIndexOf('/') + 1)));
       } catch (error) {
@@ -201,8 +203,10 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       chip.dataset.show = name;
       chip.setAttribute('aria-pressed', String(place.show === name));
       chip.disabled = n === 0 && place.show !== name;
-      if (chip.title !== `${text} ${n}`) chip.replaceChildren(text, ...n === null ? [] : [make('span', {}, n.toLocaleString(lang))]);
-      chip.title = `${text} ${n}`;
+      const now = `${text} ${n ?? ''}`;
+      if (chip.dataset.drawn === now) return;
+      chip.dataset.drawn = now;
+      chip.replaceChildren(text, ...n === null ? [] : [' ', make('span', {}, n.toLocaleString(lang))]);
     });
   };
 
@@ -390,7 +394,7 @@ function mountStart({ chooseMany, chooseFolder }: PageApp, t: PartsTexts & SortT
   const folder = make('button', { type: 'button', class: 'secondary', id: 'sort-folder' }, t.chooseFolder);
   pick.addEventListener('click', chooseMany);
   folder.addEventListener('click', chooseFolder);
-  folder.hidden = !('webkitdirectory' in HTMLInputElement.prototype) || (isTouch() && !/Android/.test(navigator.userAgent));
+  folder.hidden = !canChooseFolder();
   const photo = (x: number, y: number, className: string) => ['rect', { x, y, width: 46, height: 46, rx: 8, class: className }] satisfies Parameters<typeof icon>[2];
   const art = icon(180, 180, ...[0, 1, 2].flatMap((row) => [0, 1, 2].map((column) => (
     photo(10 + 57 * column, 6 + 57 * row, `photo-${(row * 2 + column) % 3}`)))));

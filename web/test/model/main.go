@@ -1,8 +1,8 @@
 // Command model writes the small model of the browser tests: a ResNet-18 of an eighth of the width with seeded random
 // weights and ten classes. Its input is 64×64 unless flags say otherwise. With -multi its classes do not exclude each other,
-// and its head has two layers.
+// and its head has two layers. With -unsure it is not sure below that probability.
 //
-//	go run ./web/test/model [-resize N] [-crop N] [-filter F] [-multi] FILE
+//	go run ./web/test/model [-resize N] [-crop N] [-filter F] [-multi] [-unsure P] FILE
 package main
 
 import (
@@ -25,16 +25,17 @@ func main() {
 	flag.IntVar(&p.Crop, "crop", 64, "of which the middle `N`×N are the input")
 	flag.StringVar(&p.Filter, "filter", p.Filter, "`filter` that resizes")
 	multi := flag.Bool("multi", false, "classes do not exclude each other")
+	unsure := flag.Float64("unsure", 0, "least `probability` of a class that it is sure of")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		log.Fatal("usage: go run ./web/test/model [-resize N] [-crop N] [-filter F] [-multi] FILE")
+		log.Fatal("usage: go run ./web/test/model [-resize N] [-crop N] [-filter F] [-multi] [-unsure P] FILE")
 	}
-	if err := write(flag.Arg(0), p, *multi); err != nil {
+	if err := write(flag.Arg(0), p, *multi, *unsure); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func write(name string, p resnet.Prep, multi bool) error {
+func write(name string, p resnet.Prep, multi bool, unsure float64) error {
 	c, err := resnet.Lookup("resnet18x0.125")
 	if err != nil {
 		return err
@@ -63,6 +64,9 @@ func write(name string, p resnet.Prep, multi bool) error {
 	}
 	if m.MultiLabel = multi; multi {
 		m.Unsure = 0.5
+	}
+	if unsure > 0 {
+		m.Unsure = float32(unsure)
 	}
 	m.Source, m.Licence = "seeded random numbers", "MIT"
 	f, err := os.Create(name)
