@@ -3,8 +3,10 @@
 import { announcer } from './parts/announcer.ts';
 import { byId } from './parts/dom.ts';
 import { listen } from './parts/intake.ts';
+import type { Takers } from './parts/intake.ts';
 import { fromFile } from './parts/picture.ts';
 import type { PageApp } from './app/app.ts';
+import { arrivals } from './app/arrivals.ts';
 import { tellBroken } from './app/broken.ts';
 import { keepHistory } from './app/history.ts';
 import { preferred, remember } from './app/language.ts';
@@ -28,7 +30,7 @@ const sort = (entries: Iterable<Entry> | AsyncIterable<Entry>) => {
     app.go('sort');
   }, tellBroken);
 };
-const intake = listen({
+const takers: Takers = {
   take(file) {
     classes.close();
     if (document.body.dataset.view === 'sort') sort([{ path: file.name, file: async () => file }]);
@@ -42,7 +44,8 @@ const intake = listen({
     classes.close();
     store.set({ note: { code } });
   },
-});
+};
+const intake = listen(takers);
 const enter = keepHistory(store, session);
 const app: PageApp = {
   store, session, collection: null, announce: announcer(byId('announcer', HTMLElement)), ...intake,
@@ -65,6 +68,7 @@ const look = route(
   { en: () => import('../lib/strings/en.ts'), zh: () => import('../lib/strings/zh.ts') },
   (lang, parts) => loadShell(lang, parts, app, next),
 );
+arrivals(store, takers);
 
 document.documentElement.dataset.alive = '';
 

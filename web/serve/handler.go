@@ -81,9 +81,18 @@ var encodings = []struct {
 	{"gzip", ".gz", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 }
 
+// shared is the query of the address to which apps post what they share with the installed page, see
+// web/page/manifest.webmanifest.
+const shared = "shared"
+
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, f := range h.rules.Common(r.URL.Path) {
 		w.Header().Set(f.Name, f.Value)
+	}
+	if r.Method == http.MethodPost && r.URL.Path == "/" && r.URL.RawQuery == shared {
+		// The service worker of the page answers this, unless the browser has lost it. The page then tells the visitor.
+		http.Redirect(w, r, "/?"+shared, http.StatusSeeOther)
+		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

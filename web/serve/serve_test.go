@@ -156,6 +156,11 @@ func TestNothingEscapes(t *testing.T) {
 			t.Errorf("%s: %d, want 405", m, r.StatusCode)
 		}
 	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "http://x/?shared", nil))
+	if to := w.Header().Get("Location"); w.Code != 303 || to != "/?shared" {
+		t.Errorf("a share: %d to %q, want 303 to /?shared", w.Code, to)
+	}
 }
 
 func TestPrecompressed(t *testing.T) {

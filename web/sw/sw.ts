@@ -7,6 +7,7 @@
 import type { Manifest, ToServiceWorker } from '../api/protocol.ts';
 import { sha256 } from '../lib/hash.ts';
 import { within } from '../lib/patience.ts';
+import { NAME, NOTHING, SHARED, sharesOf } from '../lib/shares.ts';
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -15,6 +16,8 @@ const scope = new URL('./', location.href).href;
 const shells = `shell ${scope} `; // other folders of the origin have shells of their own
 const shell = shells + build.slice(0, 12);
 const manifestFile = 'manifest.json';
+const shares = sharesOf(scope);
+const KEPT = 3_600_000; // ms after which a share that no page has taken is thrown away
 const PATIENCE = 3000; // ms in which storage must answer; then the network is asked
 
 // Files of dist/ that are no part of the page.
@@ -54,6 +57,7 @@ async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(shells) && name !== shell) await caches.delete(name);
   }
+  await forget();
 }
 
 // A file of the shell, or undefined if it is none. The page asks past all caches for what it found to be stale.
@@ -93,6 +97,46 @@ async function answer(request: Request) {
   return fetch(request);
 }
 
+// What another app shares comes as a form. Its files are kept until the page has taken them, which is told their id in
+// its address; without an id that page says that they did not arrive. A form without files may have an address, which
+// apps like to put into the text.
+async function receive(request: Request): Promise<Response> {
+  const open = (query: string) => Response.redirect(`${scope}?${query}`, 303);
+  try {
+    const form = await request.formData();
+    const files = form.getAll('files').filter((f): f is File => f instanceof File && (f.name !== '' || f.size > 0));
+    if (files.length > 0) return open(`${SHARED}=${await keep(files)}`);
+    const text = ['url', 'text', 'title'].map((field) => form.get(field)).join(' ');
+    const address = /\b(https?:|data:image\/)\S+/i.exec(text)?.[0];
+    return open(address ? `url=${encodeURIComponent(address)}` : `${SHARED}=${NOTHING}`);
+  } catch {
+    return open(SHARED);
+  }
+}
+
+// Keeps files in a cache of their own, and returns its id.
+async function keep(files: File[]): Promise<string> {
+  const id = `${Date.now()}-${crypto.randomUUID()}`;
+  try {
+    await within(PATIENCE, forget());
+    const cache = await within(PATIENCE, caches.open(shares + id));
+    for (const [i, file] of files.entries()) {
+      await cache.put(`${scope}${i}`, new Response(file, { headers: { [NAME]: encodeURIComponent(file.name) } }));
+    }
+    return id;
+  } catch (error) {
+    await within(PATIENCE, caches.delete(shares + id));
+    throw error;
+  }
+}
+
+async function forget() {
+  const last = Date.now() - KEPT;
+  for (const name of await caches.keys()) {
+    if (name.startsWith(shares) && parseInt(name.slice(shares.length), 10) < last) await caches.delete(name);
+  }
+}
+
 self.addEventListener('install', (e) => e.waitUntil(install()));
 self.addEventListener('activate', (e) => e.waitUntil(activate()));
 self.addEventListener('message', ({ data }) => {
@@ -100,5 +144,7 @@ self.addEventListener('message', ({ data }) => {
   if (message === 'activate') self.skipWaiting();
 });
 self.addEventListener('fetch', (e) => {
-  if (e.request.method === 'GET' && e.request.url.startsWith(scope)) e.respondWith(answer(e.request));
+  const { method, url } = e.request;
+  if (method === 'GET' && url.startsWith(scope)) e.respondWith(answer(e.request));
+  if (method === 'POST' && url === `${scope}?${SHARED}`) e.respondWith(receive(e.request));
 });

@@ -21,6 +21,7 @@ function copy(to, model) {
     mkdirSync(path.dirname(path.join(to, name)), { recursive: true });
     copyFileSync(path.join(dist, name), path.join(to, name));
   }
+  delete manifest.files[manifest.model]; // or the service worker would miss it, and not be installed
   const name = nameOf(model);
   manifest.model = name;
   manifest.files[name] = { bytes: model.length, sha256: hashOf(model) };
@@ -34,10 +35,11 @@ function copy(to, model) {
 }
 
 /**
- * Serves dist/ with the small model, or the bytes of another: { origin, asked, stop }. asked lists the paths of all requests, in order. parents are
- * the origins that may embed it; bare leaves out all headers but the media type, as a static host might.
+ * Serves dist/ with the small model, or the bytes of another: { origin, asked, stop }. asked lists the paths of all
+ * requests, in order. parents are the origins that may embed it; bare leaves out all headers but the media type, as a
+ * static host might; moved has addresses by the paths that lead to them.
  */
-export async function site({ parents = ['*'], bare = false, model = small } = {}) {
+export async function site({ parents = ['*'], bare = false, model = small, moved = {} } = {}) {
   const dir = mkdtempSync(path.join(tmpdir(), 'resnet-site-'));
   const folder = path.join(dir, 'dist');
   mkdirSync(folder);
@@ -52,6 +54,7 @@ export async function site({ parents = ['*'], bare = false, model = small } = {}
   const asked = [];
   const proxy = http.createServer((request, response) => {
     asked.push(request.url);
+    if (moved[request.url]) return response.writeHead(302, { Location: moved[request.url] }).end();
     http.request(new URL(request.url, upstream), { method: request.method, headers: request.headers }, (r) => {
       const kept = ['content-type', 'content-length', 'content-encoding', 'access-control-allow-origin'];
       r.pipe(response.writeHead(r.statusCode, bare ? Object.fromEntries(kept.filter((h) => r.headers[h]).map((h) => [h, r.headers[h]])) : r.headers));

@@ -71,6 +71,10 @@ const texts = {
       'Camera not available',
       'Let this page use the camera when the browser asks, or choose a picture instead.',
     ],
+    'no-share': [
+      'What was to be opened did not arrive.',
+      'Share or open it once more, or choose the picture here.',
+    ],
     'image-decode': [
       'This file cannot be read as a picture',
       'It is empty, damaged, or in a format this browser cannot open. JPEG, PNG, WebP and GIF always work; '

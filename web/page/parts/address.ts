@@ -5,7 +5,9 @@ export async function fileAt(address: string): Promise<File | null> {
   const url = new URL(address, location.href);
   if (url.protocol === 'data:') return unpacked(url.href);
   if (!/^https?:$/.test(url.protocol) || url.origin !== location.origin) return null;
-  const response = await fetch(url);
+  // Nor is a redirect followed, which may lead to another origin: the policy holds in the page, but in the service worker
+  // only where the host sends headers.
+  const response = await fetch(url, { redirect: 'error' });
   if (!response.ok) throw new Error(`${url.href}: the server answered ${response.status}`);
   const blob = await response.blob();
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);

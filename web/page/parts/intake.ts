@@ -13,7 +13,7 @@ declare global {
 }
 
 /** Why something that was given is refused: the code of a problem. */
-export type Refusal = 'no-picture' | 'no-folder' | 'no-address' | 'image-fetch' | 'other';
+export type Refusal = 'no-picture' | 'no-folder' | 'no-address' | 'no-share' | 'image-fetch' | 'other';
 
 /** What is to be done with files, and with what holds none. */
 export interface Takers {
