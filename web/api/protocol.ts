@@ -255,10 +255,16 @@ export type ToFrame =
   | { op: 'set'; options: FrameOptions }
   | { op: 'load' };
 
+/** Where a picture is among those that the visitor gave together. */
+interface Place {
+  index?: number;
+  count?: number;
+}
+
 export type FromFrame =
   | { event: 'size'; detail: number } // height of the content in CSS pixels
   | { event: 'progress'; detail: Progress }
   | { event: 'ready'; detail: Info }
-  | { event: 'result'; id?: number; detail: Result }
-  | { event: 'error'; id?: number | 'load'; detail: { code: string; message: string } };
+  | { event: 'result'; id?: number; detail: Result & Place }
+  | { event: 'error'; id?: number | 'load'; detail: { code: string; message: string } & Place };
 

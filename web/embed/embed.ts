@@ -399,9 +399,9 @@ export class ResnetClassifierElement extends Base implements Described {
         this.#tell(message.event, message.detail);
         break;
       case 'error': {
-        const { id, detail } = message;
-        const error = failure(detail.code, detail.message.replace(/^resnet: /, ''));
-        if (detail.code === 'embed-refused') return this.#fail(error);
+        const { id, detail: { code, message: why, ...place } } = message;
+        const error = Object.assign(failure(code, why.replace(/^resnet: /, '')), place);
+        if (code === 'embed-refused') return this.#fail(error);
         if (id === 'load') {
           session.ready.reject(error);
           session.ready = awaited();

@@ -9,7 +9,7 @@ import type { App, Unmount } from '../page/app/app.ts';
 import { languageOf } from '../page/app/language.ts';
 import type { Language, Texts } from '../page/app/language.ts';
 import { problemOf, Session } from '../page/app/session.ts';
-import { START } from '../page/app/state.ts';
+import { pictureOn, START } from '../page/app/state.ts';
 import type { Answer } from '../page/app/state.ts';
 import { Store } from '../page/app/store.ts';
 import { announcer } from '../page/parts/announcer.ts';
@@ -17,6 +17,7 @@ import { byId } from '../page/parts/dom.ts';
 import { listen } from '../page/parts/intake.ts';
 import { fromFile } from '../page/parts/picture.ts';
 import type { Picture } from '../page/parts/picture.ts';
+import type { Entry } from '../page/sort/entry.ts';
 import { infoIn, resultIn } from '../lib/labels.ts';
 import type { PartsTexts } from '../lib/strings/en.ts';
 import type { Info } from '../types/resnet.d.ts';
@@ -42,18 +43,24 @@ function settle(picture: Picture) {
   return call;
 }
 
+let answered: Picture | null = null; // the last one that has had its event: one that was given up has none
+
 const session = new Session(store, () => options, {
   progress: (detail) => site.tell({ event: 'progress', detail }),
   ready: tellReady,
   failed: (detail) => site.tell({ event: 'error', detail, id: 'load' }),
   result(result, info, picture) {
     const { id, heatmap: isWanted } = settle(picture) ?? { id: undefined, heatmap: options.heatmap };
-    tellResult({ result, info }, isWanted, id);
+    answered = picture;
+    tellResult({ result, info }, isWanted, id, picture.place);
   },
   error(detail, picture) {
     const call = settle(picture);
     // A classifier that did not load has been reported already, but each call of the site gets an answer of its own.
-    if (call || store.state.model.state !== 'failed') site.tell({ event: 'error', detail, id: call?.id });
+    if (call || store.state.model.state !== 'failed') {
+      answered = picture;
+      site.tell({ event: 'error', detail: { ...detail, ...picture.place }, id: call?.id });
+    }
   },
 });
 
@@ -74,8 +81,10 @@ function tellReady(info: Info) {
   site.tell({ event: 'ready', detail: infoIn(info, options.lang) });
 }
 
-function tellResult({ result, info }: Pick<Answer, 'result' | 'info'>, hasHeatmap: boolean, id?: number) {
-  const detail = resultIn(result, info, options.lang);
+function tellResult(
+  { result, info }: Pick<Answer, 'result' | 'info'>, hasHeatmap: boolean, id?: number, place?: Picture['place'],
+) {
+  const detail = { ...resultIn(result, info, options.lang), ...place };
   if (!hasHeatmap) delete detail.heatmap;
   site.tell({ event: 'result', detail, id });
 }
@@ -89,7 +98,9 @@ function set(given: unknown) {
   store.set({ lang: options.lang });
   if (options.heatmap !== before.heatmap) store.set({ heat: options.heatmap });
   const { show } = store.state;
-  if (options.lang !== before.lang && show.state === 'result') tellResult(show.answer, options.heatmap);
+  if (options.lang !== before.lang && show.state === 'result') {
+    tellResult(show.answer, options.heatmap, undefined, show.picture.place);
+  }
   if (options.model !== before.model && store.state.model.state !== 'asleep') session.restart();
 }
 
@@ -127,22 +138,40 @@ function load() {
 }
 
 let taken = {}; // what the visitor has given last
+
+// One after the other. What the visitor gives or looks at before all have had their turn ends it, and so does a
+// classifier that does not load.
+async function takeMany(entries: AsyncIterable<Entry>) {
+  const own = taken = {};
+  session.abort();
+  const list: Entry[] = [];
+  for await (const entry of entries) list.push(entry);
+  for (const [index, { file }] of list.entries()) {
+    if (own !== taken) return;
+    const place = { index, count: list.length };
+    const picture = await file().then((f) => ({ ...fromFile(f), place }), problemOf);
+    if (own !== taken) return;
+    if ('code' in picture) {
+      session.fail(picture, null);
+      site.tell({ event: 'error', detail: { ...picture, ...place } });
+      continue;
+    }
+    // It is looked at again if the site has chosen another model in the meantime.
+    do await session.look(picture); while (own === taken && answered !== picture && isBusyWith(picture));
+    if (answered !== picture) return;
+  }
+}
+
+const isBusyWith = (picture: Picture) => store.state.show.state === 'busy' && pictureOn(store.state.show) === picture;
+
 const intake = listen({
   take(file) {
     taken = {};
     void session.look(fromFile(file));
   },
-  async takeMany(entries) { // one after the other, each with its event
-    const own = taken = {};
-    for await (const { file } of entries) {
-      const picture = await file().then((f) => fromFile(f), (error: unknown) => problemOf(error));
-      if (own !== taken) return;
-      if ('code' in picture) session.fail(picture, null);
-      else await session.look(picture);
-      if (own !== taken) return;
-    }
-  },
+  takeMany: (entries) => void takeMany(entries),
   refuse(code) {
+    taken = {};
     session.abort();
     session.fail({ code, message: '' }, null);
   },

@@ -4,6 +4,7 @@ import type { PartsTexts } from '../lib/strings/en.ts';
 import { all } from '../page/app/app.ts';
 import type { App, Unmount } from '../page/app/app.ts';
 import { tagOf } from '../page/app/language.ts';
+import { pictureOn } from '../page/app/state.ts';
 import type { State } from '../page/app/state.ts';
 import { mountAnswer } from '../page/parts/answer.ts';
 import { mayFilm, mountCamera } from '../page/parts/camera.ts';
@@ -13,6 +14,7 @@ import { followFocus } from '../page/parts/focus.ts';
 import { mountProblem } from '../page/parts/problem.ts';
 import { mountProgress } from '../page/parts/progress.ts';
 import { mountStage } from '../page/parts/stage.ts';
+import { mountStrip } from '../page/parts/strip.ts';
 import { mountTools } from '../page/parts/tools.ts';
 
 /** Mounts into the document of embed.html. */
@@ -31,9 +33,22 @@ export function mount(app: App, t: PartsTexts): Unmount {
     mountAnswer(byId('answer', HTMLElement), app, t, false, tools),
     mountTools(tools, app, t),
     mountProblem(byId('problem', HTMLElement), app, t),
+    mountStrip(byId('strip', HTMLElement), app, t),
+    mountPlace(byId('place', HTMLElement), app, t),
   );
   arrange(app.store.state);
   return end;
+}
+
+// Says which of the pictures that were given together is on show.
+function mountPlace(element: HTMLElement, { store }: App, t: PartsTexts): Unmount {
+  const render = ({ show }: State) => {
+    const place = pictureOn(show)?.place;
+    element.hidden = !place;
+    element.textContent = place ? t.place(place.index + 1, place.count) : '';
+  };
+  render(store.state);
+  return store.subscribe(render);
 }
 
 // Which parts are shown in which state.

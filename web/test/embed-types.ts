@@ -16,6 +16,7 @@ export async function accepted(blob: Blob, signal: AbortSignal) {
   same.theme = 'dark';
   same.heatmap = true;
   c.addEventListener('result', ({ detail }) => detail.predictions[0]?.label.trim());
+  c.addEventListener('result', ({ detail: { index, count } }) => index === undefined || count === undefined || index < count);
   c.addEventListener('error', ({ detail }) => detail.code === 'embed-refused' && detail.message);
   c.addEventListener('progress', ({ detail }) => detail.loaded / detail.total);
   c.addEventListener('ready', ({ detail }) => detail.classes.length, { once: true });

@@ -15,7 +15,7 @@ const HELPERS = `
   addEventListener('securitypolicyviolation', (e) => e.blockedURI.endsWith('/favicon.ico') || violations.push(e.effectiveDirective + ' ' + e.blockedURI));
   globalThis.told = [];
   for (const type of ['ready', 'progress', 'result', 'error']) {
-    document.addEventListener(type, (e) => e.detail && told.push({ type, id: e.target.id, code: e.detail.code, message: e.detail.message, detail: type === 'error' ? null : e.detail }), true);
+    document.addEventListener(type, (e) => e.detail && told.push({ type, id: e.target.id, code: e.detail.code, message: e.detail.message, place: [e.detail.index, e.detail.count].filter((x) => x !== undefined), detail: type === 'error' ? null : e.detail }), true);
   }
   globalThis.scene = () => new Blob([Uint8Array.from(atob('${scene}'), (c) => c.charCodeAt(0))], { type: 'image/png' });
   globalThis.alive = new Set(); // workers, here and in frames
@@ -144,6 +144,65 @@ inBrowsers('embed', (w) => {
     const asked = f.site.asked.map((a) => a.replace(/^\/chunk-\w+\.js$/, '/chunk'));
     assert.deepEqual(asked.filter((a, i) => a !== '/chunk' || asked.indexOf(a) === i).toSorted(), wanted.toSorted());
     assert.deepEqual([await page.evaluate(() => violations), await frame.evaluate(() => violations), page.errors], [[], [], []]);
+    await page.leave();
+  });
+
+  test('several files at once: an event for each, in order', async () => {
+    const page = await f.open(f.html());
+    await start(page);
+    const frame = f.frame(page);
+    const [scenes, photo, text] = ['scene.png', 'baseline.jpg', 'make.py'].map((name) => path.join(import.meta.dirname, 'pictures', name));
+    const heard = async (count, from = 0) => {
+      const isOver = (n, start) => told.slice(start).filter((e) => /result|error/.test(e.type)).length === n;
+      await page.waitForFunction(isOver, {}, count, from);
+      return page.evaluate((start) => told.slice(start).filter((e) => /result|error/.test(e.type)).map(({ type, code, place }) => [type, code ?? null, ...place]), from);
+    };
+    const shown = () => frame.evaluate(() => [document.getElementById('place').textContent, document.querySelectorAll('#strip:not([hidden]) button').length]);
+    await (await frame.$('#file')).uploadFile(scenes, text, photo);
+    const files = [['result', null, 0, 3], ['error', 'image-decode', 1, 3], ['result', null, 2, 3]];
+    // Files come in the order of their names, wherever they were chosen.
+    const order = (await heard(3)).map(([type]) => type);
+    assert.deepEqual(order.toSorted(), ['error', 'result', 'result']);
+    assert.deepEqual((await heard(3)).map((e) => e.slice(2)), files.map((e) => e.slice(2)));
+    assert.equal((await heard(3)).filter(([, code]) => code === 'image-decode').length, 1);
+    await frame.waitForSelector('body[data-state="result"]');
+    assert.deepEqual(await shown(), ['3 of 3', 2]);
+
+    // Dropped, with one that is no picture and one that can no longer be read; and pictures of the site in between.
+    let from = await page.evaluate(() => told.length);
+    const drop = (...list) => frame.evaluate((base64, names) => {
+      const dataTransfer = new DataTransfer();
+      for (const name of names) {
+        const bytes = name.endsWith('.txt') ? [1] : Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        dataTransfer.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }));
+      }
+      document.getElementById('stage').dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+    }, scene, list);
+    await drop('1.png', '2.txt', '3.png', '4.png');
+    assert.deepEqual(await heard(4, from), [['result', null, 0, 4], ['error', 'image-decode', 1, 4], ['result', null, 2, 4], ['result', null, 3, 4]]);
+    assert.deepEqual(await shown(), ['4 of 4', 5]);
+    assert.equal(await page.evaluate(async () => (await element().classify(scene())).index), undefined);
+    assert.equal((await shown())[0], '');
+
+    // What is dropped next ends what has not had its turn.
+    from = await page.evaluate(() => told.length);
+    await drop(...Array.from({ length: 200 }, (_, i) => `${i}.png`));
+    await page.waitForFunction((start) => told.slice(start).some((e) => e.place[0] === 1), {}, from);
+    await drop('mine.png');
+    await page.waitForFunction((start) => told.slice(start).some((e) => e.type === 'result' && e.place.length === 0), {}, from);
+    await page.evaluate(() => new Promise((r) => { setTimeout(r, 500); }));
+    const all = await page.evaluate((start) => told.slice(start).map(({ place }) => place[0] ?? -1), from);
+    assert.ok(all.length < 200, `${all.length} events`);
+    assert.deepEqual(all, [...Array(all.length - 1).keys(), -1]);
+
+    // Another model in the meantime: none is left out.
+    from = await page.evaluate(() => told.length);
+    await drop('a.png', 'b.png', 'c.png');
+    await page.evaluate(() => element().setAttribute('model', './'.repeat(3) + new URL(element().info.model).pathname.slice(1)));
+    await page.waitForFunction((start) => told.slice(start).some((e) => e.place[0] === 2), {}, from);
+    const places = await page.evaluate((start) => told.slice(start).filter((e) => e.type === 'result').map((e) => e.place[0]), from);
+    assert.deepEqual([...new Set(places)], [0, 1, 2]);
+    assert.deepEqual(page.errors, []);
     await page.leave();
   });
 

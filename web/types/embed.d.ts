@@ -47,15 +47,24 @@ export class ResnetClassifierElement extends HTMLElement {
 }
 
 /**
+ * Where a picture is among those that the visitor has given together, as several files or a folder; index counts from
+ * 0. Both are missing of a picture that came alone, and of those of classify().
+ */
+export interface Place {
+  index?: number;
+  count?: number;
+}
+
+/**
  * They bubble, but for error. result tells of every picture, the visitor's own too; error of all that fails but what
  * was aborted.
  */
 export interface ResnetClassifierEventMap extends Omit<HTMLElementEventMap, 'progress' | 'error'> {
   ready: CustomEvent<Info>;
   progress: CustomEvent<Progress>;
-  result: CustomEvent<Result>;
+  result: CustomEvent<Result & Place>;
   /** code: one of resnet.js, or 'embed-unreachable' or 'embed-refused'. */
-  error: CustomEvent<Error & { code: string }>;
+  error: CustomEvent<Error & { code: string } & Place>;
 }
 
 /** What JSX may write in <resnet-classifier>. */

@@ -46,6 +46,7 @@ const texts = {
   copy: 'Copy',
   save: 'Save picture',
   card: (classes: number) => `one of ${classes} things, named on this device`,
+  place: (n: number, count: number) => `${n} of ${count}`,
   visit: 'This visit, kept in this tab alone',
   again: (label: string, name: string) => `Show again: ${label}${name && `, ${name}`}`,
   notes: {

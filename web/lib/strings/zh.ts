@@ -46,6 +46,7 @@ const texts: PartsTexts = {
   copy: '复制',
   save: '保存图片',
   card: (classes) => `从 ${classes} 类事物中识别，在本机完成`,
+  place: (n, count) => `第 ${n} 张，共 ${count} 张`,
   visit: '本次看过的图片，只保存在此标签页',
   again: (label, name) => `再次查看：${label}${name && `，${name}`}`,
   notes: {

@@ -8,6 +8,7 @@ export interface Picture {
   name: string; // '' for one without
   source: Promise<Source>;
   drawable: Promise<Drawable>;
+  place?: { index: number; count: number }; // among those that were given together; index counts from 0
 }
 
 export function fromFile(file: Blob, name = file instanceof File ? file.name : ''): Picture {
