@@ -37,7 +37,7 @@ const texts = {
   crop: (name: string) => `The part of ${name} that the network saw`,
   heat: 'Heat map',
   heatCaption: (name: string) => `The brighter, the more it looks like ${name}.`,
-  barsHint: 'Tap a name to see where.',
+  barsHint: 'Choose a name to see where.',
   aim: 'The square that the network sees. Arrow keys move it, plus and minus zoom, 0 puts it back.',
   aimHint: 'Drag the picture, or zoom, to choose what it looks at.',
   zoomIn: 'Zoom in',
