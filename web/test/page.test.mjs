@@ -314,7 +314,7 @@ inBrowsers('page', (w) => {
     await tabTo('n07747607');
     await page.keyboard.press('Enter');
     await result(page);
-    assert.equal(await focused(), 'n07747607');
+    assert.equal(await focused(), 'best');
 
     await page.evaluate(() => document.getElementById('main').focus());
     await tabTo('heat-toggle');

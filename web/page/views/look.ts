@@ -141,7 +141,10 @@ function mountDrawings(list: HTMLElement, { session, store }: App, t: LookTexts)
     const image = make('img', { src: url, alt: '', width: 96, height: 96, decoding: 'async', draggable: 'false' });
     const button = make('button',
       { type: 'button', class: 'sample', 'data-id': id, 'aria-label': t.sample(name), title: name }, image);
-    button.addEventListener('click', () => void session.look(fromDrawing(url, name)));
+    button.addEventListener('click', () => {
+      button.blur(); // the focus goes to the answer, as it does when a file was chosen
+      void session.look(fromDrawing(url, name));
+    });
     return { id, item: make('li', {}, button) };
   });
   // A model of one's own may know none of these.
