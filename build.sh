@@ -13,6 +13,7 @@ usage() {
 MODEL=FILE ./build.sh ...   ship another model file as the page's default
 DEV=1 ./build.sh ...        readable scripts with source maps
 OUT=FOLDER ./build.sh ...  another folder than dist/
+ADDRESS=URL ./build.sh ...  where the page will be: links to it then show its picture elsewhere
 PARENTS='ORIGIN ...' ./build.sh ...   only these sites may embed it (default: any; '': none but its own)
 CHROMIUM=FILE FIREFOX=FILE ./build.sh ...   test and measure with these browsers
 END
@@ -25,7 +26,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 build() {
   echo "build.sh: compiling the build itself; the first time, modules are fetched, and all of it takes a minute or two" >&2
-  go run ./web/build -out "$OUT" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}"
+  go run ./web/build -out "$OUT" ${DEV:+-dev} -model "${MODEL:-weights/resnet18-tiny200.msgpack}" -parents "${PARENTS-*}" -address "${ADDRESS-}"
 }
 
 serve() {

@@ -377,6 +377,34 @@ func TestPackageNamesFilesThatExist(t *testing.T) {
 	}
 }
 
+func TestPictureOfLinksIsAbsoluteOrMissing(t *testing.T) {
+	for _, c := range []struct{ address, want string }{
+		{"", ""},
+		{"https://example.org/some/where", `content="https://example.org/some/where/icons/card.png"`},
+		{"https://example.org/", `content="https://example.org/icons/card.png"`},
+	} {
+		dir := t.TempDir()
+		if err := copyFile(filepath.Join(dir, "index.html"), "../page/index.html"); err != nil {
+			t.Fatal(err)
+		}
+		if err := tellAddress(dir, c.address); err != nil {
+			t.Fatal(err)
+		}
+		page, err := os.ReadFile(filepath.Join(dir, "index.html"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := strings.Contains(string(page), "og:image"); has != (c.want != "") || !strings.Contains(string(page), c.want) {
+			t.Errorf("%q: want %q", c.address, c.want)
+		}
+		for _, wrong := range []string{"example.org", "/path/", "javascript:1"} {
+			if tellAddress(dir, wrong) == nil {
+				t.Errorf("%q is taken", wrong)
+			}
+		}
+	}
+}
+
 func TestRulesAreCheckedBeforeTheyAreShipped(t *testing.T) {
 	dir := t.TempDir()
 	if err := writeRules(dir, headers.Rules{Parents: []string{"https://a.example/path"}}); err == nil {

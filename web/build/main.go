@@ -16,8 +16,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"html"
 	"io/fs"
 	"log"
+	"net/url"
 	"os"
 	"os/exec"
 	"path"
@@ -67,19 +69,20 @@ func main() {
 	out := flag.String("out", "dist", "folder to make")
 	model := flag.String("model", "", "model file that the page starts with")
 	parents := flag.String("parents", "*", "origins that may frame embed.html, with spaces between: https://a.example https://b.example; * for any")
+	address := flag.String("address", "", "where the page will be, https://example.org/path/, for the picture that other sites show beside links to it")
 	dev := flag.Bool("dev", false, "readable scripts with source maps, whatever they weigh")
 	flag.Parse()
 	if flag.NArg() != 0 || *model == "" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := build(*out, *model, headers.Rules{Parents: strings.Fields(*parents)}, *dev); err != nil {
+	if err := build(*out, *model, headers.Rules{Parents: strings.Fields(*parents)}, *address, *dev); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // build makes the new folder beside the old one and then swaps them, so that a failure leaves the old one whole.
-func build(out, model string, rules headers.Rules, dev bool) error {
+func build(out, model string, rules headers.Rules, address string, dev bool) error {
 	say := func(what string) { fmt.Fprintln(os.Stderr, "build:", what) }
 	next := out + ".new"
 	if err := os.RemoveAll(next); err != nil {
@@ -124,6 +127,9 @@ func build(out, model string, rules headers.Rules, dev bool) error {
 		return err
 	}
 	if err := tellSize(next, b.download); err != nil {
+		return err
+	}
+	if err := tellAddress(next, address); err != nil {
 		return err
 	}
 	if err := notices(filepath.Join(next, "NOTICES.txt"), model); err != nil {
@@ -180,6 +186,29 @@ func tellSize(dir string, bytes int64) error {
 		return err
 	}
 	return os.WriteFile(name, travels.ReplaceAll(page, fmt.Appendf(nil, "data-bytes=\"%d\"", bytes)), 0o644)
+}
+
+// tellAddress writes into index.html the address of the picture that sites show beside a link to the page. It has to be
+// absolute (https://ogp.me), so that it is left out where nobody knows the address of the page.
+func tellAddress(dir, address string) error {
+	const line = `<meta property="og:image" content="icons/card.png">` + "\n"
+	name := filepath.Join(dir, "index.html")
+	page, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(page, []byte(line)) {
+		return fmt.Errorf("index.html: want %s in it, to be completed or left out", line)
+	}
+	with := ""
+	if address != "" {
+		base, err := url.Parse(address)
+		if err != nil || (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" {
+			return fmt.Errorf("address: want one such as https://example.org/path/, got %q", address)
+		}
+		with = strings.Replace(line, "icons/card.png", html.EscapeString(base.JoinPath("icons/card.png").String()), 1)
+	}
+	return os.WriteFile(name, bytes.Replace(page, []byte(line), []byte(with), 1), 0o644)
 }
 
 // swap puts the folder next in the place of out, which may be missing.
