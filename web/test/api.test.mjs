@@ -421,7 +421,7 @@ inBrowsers('api', (w) => {
         ...[...odd, as('AbortSignal'), new Proxy(new AbortController().signal, {})].map((x) => ['signal', () => c.embed(scene, { signal: x })]),
         ...odd.flatMap((x) => ['topK', 'threshold', 'heatmap', 'features', 'fit', 'region', 'allow', 'deny'].map((name) => [/^resnet: /, () => c.classify(scene, { [name]: x })])),
         ...odd.flatMap((x) => ['x', 'width'].map((name) => ['region', () => c.classify(scene, { region: { x: 0, y: 0, width: 9, height: 9, [name]: x } })])),
-        ...odd.flatMap((x) => Object.keys({ ...parts, kernel: 1, exec: 1, model: 1, manifest: 1 }).map((name) => [name, () => createClassifierFrom({ ...parts, [name]: x })])),
+        ...odd.flatMap((x) => Object.keys({ ...parts, kernel: 1, model: 1, manifest: 1 }).map((name) => [name, () => createClassifierFrom({ ...parts, [name]: x })])),
         ['options', () => c.classify(scene, revoked)], ['options', () => make(revoked)], ['options', () => c.benchmark({ get runs() { throw revoked; } })],
         ['wasm', () => createClassifierFrom({ ...parts, wasm: handed })],
         ['result', () => c.heatmap(revoked, 0)], ['manifest', () => createClassifierFrom({ ...parts, manifest: 'http://[' })],
@@ -429,7 +429,7 @@ inBrowsers('api', (w) => {
       ];
       const out = [];
       for (const [name, call] of calls) out.push([String(name), String(call), await failure(call())]);
-      const relative = await createClassifierFrom({ ...parts, worker: '/f/small/worker.js', exec: '/f/small/wasm_exec.js', wasm: '/f/small/resnet.wasm', manifest: '../f/small/manifest.json' });
+      const relative = await createClassifierFrom({ ...parts, worker: '/f/small/worker.js', wasm: '/f/small/resnet.wasm', manifest: '../f/small/manifest.json' });
       relative.close();
       return { out, next: (await c.classify(scene)).predictions.length };
     });

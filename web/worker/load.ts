@@ -22,10 +22,10 @@ const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
 /**
  * Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache, and then
- * the manifest, too. It calls begun when the browser has something to compile.
+ * the manifest, too.
  */
 export async function loadModule(
-  { wasm, module }: Open, listings: Listings, report: Report, begun: () => void,
+  { wasm, module }: Open, listings: Listings, report: Report,
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
@@ -64,7 +64,6 @@ export async function loadModule(
     const copy = response.clone();
     const compiled = WebAssembly.compileStreaming(response);
     compiled.catch(() => {});
-    begun();
     if (copy.ok) {
       const got = new Gathered();
       const most = () => size || MOST_RUNTIME;

@@ -6,12 +6,11 @@ import type {
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
 import { nearest } from '../lib/labels.ts';
-import { promised } from '../lib/promised.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
 import type { Decoded } from './decode.ts';
-import { loadGlue, obituary, start, unwrap } from './go.ts';
+import { obituary, start, unwrap } from './go.ts';
 import { keep, loadModel, loadModule } from './load.ts';
 import type { Model } from './load.ts';
 import { Listings } from './manifest.ts';
@@ -21,10 +20,6 @@ interface Job {
   id: number;
   cancelled: boolean;
 }
-
-// ms that wasm_exec.js waits for the runtime to come: loading it stops this thread, and a browser that has begun to
-// compile the runtime goes on with that meanwhile.
-const GLUE = 100;
 
 const lock = holdLock();
 let go: Program;
@@ -99,13 +94,8 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   const listings = new Listings(m.manifest);
   const loading = loadModel(m, listings, reporter(id, 'model'));
   loading.catch(() => {}); // looked at below, unless the runtime fails first
-  const begun = promised<void>();
-  setTimeout(begun.resolve, GLUE);
-  const compiling = loadModule(m, listings, reporter(id, 'runtime'), begun.resolve);
-  compiling.then(() => begun.resolve(), () => begun.resolve());
+  const compiling = loadModule(m, listings, reporter(id, 'runtime'));
   void lock.then((name) => name && send({ op: 'lock', name }));
-  await begun.promise;
-  loadGlue(m.exec);
   send({ op: 'alive', protocol });
   const module = await compiling;
   go = await start(module, crash);
