@@ -495,6 +495,25 @@ inBrowsers('api', (w) => {
     assert.equal(w.requests.filter((p) => p.endsWith('/model.msgpack')).length, before + 1);
   });
 
+  test('what was the fastest SIMD is kept with the model, for this version of the browser', async () => {
+    const kept = (header, ours) => run(async (header, ours) => {
+      const cache = await caches.open('resnet-web');
+      const at = new URL('/f/small/model.msgpack', location);
+      if (header) await cache.put(at, new Response(await (await fetch(at)).blob(), { headers: { 'X-Fastest': ours ? `${header} ${navigator.userAgent}` : header } }));
+      const c = await make();
+      const { info: { simd }, classify } = c;
+      const [{ probability }] = (await classify.call(c, scene)).predictions;
+      const now = async () => (await cache.match(at))?.headers.get('X-Fastest');
+      for (let i = 0; i < 100 && await now() !== `${simd} ${navigator.userAgent}`; i++) await new Promise((done) => { setTimeout(done, 50); });
+      c.close();
+      return { simd, probability, isRecalled: await now() === `${simd} ${navigator.userAgent}` };
+    }, header, ours);
+    const measured = await kept();
+    assert.ok(measured.isRecalled);
+    assert.deepEqual(await kept('fixed', true), { ...measured, simd: 'fixed' }, 'recalled, and the same bits');
+    for (const other of ['fixed Mozilla/5.0 (another)', 'none', 'nonsense']) assert.deepEqual(await kept(other, other === 'nonsense'), measured, other);
+  });
+
   test('calls run in order', async () => {
     const order = await run(async () => {
       const order = [];

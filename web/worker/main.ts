@@ -6,6 +6,7 @@ import type {
 } from '../api/protocol.ts';
 import { Failure } from '../lib/failure.ts';
 import { nearest } from '../lib/labels.ts';
+import { promised } from '../lib/promised.ts';
 import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
@@ -92,8 +93,10 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   }
   const simd = simdFor(m.simd);
   const listings = new Listings(m.manifest);
-  const loading = loadModel(m, listings, reporter(id, 'model'));
-  loading.catch(() => {}); // looked at below, unless the runtime fails first
+  const fastest = promised<string | undefined>();
+  const loading = loadModel(m, listings, reporter(id, 'model'), fastest.resolve);
+  const nothing = () => fastest.resolve(undefined);
+  loading.then(nothing, nothing); // an error is looked at below, unless the runtime fails first
   const compiling = loadModule(m, listings, reporter(id, 'runtime'));
   void lock.then((name) => name && send({ op: 'lock', name }));
   send({ op: 'alive', protocol });
@@ -111,7 +114,9 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
     },
     lost: () => lost,
   };
-  unwrap(go.prepare({ ...simd, threads: m.threads, ...kernels }));
+  const known = await fastest.promise;
+  const isKnown = simd.simd === 'auto' && simd.fixed && simd.relaxed && (known === 'fixed' || known === 'relaxed');
+  unwrap(go.prepare({ ...simd, ...isKnown && { simd: known }, threads: m.threads, ...kernels }));
   const noise = isNoisy() ? { noise: true as const } : {};
   const warmup = reporter(id, 'warmup');
   const first = await loading;
@@ -125,7 +130,8 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
     else await warm(await woken);
   }
   warmup(1, 1);
-  settle(from, entry && digest ? bytes : null).then(() => release(bytes.buffer));
+  const chosen = m.simd === 'auto' && info.simd !== 'none' ? info.simd : undefined;
+  settle(from, entry && digest ? bytes : null, chosen).then(() => release(bytes.buffer));
   return {
     info: { model: from, ...info, classes: classesOf(ids, labels, m.lang), bytes: length, ...noise },
     module,
@@ -167,10 +173,10 @@ async function openModel(model: Model): Promise<{ model: Model; opened: Opened }
 }
 
 // Keeps the model for the next visit, once nothing has been asked for a while: that is slow where disks are.
-async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
+async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null, fastest: string | undefined) {
   do await new Promise((resolve) => { setTimeout(resolve, 500); });
   while (jobs.size > 0);
-  if (bytes) await keep(name, bytes);
+  if (bytes) await keep(name, bytes, fastest);
 }
 
 // The classes with their labels in all languages, and in one.
