@@ -11,7 +11,7 @@ import { ResnetError, show } from './error.ts';
 export const SIMD: readonly ('auto' | Simd)[] = ['auto', 'relaxed', 'fixed', 'none'];
 
 // The options of each call, by name.
-export const PARTS = names<Parts>({ worker: 1, kernel: 1, exec: 1, wasm: 1, model: 1, manifest: 1, warmsLater: 1 });
+export const PARTS = names<Parts>({ worker: 1, kernel: 1, wasm: 1, model: 1, manifest: 1, warmsLater: 1 });
 export const CREATE = names<CreateOptions>({ model: 1, threads: 1, simd: 1, lang: 1, onProgress: 1, signal: 1 });
 export const CALL = names<CallOptions>({ signal: 1 });
 export const VIEW = names<ViewOptions>({ region: 1, fit: 1, signal: 1 });

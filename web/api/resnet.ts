@@ -31,7 +31,6 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
     // Each URL is written out so that bundlers see it.
     worker: new URL('./worker.js', import.meta.url).href,
     kernel: new URL('./kernel.js', import.meta.url).href,
-    exec: new URL('./wasm_exec.js', import.meta.url).href,
     wasm: new URL('./resnet.wasm', import.meta.url).href,
     manifest: new URL('./manifest.json', import.meta.url).href,
   }, options);
@@ -39,8 +38,8 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
 
 /**
  * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm
- * a URL, bytes or a WebAssembly.Module, model bytes; exec may be left out if the worker script defines Go. Without a
- * model, manifest names it.
+ * a URL, bytes or a WebAssembly.Module, model bytes. Without a model, manifest names
+ * it.
  */
 export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
   checkEnvironment();
@@ -67,9 +66,9 @@ function checkEnvironment() {
 const WASM = 'an address as a string, bytes or a WebAssembly.Module';
 
 function checkParts(parts: Parts): WorkerParts {
-  const { worker, kernel, exec, wasm, model, manifest, warmsLater } = checkOptions(parts, PARTS);
+  const { worker, kernel, wasm, model, manifest, warmsLater } = checkOptions(parts, PARTS);
   check(typeof worker === 'string', 'worker', 'an address as a string', worker);
-  for (const [name, part] of Object.entries({ kernel, exec, manifest })) {
+  for (const [name, part] of Object.entries({ kernel, manifest })) {
     check(part === undefined || typeof part === 'string', name, 'an address as a string', part);
   }
   check(warmsLater === undefined || typeof warmsLater === 'boolean', 'warmsLater', 'true or false', warmsLater);
@@ -78,7 +77,7 @@ function checkParts(parts: Parts): WorkerParts {
   check(model == null || isBytes(model) || isKind(model, 'Blob', 'File'), 'model', 'a Blob or an ArrayBuffer', model);
   if (isBytes(model)) modelPart(model); // throws for bytes that were handed over
   return {
-    worker, kernel, exec, wasm,
+    worker, kernel, wasm,
     model, // bytes stay bytes: no worker of a file: page reads a Blob in WebKit
     manifest: manifest && look('manifest', 'an address', manifest, () => absolute(manifest)),
     warmsLater,

@@ -74,17 +74,24 @@ export async function decoding({ model, threads, picture, runs }) {
   return { calls, bitmaps };
 }
 
-/** Calls made all at once: images a second, of each of several rounds. */
+/** Images a second of many calls, in turn each after the answer to the one before, by classifyAll, and all at once. */
 export async function queue({ model, threads, picture, count, rounds }) {
   const { createClassifier } = await import('/dist/resnet.js');
   const blob = await (await fetch(picture)).blob();
   const c = await createClassifier({ model, threads });
   for (let i = 0; i < 10; i++) await c.classify(blob); // warm
-  const rates = [];
+  const ways = {
+    single: async (blobs) => { for (const b of blobs) await c.classify(b); },
+    all: async (blobs) => { for await (const { error } of c.classifyAll(blobs)) if (error) throw error; },
+    queue: (blobs) => Promise.all(blobs.map((b) => c.classify(b))),
+  };
+  const rates = { single: [], all: [], queue: [] };
   for (let i = 0; i < rounds; i++) {
-    const t = performance.now();
-    await Promise.all(Array.from({ length: count }, () => c.classify(blob)));
-    rates.push((1000 * count) / (performance.now() - t));
+    for (const [way, go] of Object.entries(ways)) {
+      const t = performance.now();
+      await go(Array(count).fill(blob));
+      rates[way].push((1000 * count) / (performance.now() - t));
+    }
   }
   c.close();
   return rates;

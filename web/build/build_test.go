@@ -185,7 +185,6 @@ func shipment(t *testing.T) (string, Manifest) {
 <body><a href="LICENSE.txt">licence</a></body>`,
 		"page.css":       "p { color: red }",
 		"worker.js":      "let go;\n",
-		"wasm_exec.js":   "globalThis.Go = 1;\n",
 		"resnet.wasm":    "\x00asm",
 		"m.msgpack":      "model",
 		"icons/icon.svg": "<svg/>",
@@ -281,7 +280,7 @@ func TestScriptsOfOthersImportNothing(t *testing.T) {
 	}
 	// Bundlers of users look for these words.
 	text, _ := os.ReadFile(filepath.Join(dir, "resnet.js"))
-	for _, file := range []string{"worker.js", "kernel.js", "wasm_exec.js", "resnet.wasm", "manifest.json"} {
+	for _, file := range []string{"worker.js", "kernel.js", "resnet.wasm", "manifest.json"} {
 		if !regexp.MustCompile(`new URL\(["']\./` + regexp.QuoteMeta(file) + `["'],\s*import\.meta\.url\)`).Match(text) {
 			t.Errorf("resnet.js does not name %s where bundlers see it", file)
 		}

@@ -85,6 +85,13 @@ func (b bundler) bundle(dir string) (later []string, err error) {
 		if slices.Contains(classic, s) {
 			o = iife
 		}
+		if s.name == "worker.js" {
+			root, err := goroot()
+			if err != nil {
+				return nil, err
+			}
+			o.Inject = []string{filepath.Join(root, "lib", "wasm", "wasm_exec.js")} // Go's own glue, before all else
+		}
 		if _, err := b.run(o, dir, s); err != nil {
 			return nil, err
 		}
@@ -263,18 +270,4 @@ func (b bundler) copyPages(dir string, meta metafile) error {
 		}
 	}
 	return nil
-}
-
-// minified is a script that is copied as it is otherwise.
-func (b bundler) minified(script []byte) ([]byte, error) {
-	if b.dev {
-		return script, nil
-	}
-	r := api.Transform(string(script), api.TransformOptions{
-		Target: api.ES2022, LegalComments: api.LegalCommentsNone, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
-	})
-	if len(r.Errors) > 0 {
-		return nil, errors.New(strings.Join(api.FormatMessages(r.Errors, api.FormatMessagesOptions{}), "\n"))
-	}
-	return r.Code, nil
 }

@@ -283,7 +283,7 @@ var inlined = []string{
 	"encoding/binary", "image/...", "math/...",
 }
 
-// compile makes resnet.wasm and puts Go's own glue for it beside.
+// compile makes resnet.wasm.
 func compile(dir string, b bundler) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X main.protocol="+b.protocol, "-gcflags=all=-l")
 	for _, p := range inlined {
@@ -295,18 +295,7 @@ func compile(dir string, b bundler) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%v: %w", cmd, err)
 	}
-	root, err := goroot()
-	if err != nil {
-		return err
-	}
-	glue, err := os.ReadFile(filepath.Join(root, "lib", "wasm", "wasm_exec.js"))
-	if err != nil {
-		return err
-	}
-	if glue, err = b.minified(glue); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "wasm_exec.js"), glue, 0o644)
+	return nil
 }
 
 // download is how many bytes of model and program a first visit downloads, the latter compressed; scripts are little
@@ -350,7 +339,7 @@ func notices(to, model string) error {
 	slices.Sort(modules)
 	modules = append([]string{"The Go runtime and standard library|" + root}, slices.Compact(modules)...)
 	var b strings.Builder
-	b.WriteString("resnet-web is under the MIT licence, see LICENSE.txt. resnet.wasm and wasm_exec.js contain the following.\n")
+	b.WriteString("resnet-web is under the MIT licence, see LICENSE.txt. resnet.wasm and worker.js contain the following.\n")
 	for _, m := range modules {
 		name, dir, _ := strings.Cut(m, "|")
 		text, err := licence(dir)

@@ -104,7 +104,7 @@ func offline(dir string, m Manifest, script string) error {
 		}
 	}
 	block("inlined", "application/json", string(addresses))
-	block("worker", "text/plain", read("worker.js")+read("wasm_exec.js"))
+	block("worker", "text/plain", read("worker.js"))
 	pack("wasm", "resnet.wasm")
 	pack("model", m.Model)
 	fmt.Fprintf(&end, "<script type=\"module\">%s</script>\n", script)

@@ -52,7 +52,7 @@ export function createClassifier(options = {}) {
 		},
 		"./resnet.d.ts",
 		[]string{
-			entryFile, "resnet.js", "resnet.d.ts", "worker.js", "kernel.js", "wasm_exec.js", "resnet.wasm", manifestFile, model,
+			entryFile, "resnet.js", "resnet.d.ts", "worker.js", "kernel.js", "resnet.wasm", manifestFile, model,
 			embedScript, "embed.d.ts", "embed.html", "frame.js", "chunk-*.js", "page.css", "embed.css", headers.RulesFile,
 			"LICENSE.txt", "NOTICES.txt",
 		},

@@ -17,7 +17,6 @@ try {
     id: 1,
     // What createClassifier asks for without options.
     kernel: at('kernel.js'),
-    exec: at('wasm_exec.js'),
     wasm: at('resnet.wasm'),
     manifest: at('manifest.json'),
     threads: 'auto',

@@ -421,7 +421,7 @@ inBrowsers('api', (w) => {
         ...[...odd, as('AbortSignal'), new Proxy(new AbortController().signal, {})].map((x) => ['signal', () => c.embed(scene, { signal: x })]),
         ...odd.flatMap((x) => ['topK', 'threshold', 'heatmap', 'features', 'fit', 'region', 'allow', 'deny'].map((name) => [/^resnet: /, () => c.classify(scene, { [name]: x })])),
         ...odd.flatMap((x) => ['x', 'width'].map((name) => ['region', () => c.classify(scene, { region: { x: 0, y: 0, width: 9, height: 9, [name]: x } })])),
-        ...odd.flatMap((x) => Object.keys({ ...parts, kernel: 1, exec: 1, model: 1, manifest: 1 }).map((name) => [name, () => createClassifierFrom({ ...parts, [name]: x })])),
+        ...odd.flatMap((x) => Object.keys({ ...parts, kernel: 1, model: 1, manifest: 1 }).map((name) => [name, () => createClassifierFrom({ ...parts, [name]: x })])),
         ['options', () => c.classify(scene, revoked)], ['options', () => make(revoked)], ['options', () => c.benchmark({ get runs() { throw revoked; } })],
         ['wasm', () => createClassifierFrom({ ...parts, wasm: handed })],
         ['result', () => c.heatmap(revoked, 0)], ['manifest', () => createClassifierFrom({ ...parts, manifest: 'http://[' })],
@@ -429,7 +429,7 @@ inBrowsers('api', (w) => {
       ];
       const out = [];
       for (const [name, call] of calls) out.push([String(name), String(call), await failure(call())]);
-      const relative = await createClassifierFrom({ ...parts, worker: '/f/small/worker.js', exec: '/f/small/wasm_exec.js', wasm: '/f/small/resnet.wasm', manifest: '../f/small/manifest.json' });
+      const relative = await createClassifierFrom({ ...parts, worker: '/f/small/worker.js', wasm: '/f/small/resnet.wasm', manifest: '../f/small/manifest.json' });
       relative.close();
       return { out, next: (await c.classify(scene)).predictions.length };
     });
@@ -493,6 +493,25 @@ inBrowsers('api', (w) => {
       (await make()).close();
     });
     assert.equal(w.requests.filter((p) => p.endsWith('/model.msgpack')).length, before + 1);
+  });
+
+  test('what was the fastest SIMD is kept with the model, for this version of the browser', async () => {
+    const kept = (header, ours) => run(async (header, ours) => {
+      const cache = await caches.open('resnet-web');
+      const at = new URL('/f/small/model.msgpack', location);
+      if (header) await cache.put(at, new Response(await (await fetch(at)).blob(), { headers: { 'X-Fastest': ours ? `${header} ${navigator.userAgent}` : header } }));
+      const c = await make();
+      const { info: { simd }, classify } = c;
+      const [{ probability }] = (await classify.call(c, scene)).predictions;
+      const now = async () => (await cache.match(at))?.headers.get('X-Fastest');
+      for (let i = 0; i < 100 && await now() !== `${simd} ${navigator.userAgent}`; i++) await new Promise((done) => { setTimeout(done, 50); });
+      c.close();
+      return { simd, probability, isRecalled: await now() === `${simd} ${navigator.userAgent}` };
+    }, header, ours);
+    const measured = await kept();
+    assert.ok(measured.isRecalled);
+    assert.deepEqual(await kept('fixed', true), { ...measured, simd: 'fixed' }, 'recalled, and the same bits');
+    for (const other of ['fixed Mozilla/5.0 (another)', 'none', 'nonsense']) assert.deepEqual(await kept(other, other === 'nonsense'), measured, other);
   });
 
   test('calls run in order', async () => {

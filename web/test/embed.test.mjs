@@ -140,7 +140,7 @@ inBrowsers('embed', (w) => {
       for (let i = 0; i < 300 && !(fit = await fits())[0]; i++) await new Promise((r) => { setTimeout(r, 100); });
       assert.ok(fit[0], `at ${width} pixels the frame is ${fit[1]} high, its content ${fit[2]}`);
     }
-    const wanted = ['/embed.js', '/embed.html', '/embed.css', '/frame.js', '/chunk', '/embed.json', '/resnet.js', '/worker.js', '/wasm_exec.js', '/resnet.wasm', '/manifest.json', `/${modelName}`];
+    const wanted = ['/embed.js', '/embed.html', '/embed.css', '/frame.js', '/chunk', '/embed.json', '/resnet.js', '/worker.js', '/resnet.wasm', '/manifest.json', `/${modelName}`];
     const asked = f.site.asked.map((a) => a.replace(/^\/chunk-\w+\.js$/, '/chunk'));
     assert.deepEqual(asked.filter((a, i) => a !== '/chunk' || asked.indexOf(a) === i).toSorted(), wanted.toSorted());
     assert.deepEqual([await page.evaluate(() => violations), await frame.evaluate(() => violations), page.errors], [[], [], []]);

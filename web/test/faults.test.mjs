@@ -171,7 +171,7 @@ inBrowsers('faults', (w) => {
     ['html-model', 'model-format', /model\.msgpack.*<!doctype/], ['flipped-model', 'model-integrity', /model\.msgpack/], ['short-model', 'model-integrity', /5000/],
     ['cut-model', 'model-fetch', /model\.msgpack.*after (\d{1,3}|[1-4]\d{3}|5000) bytes/], ['no-model', 'model-fetch', /404/], ['no-manifest', 'model-fetch', /manifest\.json/],
     ['html-wasm', 'wasm-unsupported', /resnet\.wasm.*<!doctype/], ['short-wasm', 'wasm-unsupported', /SHA-256 .*resnet\.wasm, got 100000 bytes/], ['no-wasm', 'wasm-unsupported', /404/],
-    ['no-worker', 'worker-crashed', /worker\.js/], ['no-exec', 'wasm-unsupported', /wasm_exec\.js/], ['bare', 'wasm-unsupported', /WebAssembly/],
+    ['no-worker', 'worker-crashed', /worker\.js/], ['bare', 'wasm-unsupported', /WebAssembly/],
   ]) {
     test(`createClassifier with ${name} fails with ${code}`, async () => {
       const e = await run((name) => failure(make({}, name)), name);
@@ -419,7 +419,7 @@ inBrowsers('faults', (w) => {
       const get = async (path) => (await fetch(path)).arrayBuffer();
       const { createClassifierFrom } = await import('/resnet.js');
       globalThis.createClassifierFrom = createClassifierFrom;
-      const script = new Blob([await get('/wasm_exec.js'), '\n', await get('/worker.js')], { type: 'text/javascript' });
+      const script = new Blob([await get('/worker.js')], { type: 'text/javascript' });
       globalThis.parts = { worker: URL.createObjectURL(script), wasm: await get('/resnet.wasm'), model: await get('/small.msgpack') };
       globalThis.scene = await (await fetch('/t/pictures/scene.png')).blob();
       return true;

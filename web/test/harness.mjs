@@ -95,7 +95,6 @@ export const faults = {
   'short-wasm': { ...small, 'resnet.wasm': (file) => ({ body: file.subarray(0, 100_000) }) },
   'no-wasm': { ...small, 'resnet.wasm': () => ({ body: '', status: 404 }) },
   'no-worker': { ...small, 'worker.js': () => ({ body: '', status: 404 }) },
-  'no-exec': { ...small, 'wasm_exec.js': () => ({ body: '', status: 404 }) },
   // Workers in which some calls go wrong, chosen by topK: their Go program is another than the worker takes it for.
   wild: { ...small, 'worker.js+': () => ({ body: `
     let program;

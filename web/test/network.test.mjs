@@ -66,7 +66,7 @@ function hurry(long, short, count = Infinity) {
   globalThis.setTimeout = (act, ms, ...rest) => setTimeout(act, ms === long && count-- > 0 ? short : ms, ...rest);
 }
 
-const files = ['resnet.wasm', 'model.msgpack', 'manifest.json', 'wasm_exec.js', 'worker.js', 'kernel.js'];
+const files = ['resnet.wasm', 'model.msgpack', 'manifest.json', 'worker.js', 'kernel.js'];
 
 const pauses = [[250, 10], [500, 10], [750, 10]]; // between tries
 
@@ -79,7 +79,7 @@ const hurried = {
     'takes long': [[30_000, 3000]],
   })[bad.way],
   // The patience with a worker that does not start, for the one that cannot.
-  'resnet.js': () => (/^(wasm_exec|worker)\.js$/.test(bad.file) && bad.way === 'stalls' && !bad.patient
+  'resnet.js': () => (bad.file === 'worker.js' && bad.way === 'stalls' && !bad.patient
     ? [[60_000, 1000, 1]] : undefined),
 };
 
@@ -99,7 +99,6 @@ const codes = {
   'resnet.wasm': { breaks: 'wasm-unsupported', stalls: 'wasm-unsupported', short: 'wasm-unsupported', long: 'wasm-unsupported', wrong: 'wasm-unsupported' },
   'model.msgpack': { breaks: 'model-fetch', stalls: 'model-fetch', short: 'model-integrity', long: 'model-integrity', wrong: 'model-integrity' },
   'manifest.json': { breaks: 'model-fetch', stalls: 'model-fetch', short: 'model-fetch', long: 'model-fetch', wrong: 'model-fetch' },
-  'wasm_exec.js': { breaks: 'wasm-unsupported', stalls: 'worker-crashed', short: 'wasm-unsupported', long: 'wasm-unsupported', wrong: 'wasm-unsupported' },
   'worker.js': { breaks: 'worker-crashed', stalls: 'worker-crashed', short: 'worker-crashed', long: 'worker-crashed', wrong: 'worker-crashed' },
   'kernel.js': {}, // then there is a thread less
 };
@@ -109,7 +108,6 @@ const usual = {
   'resnet.wasm': ['breaks', 'stalls', 'crawls', 'short', 'long'],
   'model.msgpack': ['breaks', 'stalls', 'crawls', 'short', 'long', 'wrong'],
   'manifest.json': ['breaks', 'stalls', 'wrong'],
-  'wasm_exec.js': ['breaks', 'wrong'],
   'worker.js': ['stalls', 'crawls', 'wrong'],
   'kernel.js': ['stalls', 'wrong'],
 };
@@ -157,17 +155,16 @@ inBrowsers('a bad network', (w) => {
   for (const file of files) {
     for (const way of long ? ['breaks', 'stalls', 'crawls', 'short', 'long', 'wrong'] : usual[file]) {
       test(`${file} ${way}`, async (t) => {
-        if (way === 'stalls' && /^(wasm_exec|worker)\.js$/.test(file) && w.name === 'firefox') return t.skip(waits);
+        if (way === 'stalls' && file === 'worker.js' && w.name === 'firefox') return t.skip(waits);
         const r = await run(file, way);
         assert.equal(r.code, codes[file][way] ?? 'none', r.message);
         if (r.code !== 'none' && r.code !== 'worker-crashed') assert.match(r.message, new RegExp(file.replace('.', '\\.') + (file === 'resnet.wasm' ? '|compile' : '')));
         assert.ok(log.length <= 10, `${log.length} requests`);
       });
     }
-    if (!long && /^(wasm_exec|kernel)/.test(file)) continue;
+    if (!long && file === 'kernel.js') continue;
     test(`${file} stalls, and the caller gives up`, async (t) => {
-      const late = file === 'wasm_exec.js' || file === 'worker.js' && !long;
-      if (w.name === 'firefox' && late) return t.skip(waits);
+      if (w.name === 'firefox' && file === 'worker.js' && !long) return t.skip(waits);
       const r = await run(file, 'stalls', { abort: 400 });
       if (file !== 'kernel.js') assert.equal(r.code, 'aborted', r.message);
     });

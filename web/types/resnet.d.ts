@@ -251,12 +251,10 @@ export class ResnetError extends Error {
 export function createClassifierFrom(parts: Parts, options?: CreateOptions): Promise<Classifier>;
 
 export interface Parts {
-  /** Address (blob: too) of worker.js; with wasm_exec.js before it in one script, exec is not needed. */
+  /** Address (blob: too) of worker.js. */
   worker: string;
   /** Address of kernel.js, for threads. */
   kernel?: string;
-  /** Address of wasm_exec.js. */
-  exec?: string;
   wasm: string | BufferSource | WebAssembly.Module;
   model?: Blob | BufferSource;
   /** Address of manifest.json, which names the model if neither parts nor options give one. */

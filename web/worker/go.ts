@@ -5,8 +5,8 @@ import { Failure } from '../lib/failure.ts';
 import { messageOf } from '../lib/thrown.ts';
 
 declare global {
-  // Set by wasm_exec.js.
-  var Go: (new () => GoRuntime) | undefined;
+  // Set by Go's wasm_exec.js, which the build puts before this script.
+  var Go: new () => GoRuntime;
   var fs: { writeSync(fd: number, bytes: Uint8Array): number };
   // Set by the program when it runs.
   var resnet: Program | undefined;
@@ -19,20 +19,9 @@ interface GoRuntime {
 
 let lastWords = ''; // what it has printed, for the message after a crash
 
-/** Loads wasm_exec.js, unless that is in this script already. */
-export function loadGlue(url: string | undefined) {
-  if (globalThis.Go) return;
-  try {
-    if (url !== undefined) importScripts(url);
-  } catch (e) {
-    throw new Failure('wasm-unsupported', `${url} could not be loaded: ${messageOf(e)}`);
-  }
-}
-
 /** Runs the program and returns its functions; ended is called when it stops, which it should never do. */
 export async function start(module: WebAssembly.Module, ended: (message: string) => void): Promise<Program> {
   const { Go, fs } = globalThis;
-  if (!Go) throw new Failure('wasm-unsupported', 'wasm_exec.js is neither in this script nor among the parts');
   const write = fs.writeSync;
   fs.writeSync = (fd, bytes) => {
     lastWords = (lastWords + new TextDecoder().decode(bytes)).slice(0, 4000);

@@ -22,10 +22,10 @@ const fileName = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
 /**
  * Fetches and compiles the runtime. What is not the manifest's file is fetched once more, past the HTTP cache, and then
- * the manifest, too. It calls begun when the browser has something to compile.
+ * the manifest, too.
  */
 export async function loadModule(
-  { wasm, module }: Open, listings: Listings, report: Report, begun: () => void,
+  { wasm, module }: Open, listings: Listings, report: Report,
 ): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (typeof wasm !== 'string') return module ?? compile(wasm);
@@ -64,7 +64,6 @@ export async function loadModule(
     const copy = response.clone();
     const compiled = WebAssembly.compileStreaming(response);
     compiled.catch(() => {});
-    begun();
     if (copy.ok) {
       const got = new Gathered();
       const most = () => size || MOST_RUNTIME;
@@ -117,6 +116,9 @@ export interface Model {
   digest?: Promise<void>;
 }
 
+/** Hears which SIMD was the fastest here when a model was kept, or undefined if none is kept by this browser's version. */
+export type Recall = (simd: string | undefined) => void;
+
 /** A file that is asked for before it is known whether it is wanted. */
 interface Guess {
   model: string;
@@ -126,35 +128,35 @@ interface Guess {
   stop(): void;
 }
 
-function begin({ model, entry }: ListedModel, report: Report): Guess {
+function begin({ model, entry }: ListedModel, report: Report, recall: Recall): Guess {
   const stop = new AbortController();
-  const kept = fromCache(model, entry);
+  const kept = fromCache(model, entry, recall);
   const bytes = kept.then((found) => found ?? download(
     model, 'model-fetch', { size: async () => entry.bytes, progress: report, signal: stop.signal }));
   bytes.catch(() => {}); // looked at if it is wanted
   return { model, sha256: entry.sha256, kept, bytes, stop: () => stop.abort() };
 }
 
-export async function loadModel(open: Open, listings: Listings, report: Report): Promise<Model> {
+export async function loadModel(open: Open, listings: Listings, report: Report, recall: Recall): Promise<Model> {
   const { model } = open;
   if (model instanceof Blob) return own('', new Uint8Array(await model.arrayBuffer()));
   if (model instanceof ArrayBuffer) return own('', new Uint8Array(model));
   if (typeof model === 'object') return own('', new Uint8Array(model.buffer, model.byteOffset, model.byteLength));
-  const guess = model === undefined && open.guess ? begin(open.guess, report) : undefined;
-  const loading = listings.latest.then((listing) => loadListed(model, open, listings, listing, report, guess));
+  const guess = model === undefined && open.guess ? begin(open.guess, report, recall) : undefined;
+  const loading = listings.latest.then((listing) => loadListed(model, open, listings, listing, report, recall, guess));
   loading.catch(() => guess?.stop());
   return loading;
 }
 
 async function loadListed(
   model: string | undefined, open: Open, listings: Listings, listing: Listing, report: Report,
-  guess?: Guess,
+  recall: Recall, guess?: Guess,
 ): Promise<Model> {
   const { name, entry } = find(model, open, listing);
   const isRight = guess?.model === name && guess.sha256 === entry?.sha256;
   if (!isRight) guess?.stop();
   // Only what the manifest vouches for is kept: another file may change behind its address.
-  const kept = entry && await (isRight ? guess.kept : fromCache(name, entry));
+  const kept = entry && await (isRight ? guess.kept : fromCache(name, entry, recall));
   if (kept) {
     report(kept.length, kept.length);
     return { name, entry, bytes: kept, digest: Promise.resolve() };
@@ -163,7 +165,7 @@ async function loadListed(
   const relist = async () => {
     const renewed = await listings.renewed();
     if (JSON.stringify(renewed) === JSON.stringify(listing)) return undefined;
-    return loadListed(model, { ...open, entry: undefined }, listings, renewed, report);
+    return loadListed(model, { ...open, entry: undefined }, listings, renewed, report, recall);
   };
   const fresh = () => fetchModel(name, entry, report, 'reload', entry && listing.model ? relist : undefined);
   return fetchModel(name, entry, report, 'default', fresh, isRight ? guess.bytes : undefined);
@@ -235,11 +237,12 @@ async function openCache() {
   }
 }
 
-async function fromCache(name: string, { sha256: want }: FileEntry) {
+async function fromCache(name: string, { sha256: want }: FileEntry, recall: Recall) {
   if (!crypto.subtle) return undefined;
   const read = async () => {
     const cache = await openCache();
     const response = await cache?.match(name);
+    recall(recalled(response));
     if (!response) return undefined;
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (await sha256(bytes) === want) return bytes;
@@ -253,18 +256,33 @@ async function fromCache(name: string, { sha256: want }: FileEntry) {
   }
 }
 
-/** Keeps a model for the next visit, and no other of the same folder: an update has another name. */
-export async function keep(name: string, bytes: Bytes) {
+// What was fastest is kept with the model. It is true for the browser's version alone.
+const FASTEST = 'X-Fastest';
+const version = () => navigator.userAgent;
+
+function recalled(response: Response | undefined) {
+  const [simd, ...its] = response?.headers.get(FASTEST)?.split(' ') ?? [];
+  return its.join(' ') === version() ? simd : undefined;
+}
+
+/**
+ * Keeps a model for the next visit, and no other of the same folder: an update has another name. With it, which SIMD was
+ * found to be the fastest, if that was looked at.
+ */
+export async function keep(name: string, bytes: Bytes, fastest: string | undefined) {
   try {
-    await within(60_000, replace(name, bytes));
+    await within(60_000, replace(name, bytes, fastest));
   } catch { /* the disk is full, or does not answer: the next visit fetches the model again */ }
 }
 
-async function replace(name: string, bytes: Bytes) {
+async function replace(name: string, bytes: Bytes, fastest: string | undefined) {
   const cache = await openCache();
   if (!cache) return;
   for (const { url } of await cache.keys()) { // before put, as there may be room for only one
     if (url !== name && new URL('.', url).href === new URL('.', name).href) await cache.delete(url);
   }
-  if (!await cache.match(name)) await cache.put(name, new Response(bytes));
+  const kept = await cache.match(name);
+  if (kept && (!fastest || recalled(kept) === fastest)) return;
+  const headers = fastest ? { [FASTEST]: `${fastest} ${version()}` } : undefined;
+  await cache.put(name, new Response(bytes, { headers }));
 }

@@ -11,7 +11,7 @@ import { isOutOfMemory, messageOf } from '../lib/thrown.ts';
 import type { Progress, Timings } from '../types/resnet.d.ts';
 import { decode, isNoisy } from './decode.ts';
 import type { Decoded } from './decode.ts';
-import { loadGlue, obituary, start, unwrap } from './go.ts';
+import { obituary, start, unwrap } from './go.ts';
 import { keep, loadModel, loadModule } from './load.ts';
 import type { Model } from './load.ts';
 import { Listings } from './manifest.ts';
@@ -21,10 +21,6 @@ interface Job {
   id: number;
   cancelled: boolean;
 }
-
-// ms that wasm_exec.js waits for the runtime to come: loading it stops this thread, and a browser that has begun to
-// compile the runtime goes on with that meanwhile.
-const GLUE = 100;
 
 const lock = holdLock();
 let go: Program;
@@ -97,15 +93,12 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
   }
   const simd = simdFor(m.simd);
   const listings = new Listings(m.manifest);
-  const loading = loadModel(m, listings, reporter(id, 'model'));
-  loading.catch(() => {}); // looked at below, unless the runtime fails first
-  const begun = promised<void>();
-  setTimeout(begun.resolve, GLUE);
-  const compiling = loadModule(m, listings, reporter(id, 'runtime'), begun.resolve);
-  compiling.then(() => begun.resolve(), () => begun.resolve());
+  const fastest = promised<string | undefined>();
+  const loading = loadModel(m, listings, reporter(id, 'model'), fastest.resolve);
+  const nothing = () => fastest.resolve(undefined);
+  loading.then(nothing, nothing); // an error is looked at below, unless the runtime fails first
+  const compiling = loadModule(m, listings, reporter(id, 'runtime'));
   void lock.then((name) => name && send({ op: 'lock', name }));
-  await begun.promise;
-  loadGlue(m.exec);
   send({ op: 'alive', protocol });
   const module = await compiling;
   go = await start(module, crash);
@@ -121,7 +114,9 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
     },
     lost: () => lost,
   };
-  unwrap(go.prepare({ ...simd, threads: m.threads, ...kernels }));
+  const known = await fastest.promise;
+  const isKnown = simd.simd === 'auto' && simd.fixed && simd.relaxed && (known === 'fixed' || known === 'relaxed');
+  unwrap(go.prepare({ ...simd, ...isKnown && { simd: known }, threads: m.threads, ...kernels }));
   const noise = isNoisy() ? { noise: true as const } : {};
   const warmup = reporter(id, 'warmup');
   const first = await loading;
@@ -135,7 +130,8 @@ async function open(m: Requests['open'], { id }: Job): Promise<Answers['open']> 
     else await warm(await woken);
   }
   warmup(1, 1);
-  settle(from, entry && digest ? bytes : null).then(() => release(bytes.buffer));
+  const chosen = m.simd === 'auto' && info.simd !== 'none' ? info.simd : undefined;
+  settle(from, entry && digest ? bytes : null, chosen).then(() => release(bytes.buffer));
   return {
     info: { model: from, ...info, classes: classesOf(ids, labels, m.lang), bytes: length, ...noise },
     module,
@@ -177,10 +173,10 @@ async function openModel(model: Model): Promise<{ model: Model; opened: Opened }
 }
 
 // Keeps the model for the next visit, once nothing has been asked for a while: that is slow where disks are.
-async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null) {
+async function settle(name: string, bytes: Uint8Array<ArrayBuffer> | null, fastest: string | undefined) {
   do await new Promise((resolve) => { setTimeout(resolve, 500); });
   while (jobs.size > 0);
-  if (bytes) await keep(name, bytes);
+  if (bytes) await keep(name, bytes, fastest);
 }
 
 // The classes with their labels in all languages, and in one.
