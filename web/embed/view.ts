@@ -6,13 +6,14 @@ import type { App, Unmount } from '../page/app/app.ts';
 import { tagOf } from '../page/app/language.ts';
 import type { State } from '../page/app/state.ts';
 import { mountAnswer } from '../page/parts/answer.ts';
-import { mayFilm, mountCamera } from '../page/parts/camera.ts';
+import { mountCamera } from '../page/parts/camera.ts';
 import { byId, make, translate } from '../page/parts/dom.ts';
 import { mountDrop } from '../page/parts/drop.ts';
 import { followFocus } from '../page/parts/focus.ts';
 import { mountProblem } from '../page/parts/problem.ts';
 import { mountProgress } from '../page/parts/progress.ts';
 import { mountStage } from '../page/parts/stage.ts';
+import { mayFilm } from '../page/parts/stream.ts';
 import { mountTools } from '../page/parts/tools.ts';
 
 /** Mounts into the document of embed.html. */

@@ -3,7 +3,7 @@
 import { announcer } from './parts/announcer.ts';
 import { byId } from './parts/dom.ts';
 import { listen } from './parts/intake.ts';
-import { fromFile } from './parts/picture.ts';
+import { fromFile, isVideo } from './parts/picture.ts';
 import type { App } from './app/app.ts';
 import { keepHistory } from './app/history.ts';
 import { preferred, remember } from './app/language.ts';
@@ -23,7 +23,8 @@ const classes = byId('classes', HTMLDialogElement);
 const intake = listen({
   take(file, isOneOfSeveral) {
     classes.close();
-    void session.look(fromFile(file));
+    if (isVideo(file)) session.live(file);
+    else void session.look(fromFile(file));
     if (isOneOfSeveral) store.set({ note: { code: 'one-taken' } });
   },
   refuse(code) {
