@@ -119,7 +119,7 @@ inBrowsers('live', (w) => {
     const was = await values();
     await page.waitForFunction((v) => [...document.querySelectorAll('#live-bars .bar')]
       .map((e) => e.parentElement.innerHTML + e.style.cssText).join() !== v, {}, was);
-    await says('#live-rate', /^\d+ frames a second · [\d.]+ ms each, [\d.]+ of them the network$/);
+    await says('#live-rate', /^\d+ frames a second · [\d.]+ ms each \(network [\d.]+\)$/);
     await page.keyboard.press('Tab');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'live-stop');
     await page.keyboard.press('Enter');
@@ -238,7 +238,9 @@ inBrowsers('live', (w) => {
     await shown('empty');
   });
 
-  test('a camera that is unplugged is told of', async () => {
+  test('a camera that is unplugged is told of', {
+    skip: w.name === 'firefox' && 'no script can pretend that there',
+  }, async () => {
     await start('lemon');
     await page.evaluate(() => streams.at(-1).getTracks()[0].dispatchEvent(new Event('ended')));
     await visible('#live-held');

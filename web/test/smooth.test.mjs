@@ -93,6 +93,12 @@ test('between two classes that are close the headline does not flicker', () => {
   assert.ok(raw.length > 100, 'the frames themselves do');
 });
 
+test('where all are unlikely, the headline is not left behind', () => {
+  const [start] = series(() => frame({ 1: 0.12, 2: 0.06 }), { until: 34 });
+  const all = series(() => frame({ 1: 0.04, 2: 0.1 }), { from: start, start: 34, until: 1000 });
+  assert.ok(all.find((s) => s.head === 2)?.time < 500);
+});
+
 test('a class that stays a little ahead takes the headline after a while', () => {
   const [start] = series(() => frame({ 1: 0.48, 2: 0.42 }), { until: 34 });
   const all = series(() => frame({ 1: 0.42, 2: 0.48 }), { from: start, start: 34, until: 3000 });

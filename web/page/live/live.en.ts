@@ -3,7 +3,8 @@
 const texts = {
   freeze: 'Freeze',
   stop: 'Stop',
-  resume: 'Go on',
+  resume: 'Resume',
+  view: 'What the camera sees',
   camera: 'Camera',
   cameraName: (n: number) => `Camera ${n}`,
   mirror: 'Mirror the picture',
@@ -11,7 +12,7 @@ const texts = {
   pause: 'Pause',
   seek: 'Place in the video',
   rate: (frames: string, whole: string, network: string) =>
-    `${frames} frames a second · ${whole} ms each, ${network} of them the network`,
+    `${frames} frames a second · ${whole} ms each (network ${network})`,
   hidden: 'Paused because the page was hidden.',
   ended: 'The camera has stopped.',
   left: 'The camera is off.',

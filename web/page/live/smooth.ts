@@ -14,7 +14,8 @@ const PAUSE = 1500; // ms without a frame, after which nothing is left of what w
 const FAR = 0.5; // distance of a frame from the average that a change of scene has at least
 const NEAR = 0.35; // and of two frames of one scene at most
 const SLOW = 120; // ms between two frames, from which the second is not waited for
-const LEAD = 0.08; // probability by which another class takes the headline at once
+const LEAD = 0.08; // probability by which another class takes the headline at once,
+const SHARE = 0.65; // or if the headline has less than this of it
 const WAIT = 1000; // ms for which it is ahead by less than that
 const RISE = 0.7; // of the time that frames are sure, from which the answer is
 const FALL = 0.3; // and down to which it stays so
@@ -51,7 +52,8 @@ export function follow(before: Smoothed | null, latest: Probabilities, sure: boo
   const isAhead = mean[best] > mean[before.head];
   const rival = isAhead ? best : before.head;
   const since = rival === before.rival ? before.since : time;
-  const isNew = isAhead && (mean[best] >= mean[before.head] + LEAD || time - since >= WAIT);
+  const isClear = mean[best] >= mean[before.head] + LEAD || mean[before.head] < SHARE * mean[best];
+  const isNew = isAhead && (isClear || time - since >= WAIT);
   return { time, mean, latest, isFar, sureness, isSure, head: isNew ? best : before.head, rival, since };
 }
 
