@@ -7,8 +7,9 @@ const MOST = 50; // results that are kept; each holds its picture
 
 /**
  * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
- * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too, so that Back leads to the result before it, but only until
- * the next one takes its place. So is a video or the camera, which does not start by itself when the visitor comes back.
+ * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too,
+ * so that Back leads to the result before it, but only until the next one takes its place. So is a video, or the camera,
+ * which does not start by itself when the visitor comes back.
  */
 export function keepHistory(store: Store<State>, session: Session) {
   const visit = performance.timeOrigin; // entries of the page before it was loaded again mean nothing to this one
@@ -28,11 +29,13 @@ export function keepHistory(store: Store<State>, session: Session) {
 
   store.subscribe(({ show }, before) => {
     const now = kept.get(at);
-    const isEntry = show.state === 'result' || show.state === 'live' || (show.state === 'empty' && ['result', 'live'].includes(before.show.state)) || (show.state === 'problem' && isOfPicture(show.problem));
+    const isEntry = show.state === 'result' || show.state === 'live'
+      || (show.state === 'empty' && /result|live/.test(before.show.state))
+      || (show.state === 'problem' && isOfPicture(show.problem));
     if (show === before.show || show === now || !isEntry) return;
     const isSame = now && pictureOn(now) !== null && pictureOn(now) === pictureOn(show);
-    const isSameLive = now?.state === 'live' && (show.state === 'live' ? show.file === now.file : show.state === 'problem');
-    if (isSame || isSameLive || now?.state === 'problem') return keep(show);
+    const goesOn = now?.state === 'live' && (show.state === 'live' ? show.file === now.file : show.state === 'problem');
+    if (isSame || goesOn || now?.state === 'problem') return keep(show);
     at = ++serial;
     keep(show);
     history.pushState({ visit, at }, '');

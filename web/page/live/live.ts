@@ -87,6 +87,7 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
   let shown: number[] = []; // classes of the bars
   let [drawnAt, writtenAt, ratedAt] = [0, 0, 0];
   let [said, saidAt] = ['', -SPOKEN];
+  let isWanted = false; // a frame is to be frozen
   let again = () => {}; // looks at the same frame once more
   let frames: { at: number; whole: number; network: number }[] = []; // of the last second
 
@@ -205,6 +206,7 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
     const next = () => {
       if (signal.aborted) return;
       // Some browsers do not tell of each frame, but of each time that the screen is drawn.
+      freezeNow();
       const isNew = hasFrames || video.currentTime !== last;
       last = video.currentTime;
       if (isNew) {
@@ -226,6 +228,7 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
     end?.abort();
     end = null;
     again = () => {};
+    isWanted = false;
     if (file && video.currentTime) times.set(file, video.currentTime);
     if (video.srcObject instanceof MediaStream) endStream(video.srcObject);
     video.srcObject = null;
@@ -269,6 +272,16 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
     await video.play().catch(() => {}); // some browsers want a press of the button; what is no video has an event
   };
 
+  // Makes a result of the frame on show; while a camera starts, or a video is wound, of the next.
+  const freezeNow = () => {
+    const { videoWidth: width, videoHeight: height } = video;
+    if (!isWanted || !width || video.readyState < 2 || video.seeking) return;
+    isWanted = false;
+    const canvas = make('canvas', { width, height });
+    context(canvas).drawImage(video, 0, 0, width, height);
+    void session.look({ ...fromCanvas(canvas), name: file?.name ?? '', live: { state: 'live', file, held: null } });
+  };
+
   // Shows what there is to choose about a camera, and listens for its end.
   const follows = async (stream: MediaStream) => {
     const [track] = stream.getVideoTracks();
@@ -297,11 +310,8 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
   };
 
   freeze.addEventListener('click', () => {
-    const { videoWidth: width, videoHeight: height } = video;
-    if (!width || video.readyState < 2) return; // no frame yet
-    const canvas = make('canvas', { width, height });
-    context(canvas).drawImage(video, 0, 0, width, height);
-    void session.look({ ...fromCanvas(canvas), name: file?.name ?? '', live: { state: 'live', file, held: null } });
+    isWanted = true;
+    freezeNow();
   });
   stop.addEventListener('click', () => session.home());
   leave.addEventListener('click', () => session.home());
@@ -331,9 +341,11 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
     frames = [];
     rate.replaceChildren();
   });
+  on('seeked', freezeNow);
   on('timeupdate', () => {
     if (file && video.duration) seek.value = String(video.currentTime / video.duration);
   });
+  on('durationchange', () => { seek.disabled = !Number.isFinite(video.duration); }); // unknown for some recordings
   on('loadedmetadata', () => {
     if (file && !video.videoWidth) return unplayable('it has sound alone');
     if (file) video.currentTime = times.get(file) ?? 0;
