@@ -1,10 +1,10 @@
 // What the answers of a running video come to, so that a person can read them.
 //
-// Probabilities are averaged over time, the newer the heavier: after 250 ms a frame counts a third of what it did, at any
-// number of frames a second. That alone would let the former answer linger where the scene changes at once, so the
-// average begins anew there: when two frames in a row are far from the average and near each other (one alone may be
-// blurred), or one, where frames are slow. The headline stays with its class until another is clearly ahead, or ahead
-// for a while; and the bars keep their places as long as the headline stays.
+// Probabilities are averaged over time, the newer the heavier: after 250 ms a frame counts a third of what it did,
+// whatever the number of frames a second. That alone would let the former answer linger where the scene changes at
+// once, so the average begins anew there: when two frames in a row are far from the average and near each other (one
+// alone may be blurred), or one, where frames are slow. The headline stays with its class until another is clearly
+// ahead, or ahead for a while; and the bars keep their places as long as the headline stays.
 
 /** Probabilities by the index of their class. */
 type Probabilities = Float32Array;

@@ -13,7 +13,8 @@ export interface Picture {
 }
 
 /** Whether a file is a video, by what the browser or its name says. */
-export const isVideo = ({ type, name }: File) => /^video\//.test(type) || (!type && /\.(mp4|m4v|mov|webm|mkv|ogv)$/i.test(name));
+export const isVideo = ({ type, name }: File) => /^video\//.test(type)
+  || (!type && /\.(mp4|m4v|mov|webm|mkv|ogv)$/i.test(name));
 
 export function fromFile(file: Blob, name = file instanceof File ? file.name : ''): Picture {
   const url = URL.createObjectURL(file);

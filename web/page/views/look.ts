@@ -118,8 +118,9 @@ function mountLive(app: App, t: PartsTexts & LookTexts): Unmount {
   const load = async () => {
     isAsked = true;
     try {
-      const [{ mount }, { default: own }] = await Promise.all([import('../live/live.ts'), liveTexts[languageOf(lang)]()]);
-      if (!isOver) end = mount(byId('live', HTMLElement), byId('live-answer', HTMLElement), app, { ...t, ...own });
+      const [live, { default: own }] = await Promise.all([import('../live/live.ts'), liveTexts[languageOf(lang)]()]);
+      if (isOver) return;
+      end = live.mount(byId('live', HTMLElement), byId('live-answer', HTMLElement), app, { ...t, ...own });
     } catch (error) {
       isAsked = false;
       tellBroken(error);
