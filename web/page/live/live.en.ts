@@ -5,6 +5,7 @@ const texts = {
   stop: 'Stop',
   resume: 'Resume',
   view: 'What the camera sees',
+  asking: 'Waiting for the camera…',
   camera: 'Camera',
   cameraName: (n: number) => `Camera ${n}`,
   mirror: 'Mirror the picture',

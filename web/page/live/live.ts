@@ -21,6 +21,7 @@ import { mixed, weight } from './smooth.ts';
 import { mountVerdict } from './verdict.ts';
 
 const CALM = 500; // ms between two changes of what is shown, for visitors who prefer less motion
+const ROOM = 240; // px below the picture for the tools, the headline and the buttons of a phone
 const MOST = 200; // classes that are asked for: those beyond are too rare to count, and cost in large models
 
 // Far more pixels than the network sees, so that a frozen frame can be zoomed; more would only cost time.
@@ -58,7 +59,8 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
   const freeze = button('live-freeze', 'primary', t.freeze);
   const stop = button('live-stop', 'secondary', t.stop);
   const bar = make('div', { class: 'live-bar' }, freeze, stop);
-  element.replaceChildren(make('div', { class: 'live-frame' }, picture, held), film, tools, rate, bar);
+  const frame = make('div', { class: 'live-frame' }, picture, held);
+  element.replaceChildren(frame, film, tools, rate, bar);
   const verdict = mountVerdict(answer, app, t);
   const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -150,7 +152,8 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
     close();
     const { signal } = end = new AbortController();
     file = its;
-    verdict.clear(store.state.model.state === 'ready' ? t.looking : t.waiting);
+    const model = () => (store.state.model.state === 'ready' ? t.looking : t.waiting);
+    verdict.clear(its ? model() : t.asking);
     video.setAttribute('aria-label', its ? its.name : t.view);
     film.hidden = !its;
     square.hidden = mirror.hidden = cameras.hidden = true;
@@ -162,6 +165,7 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
         const stream = await camera();
         if (signal.aborted) return endStream(stream);
         video.srcObject = stream;
+        verdict.clear(model());
         void describe(stream);
       } catch (error) {
         if (!signal.aborted) session.fail(cameraProblem(error), null);
@@ -239,6 +243,9 @@ export function mount(element: HTMLElement, answer: HTMLElement, app: App, t: Pa
   on('resize', () => { // the first size, a phone that is turned, another camera
     box = null;
     place();
+    // On a small phone the headline lies below what is to be seen, unless the page is scrolled.
+    const { top, bottom } = frame.getBoundingClientRect();
+    if (top < 0 || bottom + ROOM > innerHeight) frame.scrollIntoView();
   });
   on('durationchange', () => { seek.disabled = !Number.isFinite(video.duration); }); // some recordings do not tell it
   on('timeupdate', () => {

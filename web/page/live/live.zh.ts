@@ -7,6 +7,7 @@ const texts: LiveTexts = {
   stop: '停止',
   resume: '继续',
   view: '摄像头画面',
+  asking: '正在等待摄像头…',
   camera: '摄像头',
   cameraName: (n) => `摄像头 ${n}`,
   mirror: '镜像画面',
