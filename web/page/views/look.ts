@@ -109,6 +109,7 @@ function mountLive(app: App, t: PartsTexts & LookTexts): Unmount {
     else session.fail(cameraProblem(new Error('no navigator.mediaDevices.getUserMedia')), null);
   };
   open.hidden = !hasCamera && isSecureContext;
+  if (hasCamera) byId('photo', HTMLElement).hidden = true; // freezing does the same
   open.addEventListener('click', start);
   again.addEventListener('click', () => {
     const { show } = store.state;
