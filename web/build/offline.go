@@ -83,7 +83,7 @@ func offline(dir string, m Manifest, script string) error {
 		return fmt.Errorf("index.html: want one stylesheet and one module script for %s, found %d and %d", offlineFile, len(styles), scripts)
 	}
 	policy := "default-src 'none'; script-src " + hash(script) + " 'wasm-unsafe-eval'; worker-src blob:; connect-src data:; " +
-		"img-src blob: data:; style-src " + hash(styles[0]) + "; base-uri 'none'; form-action 'none'"
+		"img-src blob: data:; media-src blob:; style-src " + hash(styles[0]) + "; base-uri 'none'; form-action 'none'"
 	page = metaPolicy.ReplaceAllString(page, "${1}"+strings.ReplaceAll(policy, "$", "$$")+`"`)
 
 	var end strings.Builder

@@ -7,13 +7,14 @@ import { tagOf } from '../page/app/language.ts';
 import { pictureOn } from '../page/app/state.ts';
 import type { State } from '../page/app/state.ts';
 import { mountAnswer } from '../page/parts/answer.ts';
-import { mayFilm, mountCamera } from '../page/parts/camera.ts';
+import { mountCamera } from '../page/parts/camera.ts';
 import { byId, make, translate } from '../page/parts/dom.ts';
 import { mountDrop } from '../page/parts/drop.ts';
 import { followFocus } from '../page/parts/focus.ts';
 import { mountProblem } from '../page/parts/problem.ts';
 import { mountProgress } from '../page/parts/progress.ts';
 import { mountStage } from '../page/parts/stage.ts';
+import { mayFilm } from '../page/parts/stream.ts';
 import { mountStrip } from '../page/parts/strip.ts';
 import { mountTools } from '../page/parts/tools.ts';
 

@@ -23,7 +23,7 @@ type Field struct{ Name, Value string }
 // policy is the Content-Security-Policy of everything except embed.html. It allows no inline script or style, no eval
 // except for compiling WebAssembly, and nothing from another origin: the page can reach only its own host.
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
-	"img-src 'self' blob: data:; style-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
+	"img-src 'self' blob: data:; media-src blob:; style-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
 
 // common goes with every response, errors included.
 var common = []Field{

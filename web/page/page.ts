@@ -4,7 +4,7 @@ import { announcer } from './parts/announcer.ts';
 import { byId } from './parts/dom.ts';
 import { listen } from './parts/intake.ts';
 import type { Takers } from './parts/intake.ts';
-import { fromFile } from './parts/picture.ts';
+import { fromFile, isVideo } from './parts/picture.ts';
 import type { PageApp } from './app/app.ts';
 import { arrivals } from './app/arrivals.ts';
 import { tellBroken } from './app/broken.ts';
@@ -33,7 +33,10 @@ const sort = (entries: Iterable<Entry> | AsyncIterable<Entry>) => {
 const takers: Takers = {
   take(file) {
     classes.close();
-    if (document.body.dataset.view === 'sort') sort([{ path: file.name, file: async () => file }]);
+    if (isVideo(file)) {
+      app.go('look');
+      session.live(file);
+    } else if (document.body.dataset.view === 'sort') sort([{ path: file.name, file: async () => file }]);
     else void session.look(fromFile(file));
   },
   takeMany(entries) {

@@ -69,6 +69,14 @@ inBrowsers('axe', (w) => {
         await look('note');
         await page.click('#open-classes');
         await look('classes');
+        for (let i = 0; i < 3; i++) await page.keyboard.press('Escape'); // the list, the note, the result
+        await page.click('#film');
+        await page.waitForSelector('#live-bars li');
+        await page.click('#live-heat-toggle');
+        await look('live');
+        await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide')));
+        await page.waitForSelector('#live-held:not([hidden])');
+        await look('held');
       }
       assert.deepEqual(Object.entries(wrong).filter(([, list]) => list.length > 0), []);
       await page.close();

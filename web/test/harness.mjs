@@ -193,11 +193,12 @@ export async function launch(browser, { prefs, profile } = {}) {
   if (browser === 'firefox') {
     // WebDriver would keep the bodies of all responses for a client that may ask; with no room for them, puppeteer does without.
     const bodies = { 'remote.network.maxTotalDataSize': 1 };
+    const camera = { 'media.navigator.streams.fake': true, 'media.navigator.permission.disabled': true };
     return puppeteer.launch({ ...firefox, protocolTimeout,
-      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...bodies, ...prefs } });
+      extraPrefsFirefox: { 'network.dns.localDomains': 'plain.test', ...bodies, ...camera, ...prefs } });
   }
   return puppeteer.launch({ ...chromium, userDataDir: profile, protocolTimeout,
-    args: [...chromium.args, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
+    args: [...chromium.args, '--use-fake-device-for-media-stream=device-count=2', '--use-fake-ui-for-media-stream', '--host-resolver-rules=MAP plain.test 127.0.0.1'] });
 }
 
 // A context of its own in the browser that run.mjs has started, as a browser; or one that is started for this suite.

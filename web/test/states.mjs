@@ -30,6 +30,29 @@ const choose = async (page, file) => {
   await shown(page, 'result');
 };
 
+// The browser's own imitation of a camera, or one that sees drawings of ours over each other.
+const live = async (page, ...names) => {
+  await page.evaluate((list) => {
+    if (list.length > 0) navigator.mediaDevices.getUserMedia = async () => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
+      const g = canvas.getContext('2d');
+      const images = list.map((name) => Object.assign(new Image(), { src: `samples/${name}.svg` }));
+      await Promise.all(images.map((image) => image.decode()));
+      setInterval(() => {
+        g.fillStyle = '#c8cdc9';
+        g.fillRect(0, 0, 640, 480);
+        images.forEach((image, i) => {
+          g.globalAlpha = i ? 0.5 : 1;
+          g.drawImage(image, 80, 0, 480, 480);
+        });
+      }, 30);
+      return canvas.captureStream(30);
+    };
+  }, names);
+  await page.click('#film');
+  await page.waitForSelector('#live-bars li');
+};
+
 /** What is done from the start to come to each state. */
 const states = {
   start: () => {},
@@ -53,6 +76,49 @@ const states = {
     await sample(page, 'n07747607');
     await give(page, 'hello', 'notes.txt', 'text/plain');
     await page.waitForSelector('#note:not([hidden])');
+  },
+  live: (page) => live(page),
+  'live-heat': async (page) => {
+    await live(page, 'monarch');
+    await page.click('#live-heat-toggle');
+  },
+  'live-unsure': (page) => live(page, 'candle', 'hourglass'),
+  'live-held': async (page) => {
+    await live(page);
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide')));
+  },
+  'live-video': async (page) => {
+    await page.evaluate(() => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 360 });
+      const g = canvas.getContext('2d');
+      let i = 0;
+      const timer = setInterval(() => {
+        g.fillStyle = `hsl(${i++} 60% 50%)`;
+        g.fillRect(0, 0, 640, 360);
+      }, 30);
+      const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: 'video/webm' });
+      recorder.ondataavailable = ({ data }) => {
+        clearInterval(timer);
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([data], 'colours.webm', { type: 'video/webm' }));
+        document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+      };
+      recorder.start();
+      setTimeout(() => recorder.stop(), 1500);
+    });
+    await page.waitForSelector('#live-bars li');
+  },
+  'live-frozen': async (page) => {
+    await live(page, 'lemon');
+    await page.click('#live-freeze');
+    await shown(page, 'result');
+  },
+  'live-denied': async (page) => {
+    await page.evaluate(() => {
+      navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('Permission denied', 'NotAllowedError'); };
+    });
+    await page.click('#film');
+    await shown(page, 'problem');
   },
   classes: (page) => page.click('#open-classes'),
   search: async (page) => {

@@ -68,9 +68,27 @@ const texts = {
       'Pictures on other sites cannot be read.',
       'Save the picture and drop the file.',
     ],
-    'no-camera': [
-      'Camera not available',
-      'Let this page use the camera when the browser asks, or choose a picture instead.',
+    'no-camera': ['No camera found', 'Connect one and try again, or choose a picture instead.'],
+    'no-camera-allowed': [
+      'The camera is not allowed',
+      'Allow it for this page in the browser (beside the address) and in the system’s settings, then try again; '
+        + 'or choose a picture instead.',
+    ],
+    'no-camera-free': [
+      'The camera does not start',
+      'Another program or tab may be using it: close that and try again, or choose a picture instead.',
+    ],
+    'no-camera-secure': [
+      'The camera needs a secure address',
+      'Browsers lend it only to pages at https:// and localhost. Open this page there, or choose a picture instead.',
+    ],
+    'no-camera-here': [
+      'The camera is switched off for this page',
+      'Its server or the site around it forbids it (Permissions-Policy). Choose a picture instead.',
+    ],
+    'no-video': [
+      'This video cannot be played',
+      'It is damaged, has no picture, or is in a format this browser cannot play. MP4 (H.264) and WebM usually work.',
     ],
     'no-share': [
       'What was to be opened did not arrive.',

@@ -9,8 +9,9 @@ const MOST = 50; // results that are kept; each holds its picture
 /**
  * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
  * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too,
- * so that Back leads to the result before it, but only until the next one takes its place. Returns what opens Look, which
- * hash names, for a picture of another view.
+ * so that Back leads to the result before it, but only until the next one takes its place. So is a video, or the camera,
+ * which does not start by itself when the visitor comes back. Returns what opens Look, which hash names, for a
+ * picture of another view.
  */
 export function keepHistory(
   store: Store<State>, session: Session,
@@ -22,7 +23,7 @@ export function keepHistory(
   const isOurs = (x: unknown): x is { visit: number; at: number } => typeof x === 'object' && x !== null
     && 'visit' in x && x.visit === visit && 'at' in x && typeof x.at === 'number';
   const keep = (show: Show) => {
-    kept.set(at, show);
+    kept.set(at, show.state === 'live' ? { ...show, held: 'left' } : show);
     const [oldest] = kept.keys();
     if (kept.size > MOST) kept.delete(oldest);
   };
@@ -32,10 +33,13 @@ export function keepHistory(
 
   store.subscribe(({ show }, before) => {
     const now = kept.get(at);
-    const isEntry = show.state === 'result' || (show.state === 'empty' && before.show.state === 'result') || (show.state === 'problem' && isOfPicture(show.problem));
+    const isEntry = show.state === 'result' || show.state === 'live'
+      || (show.state === 'empty' && /result|live/.test(before.show.state))
+      || (show.state === 'problem' && isOfPicture(show.problem));
     if (show === before.show || show === now || !isEntry) return;
     const isSame = now && pictureOn(now) !== null && pictureOn(now) === pictureOn(show);
-    if (isSame || now?.state === 'problem') return keep(show);
+    const goesOn = now?.state === 'live' && (show.state === 'live' ? show.file === now.file : show.state === 'problem');
+    if (isSame || goesOn || now?.state === 'problem') return keep(show);
     at = ++serial;
     keep(show);
     history.pushState({ visit, at }, '');

@@ -8,7 +8,7 @@ import type {
 } from '../../types/resnet.d.ts';
 import type { Box, Picture } from '../parts/picture.ts';
 import { isOfPicture, pictureOn } from './state.ts';
-import type { Loading, Problem, Show, State } from './state.ts';
+import type { Live, Loading, Problem, Show, State } from './state.ts';
 import type { Store } from './store.ts';
 
 const SWITCHING = 100; // ms for which settings must stay as they are, while they change faster than they can be loaded
@@ -146,7 +146,7 @@ export class Session {
     const settings = this.#settings();
     store.set({ show: busy, note: null });
     try {
-      const [result, info] = await this.#ask(async (c) => {
+      const [result, info] = await this.ask(async (c) => {
         const { topK, threshold } = settings;
         return [await c.classify(await picture.source, { topK, threshold, heatmap: true, signal }), c.info] as const;
       });
@@ -173,6 +173,20 @@ export class Session {
     this.#aim = null;
   }
 
+  /** Plays a video, or what the camera sees if that is null, and has it classified as it runs. */
+  live(file: File | null) {
+    this.abort();
+    const { show } = this.#store.state;
+    this.#before = show.state === 'result' ? show : null;
+    this.#store.set({ show: { state: 'live', file, held: null }, note: null });
+  }
+
+  /** Turns a video or the camera off, until the visitor wants it to go on. */
+  hold(why: NonNullable<Live['held']>) {
+    const { show } = this.#store.state;
+    if (show.state === 'live' && !show.held) this.#store.set({ show: { ...show, held: why } });
+  }
+
   /** Shows the start again. */
   home() {
     this.abort();
@@ -191,7 +205,8 @@ export class Session {
    */
   fail(problem: Problem, picture: Picture | null) {
     const { show } = this.#store.state;
-    const before = show.state === 'result' ? show : show.state === 'busy' ? this.#before : null;
+    const isPassing = show.state === 'busy' || show.state === 'live';
+    const before = show.state === 'result' ? show : isPassing ? this.#before : null;
     if (this.#listener.note && before && /^(image|no)-|^bad-option$/.test(problem.code)) {
       this.#store.set({ show: before });
       this.#listener.note(problem);
@@ -253,7 +268,7 @@ export class Session {
     const { heatmap, result: { predictions: [first] } } = show.answer;
     const isChosen = heat && heatmap && heatmap.index !== first?.index; // by the visitor, who wants to see that class
     const { topK, threshold } = this.#settings();
-    const [result, info] = await this.#ask(async (c) => [await c.classify(await picture.source, {
+    const [result, info] = await this.ask(async (c) => [await c.classify(await picture.source, {
       topK, threshold, region, heatmap: isChosen ? heatmap.index : true, signal,
     }), c.info] as const);
     const now = this.#store.state.show;
@@ -287,7 +302,7 @@ export class Session {
   // The classifier keeps the feature maps of its latest results; an older picture is looked at again.
   async #heatmap({ picture, answer }: Show & { state: 'result' }, index: number): Promise<Heatmap | undefined> {
     if (answer.heatmap?.index === index) return answer.heatmap;
-    return this.#ask(async (c) => {
+    return this.ask(async (c) => {
       try {
         return await c.heatmap(answer.result, index);
       } catch (error) {
@@ -308,7 +323,8 @@ export class Session {
     }
   }
 
-  async #ask<T>(what: (classifier: Classifier) => Promise<T>): Promise<T> {
+  /** Asks the classifier, which is loaded first if it is not. */
+  async ask<T>(what: (classifier: Classifier) => Promise<T>): Promise<T> {
     const asked = this.#loaded().then(what);
     this.#running.add(asked);
     try {

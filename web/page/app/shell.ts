@@ -130,6 +130,7 @@ export class NextVersion {
       if (!worker) return location.reload();
       worker.addEventListener('statechange', () => worker.state === 'activated' && location.reload());
       // The change of hands waits for workers, and kernel threads do not answer while they wait for work.
+      session.hold('left'); // or it would ask for another classifier
       await session.retire();
       const message: ToServiceWorker = 'activate';
       worker.postMessage(message);

@@ -40,9 +40,18 @@ export interface Answer {
   info: Info; // of the classifier that gave the result
 }
 
+/** A video that is classified as it runs: a file, or the camera if that is null. */
+export interface Live {
+  state: 'live';
+  file: File | null;
+  /** Why it waits for the visitor to go on, with the camera off; null while it runs. */
+  held: 'hidden' | 'ended' | 'left' | null;
+}
+
 export type Show =
   | { state: 'empty' }
-  | { state: 'film' } // the camera
+  | { state: 'film' } // the camera, for one picture
+  | Live
   | { state: 'busy'; picture: Picture }
   | { state: 'result'; picture: Picture; answer: Answer }
   | { state: 'problem'; picture: Picture | null; problem: Problem };

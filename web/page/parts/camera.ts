@@ -1,18 +1,8 @@
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import type { App, Unmount } from '../app/app.ts';
-import { messageOf } from '../../lib/thrown.ts';
 import { make } from './dom.ts';
 import { context, fromCanvas } from './picture.ts';
-
-declare global {
-  interface Document {
-    featurePolicy?: { allowsFeature(name: string): boolean }; // Chromium's
-  }
-}
-
-/** Whether this page may ask for a camera at all. */
-export const mayFilm = () => Boolean(navigator.mediaDevices?.getUserMedia)
-  && document.featurePolicy?.allowsFeature('camera') !== false;
+import { cameraProblem, endStream } from './stream.ts';
 
 /** A picture from a video of the camera, which film opens: while the state is 'film', element shows it. */
 export function mountCamera(
@@ -26,7 +16,7 @@ export function mountCamera(
   let asking: object | null = null; // the current request for the camera; another state or request ends it
 
   const close = () => {
-    if (stream) end(stream);
+    if (stream) endStream(stream);
     video.srcObject = stream = asking = null;
   };
   const leave = () => {
@@ -37,11 +27,10 @@ export function mountCamera(
     const own = asking = {};
     try {
       const got = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
-      if (own !== asking) return end(got);
+      if (own !== asking) return endStream(got);
       stream = got;
     } catch (error) {
-      const name = error instanceof DOMException ? error.name : 'Error';
-      if (own === asking) session.fail({ code: 'no-camera', message: `${name}: ${messageOf(error)}` }, null);
+      if (own === asking) session.fail(cameraProblem(error), null);
       return;
     }
     video.srcObject = stream;
@@ -70,8 +59,4 @@ export function mountCamera(
       leave();
     },
   };
-}
-
-function end(stream: MediaStream) {
-  for (const track of stream.getTracks()) track.stop();
 }

@@ -1,6 +1,7 @@
 // A picture on its way in: what the classifier gets, and what can be drawn of it here.
 
 import type { Source } from '../../types/resnet.d.ts';
+import type { Live } from '../app/state.ts';
 
 export type Drawable = HTMLImageElement | HTMLCanvasElement;
 
@@ -9,7 +10,12 @@ export interface Picture {
   source: Promise<Source>;
   drawable: Promise<Drawable>;
   place?: { index: number; count: number }; // among those that were given together; index counts from 0
+  live?: Live; // what it is a frame of
 }
+
+/** Whether a file is a video, by what the browser or its name says. */
+export const isVideo = ({ type, name }: File) => /^video\//.test(type)
+  || (!type && /\.(mp4|m4v|mov|webm|mkv|ogv)$/i.test(name));
 
 export function fromFile(file: Blob, name = file instanceof File ? file.name : ''): Picture {
   const url = URL.createObjectURL(file);

@@ -14,6 +14,8 @@ const texts = {
   fast2: 'Runs on your own processor; no server involved.',
   offline1: 'Works offline.',
   offline2: 'After the first visit it needs no network at all.',
+  film: 'Use the camera',
+  goLive: 'Live again',
   drop: 'Drop a picture anywhere',
   pick: 'Start with a picture',
   samples: 'No picture at hand? Try one of ours',

@@ -2,8 +2,11 @@
 
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from '../app/app.ts';
+import { tellBroken } from '../app/broken.ts';
 import type { App, Unmount } from '../app/app.ts';
 import { address, modelName } from '../app/files.ts';
+import { languageOf } from '../app/language.ts';
+import type { Texts } from '../app/language.ts';
 import { infoOf, labelOf } from '../app/state.ts';
 import type { Answer, State } from '../app/state.ts';
 import { mountActions } from '../parts/actions.ts';
@@ -17,6 +20,8 @@ import { mountProgress } from '../parts/progress.ts';
 import { mountStage } from '../parts/stage.ts';
 import { mountStrip } from '../parts/strip.ts';
 import { mountTools } from '../parts/tools.ts';
+import type { LiveTexts } from '../live/live.en.ts';
+import { cameraProblem } from '../parts/stream.ts';
 import type { LookTexts } from './look.en.ts';
 
 // Pictures drawn by us that the built-in model names rightly, with the class it should name.
@@ -51,6 +56,7 @@ export function mount(outlet: HTMLElement, app: App, t: PartsTexts & LookTexts):
     mountFacts(facts, app, t),
     mountStrip(byId('strip', HTMLElement), app, t),
     mountDrawings(byId('samples', HTMLElement), app, t),
+    mountLive(app, t),
   );
   mountActions(actions, app, t);
   if (isTouch()) byId('drop-title', HTMLElement).dataset.t = 'pick';
@@ -69,15 +75,72 @@ function arrange({ show }: State, before?: State) {
   if (state === before?.show.state) return;
   document.body.dataset.state = state;
   const hasPicture = state === 'busy' || state === 'result';
-  byId('drop', HTMLElement).hidden = hasPicture;
+  byId('drop', HTMLElement).hidden = hasPicture || state === 'live';
+  byId('live', HTMLElement).hidden = state !== 'live';
+  byId('live-answer', HTMLElement).hidden = state !== 'live';
   byId('view', HTMLElement).hidden = !hasPicture;
   byId('answer', HTMLElement).hidden = state !== 'result';
   byId('problem', HTMLElement).hidden = state !== 'problem';
-  byId('intro', HTMLElement).hidden = state === 'result' || state === 'problem';
+  byId('intro', HTMLElement).hidden = ['result', 'problem', 'live'].includes(state);
   // A problem has the one button that stands out.
   byId('choose', HTMLElement).className = state === 'problem' ? 'secondary' : 'primary';
   const grabs = state !== 'empty' && (state !== 'problem' || show.picture !== null);
   followFocus(state, { empty: 'choose', result: 'best', problem: 'problem-title' }, grabs);
+}
+
+const liveTexts: Texts<LiveTexts> = {
+  en: () => import('../live/live.en.ts'),
+  zh: () => import('../live/live.zh.ts'),
+};
+
+// The camera and videos: what shows them is loaded when there is the first.
+function mountLive(app: App, t: PartsTexts & LookTexts): Unmount {
+  const { store, session } = app;
+  const { lang } = store.state;
+  const open = byId('film', HTMLButtonElement);
+  const again = make('button', { type: 'button', class: 'primary', id: 'film-again', hidden: true }, t.goLive);
+  const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
+  let isAsked = false;
+  let end: Unmount = () => {};
+  let isOver = false;
+  const start = (e: Event) => {
+    e.stopPropagation(); // the zone around it takes presses for the choice of a picture
+    if (hasCamera) session.live(null);
+    else session.fail(cameraProblem(new Error('no navigator.mediaDevices.getUserMedia')), null);
+  };
+  open.hidden = !hasCamera && isSecureContext;
+  if (hasCamera) byId('photo', HTMLElement).hidden = true; // freezing does the same
+  open.addEventListener('click', start);
+  again.addEventListener('click', () => {
+    const { show } = store.state;
+    if (show.state === 'result' && show.picture.live) session.live(show.picture.live.file);
+  });
+  byId('tools', HTMLElement).append(again);
+  const load = async () => {
+    isAsked = true;
+    try {
+      const [live, { default: own }] = await Promise.all([import('../live/live.ts'), liveTexts[languageOf(lang)]()]);
+      if (isOver) return;
+      end = live.mount(byId('live', HTMLElement), byId('live-answer', HTMLElement), app, { ...t, ...own });
+    } catch (error) {
+      isAsked = false;
+      tellBroken(error);
+      session.home();
+    }
+  };
+  const render = ({ show }: State) => {
+    again.hidden = show.state !== 'result' || !show.picture.live;
+    if (show.state === 'live' && !isAsked) void load();
+  };
+  render(store.state);
+  const unsubscribe = store.subscribe(render);
+  return () => {
+    isOver = true;
+    unsubscribe();
+    open.removeEventListener('click', start);
+    end();
+    if (lang === store.state.lang) session.hold('left'); // for another view, and not for another language
+  };
 }
 
 function mountFigure(app: App, t: PartsTexts & LookTexts): Unmount {

@@ -11,6 +11,8 @@ const texts: LookTexts = {
   fast2: '直接在你的处理器上运行，无需服务器。',
   offline1: '离线可用。',
   offline2: '首次访问之后，完全不需要网络。',
+  film: '使用摄像头',
+  goLive: '继续实时',
   drop: '把图片拖到页面任意处',
   pick: '先选一张图片',
   samples: '手边没有图片？试试我们画的',
