@@ -1,7 +1,7 @@
 // Stands in for resnet.js in the offline page: whatever that fetches lies in data blocks of the page itself.
 
 import { createClassifierFrom, ResnetError } from '../api/resnet.ts';
-import type { Classifier, CreateOptions } from '../types/resnet.d.ts';
+import type { Classifier, ClassifyOptions, CreateOptions, Source } from '../types/resnet.d.ts';
 
 declare global {
   interface Uint8ArrayConstructor {
@@ -57,8 +57,32 @@ export async function createClassifier(options?: CreateOptions): Promise<Classif
   const parts = { worker, wasm: await wasm, model: bytes, warmsLater: true };
   const classifier = await createClassifierFrom(parts, options);
   if (!blobs) {
+    const taken = async (source: Source | PromiseLike<Source>) => {
+      const its = await source;
+      return its instanceof Blob ? decode(its) : its;
+    };
     const classify = classifier.classify.bind(classifier);
-    classifier.classify = async (source, o) => classify(source instanceof Blob ? await decode(source) : source, o);
+    classifier.classify = async (source, o) => classify(await taken(source), o);
+    const classifyAll = classifier.classifyAll.bind(classifier);
+    classifier.classifyAll = async function* <S extends Source | PromiseLike<Source>>(
+      sources: Iterable<S> | AsyncIterable<S>, o?: ClassifyOptions,
+    ) {
+      const given: S[] = [];
+      const from = Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]();
+      const decoded: AsyncIterable<Promise<Source>> = { [Symbol.asyncIterator]: () => ({
+        async next() {
+          const { done, value } = await from.next();
+          if (done) return { done, value: undefined };
+          given.push(value);
+          return { value: taken(value) };
+        },
+        async return() {
+          await from.return?.();
+          return { done: true, value: undefined };
+        },
+      }) };
+      for await (const outcome of classifyAll(decoded, o)) yield Object.assign(outcome, { source: given[outcome.index] });
+    };
   }
   return classifier;
 }

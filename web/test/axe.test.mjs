@@ -12,10 +12,11 @@ const axe = readFileSync(path.join(import.meta.dirname, 'node_modules/axe-core/a
 const scene = readFileSync(path.join(import.meta.dirname, 'pictures/scene.png')).toString('base64');
 
 // In the page: what is given by the visitor, and what axe finds.
-const give = (base64) => {
+const give = (base64, more) => {
   const transfer = new DataTransfer();
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   if (base64) transfer.items.add(new File([bytes], 'scene.png', { type: 'image/png' }));
+  if (more) transfer.items.add(new File([more], 'z.png', { type: 'image/png' }));
   document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
 };
 const found = async () => {
@@ -77,6 +78,29 @@ inBrowsers('axe', (w) => {
         await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pagehide')));
         await page.waitForSelector('#live-held:not([hidden])');
         await look('held');
+        await page.keyboard.press('Escape');
+        await page.click('[data-view-link="sort"]');
+        await page.waitForSelector('#sort-start:not([hidden])');
+        await look('sort, empty');
+        await page.evaluate(give, scene, 'no picture');
+        await page.waitForSelector('#pictures');
+        await page.waitForFunction(() => document.getElementById('run').hidden);
+        await look('sort');
+        await page.focus('#pictures');
+        await page.keyboard.press('Home');
+        await page.waitForSelector('#bar:not([hidden])');
+        await look('sort, chosen');
+        await page.click('#group');
+        await look('sort, in groups');
+        await page.click('[data-layout="table"]');
+        await look('sort, table');
+        await page.click('#save-menu');
+        await look('sort, menu');
+        await page.keyboard.press('Escape');
+        await page.focus('#pictures');
+        await page.keyboard.press('l');
+        await page.waitForSelector('#label-query');
+        await look('sort, label');
       }
       assert.deepEqual(Object.entries(wrong).filter(([, list]) => list.length > 0), []);
       await page.close();

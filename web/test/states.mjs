@@ -53,6 +53,34 @@ const live = async (page, ...names) => {
   await page.waitForSelector('#live-bars li');
 };
 
+// Several pictures: our drawings, some of them twice and shrunk, and a file that is none.
+const sort = async (page) => {
+  await page.evaluate(async () => {
+    const dataTransfer = new DataTransfer();
+    const names = ['monarch', 'espresso', 'lighthouse', 'orange', 'school-bus', 'hourglass', 'bell-pepper', 'candle', 'lemon', 'keyboard'];
+    for (let i = 0; i < 40; i++) {
+      const image = new Image();
+      image.src = `samples/${names[i % 10]}.svg`;
+      await image.decode();
+      const canvas = new OffscreenCanvas(320, 240);
+      const g = canvas.getContext('2d');
+      g.fillStyle = `hsl(${i * 37} 20% ${30 + i}%)`;
+      g.fillRect(0, 0, 320, 240);
+      const side = 240 - (i >> 3) * 30;
+      g.drawImage(image, (320 - side) / 2, (240 - side) / 2, side, side);
+      dataTransfer.items.add(new File([await canvas.convertToBlob()], `holiday-${i}.png`, { type: 'image/png' }));
+    }
+    dataTransfer.items.add(new File(['hello'], 'notes.jpg'));
+    document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+  });
+  await page.waitForSelector('#pictures');
+  await page.waitForFunction(() => document.getElementById('run').hidden);
+};
+const third = async (page) => {
+  await page.focus('#pictures');
+  for (const key of ['Home', 'ArrowRight', 'ArrowRight']) await page.keyboard.press(key);
+};
+
 /** What is done from the start to come to each state. */
 const states = {
   start: () => {},
@@ -120,6 +148,44 @@ const states = {
     await page.click('#film');
     await shown(page, 'problem');
   },
+  'sort-start': (page) => page.click('[data-view-link="sort"]'),
+  sort,
+  'sort-chosen': async (page) => {
+    await sort(page);
+    await third(page);
+  },
+  'sort-table': async (page) => {
+    await sort(page);
+    await page.evaluate(() => document.querySelector('[data-layout="table"]').click());
+  },
+  'sort-groups': async (page) => {
+    await sort(page);
+    await page.evaluate(() => document.getElementById('group').click());
+  },
+  'sort-filters': async (page) => {
+    await sort(page);
+    await page.evaluate(() => document.getElementById('filters').click());
+  },
+  'sort-similar': async (page) => {
+    await sort(page);
+    await third(page);
+    await page.keyboard.press('s');
+  },
+  'sort-label': async (page) => {
+    await sort(page);
+    await third(page);
+    await page.keyboard.press('l');
+  },
+  'sort-save': async (page) => {
+    await sort(page);
+    await page.click('#save-menu');
+  },
+  'sort-closer': async (page) => {
+    await sort(page);
+    await third(page);
+    await page.keyboard.press('Enter');
+    await shown(page, 'result');
+  },
   classes: (page) => page.click('#open-classes'),
   search: async (page) => {
     await page.click('#open-classes');
@@ -144,7 +210,7 @@ for (const [name, reach] of Object.entries(states)) {
         await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
         await new Promise((done) => { setTimeout(done, 300); }); // colours change slowly
         const file = path.join(folder, `${name}-${width}-${lang}-${scheme}.png`);
-        await page.screenshot({ path: file, fullPage: name !== 'classes' && name !== 'search' && name !== 'note' });
+        await page.screenshot({ path: file, fullPage: !/^(classes|search|note|sort.*)$/.test(name) });
       }
     }
   }

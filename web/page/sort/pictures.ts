@@ -167,8 +167,10 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     fillHead: (line, section, row) => (place.layout === 'grid' ? tiles : rows).fillHead(line, section, row),
   });
 
+  let measured = 0; // the width for which sizes are
   const measure = (): Geometry & { tile: number } => {
-    const width = lines.clientWidth || 350;
+    measured = lines.clientWidth;
+    const width = measured || 350;
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
     if (place.layout === 'table') return { columns: 1, line: Math.round(Math.max(56, 3.5 * rem)), head: Math.round(3 * rem), tile: 48 };
     const isSmall = width < 560;
@@ -243,6 +245,10 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     if (isTable) drawHead();
     if (isOther) geometry = measure();
     list.set(sections, geometry);
+    if (isOther && lines.clientWidth !== measured) { // a scroll bar has come
+      geometry = measure();
+      list.set(sections, geometry);
+    }
     root.setAttribute('aria-rowcount', String(list.rows + Number(isTable)));
     root.setAttribute('aria-colcount', String(isTable ? COLUMNS.length : geometry.columns));
     point();
@@ -267,10 +273,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
       wanted();
     });
   }, { passive: true, signal });
-  let width = 0;
   const resized = new ResizeObserver(() => {
-    if (lines.clientWidth === width) return;
-    width = lines.clientWidth;
+    if (lines.clientWidth === measured) return;
     drawn = null; // sizes are others
     show(sections);
   });
@@ -319,7 +323,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     const how = e.shiftKey ? 'range' : isCtrl ? 'move' : 'one';
     if (Object.hasOwn(moves, e.key)) {
       const [across, down] = moves[e.key];
-      step(active === null ? list.flat[0] : list.from(active, across, down), how);
+      const first = e.key === 'End' ? list.flat.length - 1 : 0;
+      step(active === null ? list.flat[first] : list.from(active, across, down), how);
     } else if (e.key === ' ' && active !== null) toggle(active);
     else if (e.key === 'Enter' && active !== null) desk.open(active);
     else if (isCtrl && e.key.toLowerCase() === 'a') desk.choose(list.flat, active ?? list.flat[0]);

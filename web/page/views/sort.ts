@@ -375,6 +375,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   refresh();
   if (!full.hidden) {
     scrollTo({ top: scroll });
+    refresh(); // with the lines that are there
     pictures.focus();
   }
   return all(() => end.abort(), unsubscribe, pictures.unmount, progress.unmount, exports.unmount, () => {
