@@ -180,14 +180,15 @@ inBrowsers('live', (w) => {
   test('a frame that is frozen is a result as any other, and the camera is off; it can go on', async () => {
     await start('lemon');
     await says('#live-best', /^Lemon$/);
-    await page.click('#live-freeze');
+    await page.keyboard.press('Enter');
     await shown('result');
     assert.equal(await lights(), 0, 'the camera stays on');
     assert.equal(await text('#best'), 'Lemon');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'best');
     for (const id of ['aim', 'heat-toggle', 'copy', 'save', 'film-again']) await visible(`#${id}`);
     await page.evaluate(() => { scene = 'orange'; });
-    await page.click('#film-again');
+    await page.focus('#film-again');
+    await page.keyboard.press('Enter');
     await runs();
     assert.equal(await lights(), 1);
     await says('#live-best', /^Orange$/);
@@ -280,7 +281,16 @@ inBrowsers('live', (w) => {
       assert.match(await text('#problem-advice'), /try again/);
       assert.equal(await lights(), 0);
     }
-    await page.evaluate(() => { refusal = ''; });
+    await page.evaluate(() => {
+      Object.defineProperty(document, 'featurePolicy', { value: { allowsFeature: () => false }, configurable: true });
+      refusal = 'NotAllowedError';
+    });
+    await page.click('#film');
+    await says('#problem-title', /switched off/);
+    await page.evaluate(() => {
+      delete document.featurePolicy;
+      refusal = '';
+    });
     await start('lemon');
     await page.click('#live-freeze');
     await shown('result');
@@ -340,6 +350,20 @@ inBrowsers('live', (w) => {
     await says('#live-best', /^Orange$/);
     await page.click('#live-stop');
     await shown('empty');
+  });
+
+  test('who prefers less motion sees bars that move twice a second', {
+    skip: w.name === 'firefox' && 'its protocol sets no such preference',
+  }, async () => {
+    await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'reduce' }]);
+    await start();
+    const times = await page.evaluate(() => new Promise((done) => {
+      const seen = [];
+      new MutationObserver(() => seen.push(performance.now()) > 4 && done(seen))
+        .observe(document.querySelector('#live-bars .bar'), { attributes: true });
+    }));
+    times.forEach((at, i) => assert.ok(i === 0 || at - times[i - 1] > 450, `${times}`));
+    await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'no-preference' }]);
   });
 
   test('what is no video says so', async () => {
