@@ -51,7 +51,7 @@ const texts = {
   group: 'Group by class',
   grid: 'Grid',
   table: 'Table',
-  choosing: 'Choose',
+  choosing: 'Select',
   stopChoosing: 'Done',
   list: 'Pictures',
   columns: { picture: 'Picture', label: 'Class', confidence: 'Confidence', pixels: 'Pixels', bytes: 'File size', name: 'Name' },
