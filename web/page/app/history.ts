@@ -7,9 +7,8 @@ const MOST = 50; // results that are kept; each holds its picture
 
 /**
  * Makes each result an entry in the browser's history: Back shows what was on show before, from memory. The first entry
- * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too,
- * so that Back leads to the result before it, but only until the next one takes its place. So is a video, or the camera,
- * which does not start by itself when the visitor comes back.
+ * is the start, and so is one where the visitor went back to it from a result. A problem with a picture is an entry too, so that Back leads to the result before it, but only until
+ * the next one takes its place.
  */
 export function keepHistory(store: Store<State>, session: Session) {
   const visit = performance.timeOrigin; // entries of the page before it was loaded again mean nothing to this one
@@ -19,6 +18,7 @@ export function keepHistory(store: Store<State>, session: Session) {
   const isOurs = (x: unknown): x is { visit: number; at: number } => typeof x === 'object' && x !== null
     && 'visit' in x && x.visit === visit && 'at' in x && typeof x.at === 'number';
   const keep = (show: Show) => {
+    // A video, or the camera, does not start by itself when the visitor comes back.
     kept.set(at, show.state === 'live' ? { ...show, held: 'left' } : show);
     const [oldest] = kept.keys();
     if (kept.size > MOST) kept.delete(oldest);
