@@ -258,6 +258,20 @@ inBrowsers('live', (w) => {
     assert.ok(await page.$eval('#film-again', (e) => e.hidden), 'this is no frame of a video');
   });
 
+  test('what is dropped and is no picture is told of, and the camera can go on', async () => {
+    await start('lemon');
+    await page.evaluate(() => drop(new File(['no picture'], 'broken.png', { type: 'image/png' })));
+    await says('#note', /cannot be read as a picture/);
+    await visible('#live-held');
+    assert.equal(await lights(), 0);
+    await page.click('#live-resume');
+    await runs();
+    await page.evaluate(() => document.body.dispatchEvent(new DragEvent('drop',
+      { bubbles: true, cancelable: true, dataTransfer: new DataTransfer() }))); // nothing at all
+    await says('#note', /No picture found/);
+    assert.equal(await lights(), 1, 'it has to stop for nothing');
+  });
+
   test('another language, with the camera on', async () => {
     await start('lemon');
     await page.click('[data-lang="zh"]');

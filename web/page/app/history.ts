@@ -23,6 +23,7 @@ export function keepHistory(
   const isOurs = (x: unknown): x is { visit: number; at: number } => typeof x === 'object' && x !== null
     && 'visit' in x && x.visit === visit && 'at' in x && typeof x.at === 'number';
   const keep = (show: Show) => {
+    // A video, or the camera, does not start by itself when the visitor comes back.
     kept.set(at, show.state === 'live' ? { ...show, held: 'left' } : show);
     const [oldest] = kept.keys();
     if (kept.size > MOST) kept.delete(oldest);

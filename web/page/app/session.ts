@@ -47,7 +47,7 @@ export class Session {
   #loading: AbortController | null = null; // ends its load; null if that is over
   #isSwitching = false; // the last load was given up for another one
   #visitor: AbortController | null = null; // ends the visitor's own picture; the newest wins
-  #before: Show & { state: 'result' } | null = null; // on show before the visitor's own picture
+  #before: Show & { state: 'result' | 'live' } | null = null; // on show before the visitor's own picture
   #aim: Aim | null = null; // the part of a picture to look at next
   #aiming: AbortController | null = null; // ends the look at a part that is under way
   readonly #running = new Set<Promise<unknown>>(); // what the classifier was asked and has not answered
@@ -141,7 +141,8 @@ export class Session {
       signal = this.#visitor.signal;
     }
     const { show } = store.state;
-    if (show.state !== 'busy') this.#before = show.state === 'result' ? show : null;
+    if (show.state === 'live') this.#before = { ...show, held: 'left' };
+    else if (show.state !== 'busy') this.#before = show.state === 'result' ? show : null;
     const busy: Show = { state: 'busy', picture };
     const settings = this.#settings();
     store.set({ show: busy, note: null });
@@ -200,8 +201,8 @@ export class Session {
   }
 
   /**
-   * Shows a problem with a picture, or with something that is no picture if that is null. A result that was on show
-   * before stays, if there is a place for notes.
+   * Shows a problem with a picture, or with something that is no picture if that is null. A result or a video that was
+   * on show before stays, if there is a place for notes.
    */
   fail(problem: Problem, picture: Picture | null) {
     const { show } = this.#store.state;
