@@ -52,7 +52,8 @@ export function arrange(
   const fits = filter(c, place, lang);
   if (alike) return [{ key: null, isHeaded: false, ids: alike.filter(fits) }];
   if (place.show === 'twins') {
-    return twins.map((ids) => ({ key: null, isHeaded: true, ids: ids.filter(fits) })).filter(({ ids }) => ids.length > 1);
+    const groups = twins.map((ids) => ({ key: null, isHeaded: true, ids: ids.filter(fits) }));
+    return groups.filter(({ ids }) => ids.length > 1);
   }
   const ids: number[] = [];
   for (let id = 0; id < c.end; id++) if (fits(id)) ids.push(id);

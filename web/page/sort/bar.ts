@@ -82,7 +82,8 @@ export function mountBar(element: HTMLElement, desk: Desk) {
         ...rank < five.length ? [make('kbd', {}, String(rank + 1))] : [],
         make('span', { dir: 'auto' }, heading(collection.name(key, desk.lang))),
         ...isOne && p > 0 ? [make('small', {}, percent(p))] : [])),
-      make('button', { type: 'button', class: 'guess', 'data-key': '', id: 'bar-other' }, make('kbd', {}, 'L'), make('span', {}, t.other)));
+      make('button', { type: 'button', class: 'guess', 'data-key': '', id: 'bar-other' },
+        make('kbd', {}, 'L'), make('span', {}, t.other)));
       if (held !== undefined) names.querySelector<HTMLElement>(`[data-key="${held}"]`)?.focus();
     },
   };

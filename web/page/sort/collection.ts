@@ -1,6 +1,6 @@
 // The pictures that Sort has: what is known of each, in columns of numbers, so that ten thousand weigh little; and the
-// run that finds it out. A row is named by a number that is never given twice; what a picture is, by a key: the index of
-// a class of the model, or, below zero, a word of the visitor's.
+// run that finds it out. A row is named by a number that is never given twice; what a picture is, by a key: the index
+// of a class of the model, or, below zero, a word of the visitor's.
 
 import { labelIn } from '../../lib/labels.ts';
 import { sizeIn } from '../../lib/size.ts';
@@ -144,7 +144,8 @@ export class Collection {
   /** The key of a name, in any language; a new one for a word that is none yet. */
   keyOf(name: string): number {
     const plain = name.trim().toLowerCase();
-    const known = this.#info?.classes.find(({ labels }) => Object.values(labels).some((l) => l.toLowerCase() === plain));
+    const isIt = (label: string) => label.toLowerCase() === plain;
+    const known = this.#info?.classes.find(({ labels }) => Object.values(labels).some(isIt));
     if (known) return known.index;
     const at = this.#words.findIndex((word) => word.toLowerCase() === plain);
     return -1 - (at >= 0 ? at : this.#words.push(name.trim()) - 1);
@@ -364,7 +365,8 @@ export class Collection {
     const old = this.#info;
     if (info === old) return;
     this.#info = info;
-    const isSame = old && old.model === info.model && old.bytes === info.bytes && old.classes.length === info.classes.length;
+    const isSame = old && old.model === info.model && old.bytes === info.bytes
+      && old.classes.length === info.classes.length;
     if (!old || isSame) return;
     const { own, state } = this.columns;
     for (let id = 0; id < this.end; id++) {

@@ -75,7 +75,8 @@ export function mountExports(panel: HTMLElement, status: HTMLElement, desk: Desk
       const kinds: Kind[] = ['csv', 'json', 'zip', ...globalThis.showDirectoryPicker ? ['folders' as const] : []];
       panel.replaceChildren(which, ...kinds.map((kind) => {
         const [name, note] = t.exports[kind];
-        const item = make('button', { type: 'button', class: 'menu-item', 'data-save': kind }, make('b', {}, name), make('small', {}, note));
+        const item = make('button', { type: 'button', class: 'menu-item', 'data-save': kind },
+          make('b', {}, name), make('small', {}, note));
         item.disabled = saving !== null;
         item.addEventListener('click', () => {
           const isAll = which.querySelector<HTMLInputElement>('input:checked')?.value !== 'chosen';

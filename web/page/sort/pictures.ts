@@ -90,7 +90,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     make('p', { class: 'tile-more' }, make('b'), ' ', make('span', { class: 'mark-unsure' }), ' ',
       make('span', { class: 'file', dir: 'auto' })));
   const makeRow = () => {
-    const cell = (name: string, ...children: Node[]) => make('div', { class: `cell ${name}`, role: 'gridcell' }, ...children);
+    const cell = (name: string, ...children: Node[]) => make('div',
+      { class: `cell ${name}`, role: 'gridcell' }, ...children);
     return make('div', { class: 'line row', role: 'row' },
       cell('picture', make('div', { class: 'thumb', 'aria-hidden': 'true' }), check()),
       cell('label', make('span', { class: 'text', dir: 'auto' }), make('span', { class: 'file', dir: 'auto' })),
@@ -157,7 +158,8 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
   const fillHead = (line: HTMLElement, { key, ids }: Section, row: number) => {
     line.setAttribute('aria-rowindex', String(row));
     const isTwins = place.show === 'twins';
-    text(line, 'h3', isTwins ? t.twinsOf(ids.length) : key === null ? t.noKind : heading(collection.name(key, desk.lang)));
+    text(line, 'h3', isTwins ? t.twinsOf(ids.length)
+      : key === null ? t.noKind : heading(collection.name(key, desk.lang)));
     text(line, '.amount', isTwins ? '' : t.pictures(ids.length));
   };
 
@@ -172,7 +174,9 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     measured = lines.clientWidth;
     const width = measured || 350;
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    if (place.layout === 'table') return { columns: 1, line: Math.round(Math.max(56, 3.5 * rem)), head: Math.round(3 * rem), tile: 48 };
+    if (place.layout === 'table') {
+      return { columns: 1, line: Math.round(Math.max(56, 3.5 * rem)), head: Math.round(3 * rem), tile: 48 };
+    }
     const isSmall = width < 560;
     const gap = isSmall ? 8 : 16;
     const columns = Math.max(1, Math.floor((width + gap) / ((isSmall ? 6.4 * rem : 9.4 * rem) + gap)));
@@ -185,7 +189,9 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
   };
 
   let geometry = measure();
-  const wanted = () => thumbs.want(visibleFirst(), Math.min(320, Math.ceil(geometry.tile * Math.min(devicePixelRatio, 2))));
+  const wanted = () => {
+    thumbs.want(visibleFirst(), Math.min(320, Math.ceil(geometry.tile * Math.min(devicePixelRatio, 2))));
+  };
   // Those in the window before those beyond it.
   const visibleFirst = () => {
     const { top } = list; // asking the document anew costs another layout
@@ -202,13 +208,16 @@ export function mountPictures(root: HTMLElement, desk: Desk, covered: () => { to
     else root.removeAttribute('aria-activedescendant');
   };
   const markAll = () => {
-    for (const element of lines.querySelectorAll<HTMLElement>('[id^="picture-"]')) mark(element, Number(element.dataset.picture));
+    for (const element of lines.querySelectorAll<HTMLElement>('[id^="picture-"]')) {
+      mark(element, Number(element.dataset.picture));
+    }
     point();
   };
 
   const drawHead = () => {
     head.replaceChildren(...COLUMNS.map((name, i) => {
-      const its = make('div', { class: `cell ${name === 'name' ? 'path' : name}`, role: 'columnheader', 'aria-colindex': i + 1 });
+      const its = make('div',
+        { class: `cell ${name === 'name' ? 'path' : name}`, role: 'columnheader', 'aria-colindex': i + 1 });
       if (name === 'picture') its.append(make('span', { class: 'hidden' }, t.columns.picture));
       else {
         const button = make('button', { type: 'button', 'data-order': name }, t.columns[name],

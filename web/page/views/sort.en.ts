@@ -4,9 +4,12 @@ const N = (n: number) => n.toLocaleString('en');
 const many = (n: number, one: string, more = `${one}s`) => `${N(n)} ${n === 1 ? one : more}`;
 const MB = (n: number) => (n < 1e6 ? `${N(Math.max(1, Math.round(n / 1e3)))} kB` : `${(n / 1e6).toFixed(1)} MB`);
 
+const rounded = (x: number) => (x < 10 ? Math.round(x * 10) / 10 : Math.round(x));
+
 const texts = {
   sortTagline: 'Sort hundreds of pictures at once',
-  sortLead: 'Give a whole folder, get every picture named: filter, correct, find look-alikes, and save them in folders.',
+  sortLead: 'Give it a folder, and every picture gets a name. Then filter, correct, find look-alikes, and save them in '
+    + 'folders by class.',
   dropMany: 'Drop pictures or folders here',
   dropTouch: 'Start with your photos',
   chooseMany: 'Choose pictures',
@@ -21,9 +24,11 @@ const texts = {
   undo: 'Undo',
   undone: 'Taken back.',
   keys: 'Keys',
-  running: (done: number, total: number, isOpen: boolean) => `${N(done)} of ${N(total)}${isOpen ? ' found so far' : ''}`,
-  rate: (perSecond: number) => `${N(perSecond < 10 ? Math.round(perSecond * 10) / 10 : Math.round(perSecond))} a second`,
-  left: (s: number) => (s < 2 ? 'nearly done' : s < 90 ? `about ${N(Math.round(s))} s left` : `about ${N(Math.round(s / 60))} min left`),
+  running: (done: number, total: number, isOpen: boolean) =>
+    `${N(done)} of ${N(total)}${isOpen ? ' found so far' : ''}`,
+  rate: (perSecond: number) => `${N(rounded(perSecond))} a second`,
+  left: (s: number) => (s < 2 ? 'nearly done'
+    : s < 90 ? `about ${N(Math.round(s))} s left` : `about ${N(Math.round(s / 60))} min left`),
   listing: 'Looking for pictures…',
   paused: 'Paused',
   stopped: 'It has stopped',
@@ -32,7 +37,8 @@ const texts = {
   cancel: 'Cancel',
   retry: 'Try again',
   started: (n: number) => (n > 0 ? `Sorting ${many(n, 'picture')}.` : 'Sorting.'),
-  finished: (n: number, failed: number) => `Done: ${many(n, 'picture')} named${failed > 0 ? `, ${N(failed)} could not be read` : ''}.`,
+  finished: (n: number, failed: number) =>
+    `Done: ${many(n, 'picture')} named${failed > 0 ? `, ${N(failed)} could not be read` : ''}.`,
   find: 'Search names and labels',
   all: 'All',
   notSure: 'Not sure',
@@ -54,7 +60,9 @@ const texts = {
   choosing: 'Select',
   stopChoosing: 'Done',
   list: 'Pictures',
-  columns: { picture: 'Picture', label: 'Class', confidence: 'Confidence', pixels: 'Pixels', bytes: 'File size', name: 'Name' },
+  columns: {
+    picture: 'Picture', label: 'Class', confidence: 'Confidence', pixels: 'Pixels', bytes: 'File size', name: 'Name',
+  },
   waitsFor: 'waits',
   isUnsure: 'not sure',
   isCorrected: 'corrected',

@@ -3,6 +3,7 @@
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from '../app/app.ts';
 import type { PageApp, Unmount } from '../app/app.ts';
+import { problemOf } from '../app/session.ts';
 import { heading } from '../parts/answer.ts';
 import { icon, isTouch, make } from '../parts/dom.ts';
 import { canChooseFolder } from '../parts/intake.ts';
@@ -58,7 +59,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   const layouts = make('div', { class: 'langs layouts', role: 'group' },
     ...(['grid', 'table'] as const).map((name) => make('button',
       { type: 'button', 'data-layout': name, 'aria-label': t[name], title: t[name] },
-      icon(18, 20, ['path', { d: name === 'grid' ? 'M4 4h5v5H4zM11 4h5v5h-5zM4 11h5v5H4zM11 11h5v5h-5z' : 'M4 5.5h12M4 10h12M4 14.5h12' }]))));
+      icon(18, 20, ['path', { d: LAYOUTS[name] }]))));
   const choosing = make('button', { type: 'button', class: 'chip', id: 'choosing' });
   const likeText = make('p', { dir: 'auto' });
   const likeEnd = make('button', { type: 'button', class: 'secondary small', id: 'like-end' }, t.endLike);
@@ -74,7 +75,8 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   const more = make('div', { class: 'more-tools', id: 'more-tools' },
     kinds.box, make('div', { class: 'order' }, orders.box, down), group, layouts);
   const tools = make('div', { class: 'sort-tools', id: 'sort-tools' },
-    make('div', { class: 'search' }, icon(20, 20, ['circle', { cx: 9, cy: 9, r: 5.2 }], ['path', { d: 'm13 13 4 4' }]), query),
+    make('div', { class: 'search' },
+      icon(20, 20, ['circle', { cx: 9, cy: 9, r: 5.2 }], ['path', { d: 'm13 13 4 4' }]), query),
     filters, more, choosing);
   const full = make('div', { class: 'sort-full' },
     make('header', { class: 'sort-head' }, make('div', {}, title, summary),
@@ -122,8 +124,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       try {
         app.lookFrom('sort', fromFile(await file(), path.slice(path.lastIndexOf('/') + 1)));
       } catch (error) {
-        const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'image-fetch';
-        store.set({ note: { code } });
+        store.set({ note: problemOf(error) });
       }
     },
     label(ids, key) {
@@ -177,7 +178,9 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     summary.textContent = t.summary(counts.unsure, counts.failed);
     undo.hidden = !collection.canUndo;
     drawChips();
-    for (const b of layouts.querySelectorAll('button')) b.setAttribute('aria-pressed', String(b.dataset.layout === place.layout));
+    for (const b of layouts.querySelectorAll('button')) {
+      b.setAttribute('aria-pressed', String(b.dataset.layout === place.layout));
+    }
     group.setAttribute('aria-pressed', String(place.isGrouped));
     choosing.setAttribute('aria-pressed', String(place.isChoosing));
     choosing.textContent = place.isChoosing ? t.stopChoosing : t.choosing;
@@ -194,7 +197,8 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   const drawChips = () => {
     const chips: [Place['show'], string, number | null][] = [
       ['all', t.all, counts.all], ['unsure', t.notSure, counts.unsure], ['corrected', t.corrected, counts.corrected],
-      ['failed', t.unreadable, counts.failed], ['twins', t.twins, place.show === 'twins' && twinsOf ? twins.flat().length : null],
+      ['failed', t.unreadable, counts.failed],
+      ['twins', t.twins, place.show === 'twins' && twinsOf ? twins.flat().length : null],
     ];
     while (shows.children.length < chips.length) shows.append(make('button', { type: 'button', class: 'chip' }));
     chips.forEach(([name, text, n], i) => {
@@ -354,7 +358,8 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       return;
     }
     const { target } = e;
-    if (e.ctrlKey || e.metaKey || e.altKey || (target instanceof Element && target.matches('input, select, textarea'))) return;
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    if (target instanceof Element && target.matches('input, select, textarea')) return;
     const ids = desk.chosen;
     const digit = /^[1-5]$/.test(e.key) ? bar.keys()[Number(e.key) - 1] : undefined;
     const one = ids.length === 1 && collection.columns.state[ids[0]] === DONE ? ids[0] : null;
@@ -386,6 +391,9 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   });
 }
 
+const LAYOUTS = {
+  grid: 'M4 4h5v5H4zM11 4h5v5h-5zM4 11h5v5H4zM11 11h5v5h-5z', table: 'M4 5.5h12M4 10h12M4 14.5h12',
+};
 const ORDERS = ['given', 'name', 'label', 'confidence', 'pixels', 'bytes'] as const;
 const SHOWS = ['all', 'unsure', 'corrected', 'failed', 'twins'] as const;
 
@@ -396,17 +404,20 @@ function mountStart({ chooseMany, chooseFolder }: PageApp, t: PartsTexts & SortT
   pick.addEventListener('click', chooseMany);
   folder.addEventListener('click', chooseFolder);
   folder.hidden = !canChooseFolder();
-  const photo = (x: number, y: number, className: string) => ['rect', { x, y, width: 46, height: 46, rx: 8, class: className }] satisfies Parameters<typeof icon>[2];
-  const art = icon(180, 180, ...[0, 1, 2].flatMap((row) => [0, 1, 2].map((column) => (
-    photo(10 + 57 * column, 6 + 57 * row, `photo-${(row * 2 + column) % 3}`)))));
+  const art = icon(180, 180, ...[0, 1, 2].flatMap((row) => [0, 1, 2].map((column): Parameters<typeof icon>[2] => {
+    const place = { x: 10 + 57 * column, y: 6 + 57 * row, width: 46, height: 46, rx: 8 };
+    return ['rect', { ...place, class: `photo-${(row * 2 + column) % 3}` }];
+  })));
   art.setAttribute('class', 'sort-art');
-  const zone = make('div', { class: 'drop' }, art, make('p', { class: 'drop-title' }, isTouch() ? t.dropTouch : t.dropMany),
+  const title = isTouch() ? t.dropTouch : t.dropMany;
+  const zone = make('div', { class: 'drop' }, art, make('p', { class: 'drop-title' }, title),
     make('div', { class: 'buttons' }, pick, folder));
   zone.addEventListener('click', ({ target }) => {
     if (!(target instanceof Element && target.closest('button'))) chooseMany();
   });
   const element = make('div', { class: 'sort-start', id: 'sort-start' },
-    make('div', { class: 'sort-intro' }, make('h2', { class: 'tagline' }, t.sortTagline), make('p', { class: 'lead' }, t.sortLead)),
+    make('div', { class: 'sort-intro' },
+      make('h2', { class: 'tagline' }, t.sortTagline), make('p', { class: 'lead' }, t.sortLead)),
     make('div', { class: 'sort-zone' }, zone,
       make('p', { class: 'private' }, icon(18, 24, ...LOCK), make('span', {}, t.sortPrivate))));
   return { element };
@@ -436,7 +447,8 @@ function menu(id: string, label: string) {
     if (!panel.hidden && target instanceof Node && !box.contains(target)) show(false);
   };
   addEventListener('pointerdown', outside);
-  return { box, panel, close: () => show(false), isOpen: () => !panel.hidden, onOpen(act: () => void) { before = act; } };
+  const onOpen = (act: () => void) => { before = act; };
+  return { box, panel, close: () => show(false), isOpen: () => !panel.hidden, onOpen };
 }
 
 const item = (text: string, id: string, act: () => void) => {
@@ -465,10 +477,11 @@ function picker(id: string, label: string) {
 
 function showKeys(t: SortTexts) {
   const close = button('keys-close', t.close, 'm5 5 10 10M15 5 5 15');
-  const dialog = make('dialog', { class: 'keys-dialog', 'aria-labelledby': 'keys-title' }, make('div', { class: 'sheet' },
-    make('header', {}, make('h2', { id: 'keys-title' }, t.keysTitle), close),
-    make('dl', { class: 'keys' }, ...t.keyList.map(([key, what]) => make('div', {},
-      make('dt', {}, make('kbd', {}, key)), make('dd', {}, what))))));
+  const rows = t.keyList.map(([key, what]) => make('div', {},
+    make('dt', {}, make('kbd', {}, key)), make('dd', {}, what)));
+  const dialog = make('dialog', { class: 'keys-dialog', 'aria-labelledby': 'keys-title' },
+    make('div', { class: 'sheet' },
+      make('header', {}, make('h2', { id: 'keys-title' }, t.keysTitle), close), make('dl', { class: 'keys' }, ...rows)));
   close.addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', ({ target }) => target === dialog && dialog.close());
   dialog.addEventListener('close', () => dialog.remove());

@@ -5,6 +5,8 @@ import type { SortTexts } from './sort.en.ts';
 const N = (n: number) => n.toLocaleString('zh');
 const MB = (n: number) => (n < 1e6 ? `${N(Math.max(1, Math.round(n / 1e3)))} kB` : `${(n / 1e6).toFixed(1)} MB`);
 
+const rounded = (x: number) => (x < 10 ? Math.round(x * 10) / 10 : Math.round(x));
+
 const texts: SortTexts = {
   sortTagline: '一次整理几百张图片',
   sortLead: '给它整个文件夹，每张图片都有名字：筛选、更正、找相似，再按类别存入文件夹。',
@@ -23,7 +25,7 @@ const texts: SortTexts = {
   undone: '已撤销。',
   keys: '快捷键',
   running: (done, total, isOpen) => `${N(done)} / ${N(total)}${isOpen ? '（还在查找）' : ''}`,
-  rate: (perSecond) => `每秒 ${N(perSecond < 10 ? Math.round(perSecond * 10) / 10 : Math.round(perSecond))} 张`,
+  rate: (perSecond) => `每秒 ${N(rounded(perSecond))} 张`,
   left: (s) => (s < 2 ? '即将完成' : s < 90 ? `约剩 ${N(Math.round(s))} 秒` : `约剩 ${N(Math.round(s / 60))} 分钟`),
   listing: '正在查找图片…',
   paused: '已暂停',
