@@ -143,7 +143,9 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     },
     undo() {
       if (!collection.canUndo) return;
-      const ids = collection.undo().filter((id) => shown.includes(id));
+      const back = collection.undo();
+      const there = new Set(shown);
+      const ids = back.filter((id) => there.has(id));
       desk.choose(ids.length > 200 ? [] : ids, ids[0] ?? null);
       app.announce(t.undone);
     },
