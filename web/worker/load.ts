@@ -116,7 +116,7 @@ export interface Model {
   digest?: Promise<void>;
 }
 
-/** Hears which SIMD was the fastest here when a model was kept, or undefined if none is kept by this browser's version. */
+/** Hears which SIMD was the fastest here when a model was kept, or undefined; what comes first counts. */
 export type Recall = (simd: string | undefined) => void;
 
 /** A file that is asked for before it is known whether it is wanted. */
@@ -157,6 +157,7 @@ async function loadListed(
   if (!isRight) guess?.stop();
   // Only what the manifest vouches for is kept: another file may change behind its address.
   const kept = entry && await (isRight ? guess.kept : fromCache(name, entry, recall));
+  recall(undefined); // unless it was recalled
   if (kept) {
     report(kept.length, kept.length);
     return { name, entry, bytes: kept, digest: Promise.resolve() };
