@@ -32,8 +32,8 @@ export function arrivals(store: Store<State>, { take, takeMany, refuse }: Takers
   };
 
   const fetched = async (address: string) => {
-    const before = pictureOn(store.state.show);
-    const isNewest = () => pictureOn(store.state.show) === before; // nothing else was given in the meantime
+    const [before, view] = [store.state.show, location.hash];
+    const isNewest = () => store.state.show === before && location.hash === view; // nothing else was given meanwhile
     try {
       const { fileAt } = await import('../parts/address.ts');
       const file = await fileAt(address);

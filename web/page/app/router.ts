@@ -9,7 +9,9 @@ import type { Language, Texts } from './language.ts';
 export type Mount<T> = (outlet: HTMLElement, app: PageApp, texts: PartsTexts & T) => Unmount;
 
 /** A view with its texts, loaded when it is first opened. */
-export type View = (lang: Language, parts: Promise<PartsTexts>) => Promise<(outlet: HTMLElement, app: PageApp) => Unmount>;
+export type View = (
+  lang: Language, parts: Promise<PartsTexts>,
+) => Promise<(outlet: HTMLElement, app: PageApp) => Unmount>;
 
 export function view<T>(load: () => Promise<{ mount: Mount<T> }>, texts: Texts<T>): View {
   return async (lang, parts) => {

@@ -286,10 +286,13 @@ export class Session {
   async *each<S extends Source | PromiseLike<Source>>(
     sources: AsyncIterable<S>, options: ClassifyOptions, end: AbortController,
   ): AsyncGenerator<{ outcome: Outcome<S>; info: Info }, void> {
-    const c = await this.#loaded();
+    const { signal } = end;
+    const ended = new Promise<null>((resolve) => { signal.addEventListener('abort', () => resolve(null)); });
+    const c = await Promise.race([this.#loaded(), ended]);
+    if (!c || signal.aborted) return;
     this.#many.add(end);
     try {
-      for await (const outcome of c.classifyAll(sources, { ...options, signal: end.signal })) yield { outcome, info: c.info };
+      for await (const outcome of c.classifyAll(sources, { ...options, signal })) yield { outcome, info: c.info };
     } finally {
       this.#many.delete(end);
     }

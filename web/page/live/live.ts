@@ -1,8 +1,9 @@
 // Live: the camera, or a video file, and what is in it while it runs.
 //
 // One frame is under way at a time, and the newest is the next: where the network is slower than the video it leaves
-// frames out, and never lags behind. (A second one on its way was no faster in Chromium or Firefox.) The network sees frames as the camera gives them; the mirror is for the visitor's
-// eyes alone. The camera is on only while its picture is on show, and goes on by the visitor's wish alone.
+// frames out, and never lags behind. (A second one on its way was no faster in Chromium or Firefox.) The network sees
+// frames as the camera gives them; the mirror is for the visitor's eyes alone. The camera is on only while its picture
+// is on show, and goes on by the visitor's wish alone.
 
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import type { Heatmap } from '../../types/resnet.d.ts';

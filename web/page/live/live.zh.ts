@@ -14,7 +14,7 @@ const texts: LiveTexts = {
   play: '播放',
   pause: '暂停',
   seek: '播放位置',
-  rate: (frames, whole, network) => `每秒 ${frames} 帧 · 每帧 ${whole} 毫秒（网络 ${network}）`,
+  rate: (frames, whole, network) => `每秒 ${frames} 帧 · 每帧 ${whole} 毫秒（推理 ${network}）`,
   hidden: '页面被隐藏，已暂停。',
   ended: '摄像头已停止。',
   left: '摄像头已关闭。',

@@ -22,6 +22,7 @@ export const ASKED = 1; // the classifier has it
 export const DONE = 2;
 export const FAILED = 3;
 
+const UNANSWERED = 'it has not been looked at yet'; // what exports say of a picture that waits
 const RECENT = 5000; // ms of answers from which the rate is
 const PULSE = 120; // ms between reports while answers come
 const BATCH = 200; // files that are listed before something else has its turn
@@ -166,7 +167,7 @@ export class Collection {
       bytes: bytes[id] < 0 ? null : bytes[id], width: width[id], height: height[id],
       predictions, label: this.name(this.key(id), lang),
       isCorrected: this.isCorrected(id), sure: isSure[id] === 1,
-      error: this.#problems.get(id)?.message ?? '',
+      error: this.#problems.get(id)?.message ?? (state[id] === DONE ? '' : UNANSWERED),
     };
   }
 
@@ -210,10 +211,12 @@ export class Collection {
     this.#tell();
   }
 
-  remove(ids: readonly number[]) {
+  remove(given: readonly number[]) {
+    const ids = given.filter((id) => !this.columns.isGone[id]); // the list on show may be older
     if (ids.length === 0) return;
     this.#setGone(ids, true);
     this.#steps.push({ kind: 'remove', ids });
+    this.#wake();
     this.#tell();
   }
 
@@ -306,13 +309,13 @@ export class Collection {
     signal.addEventListener('abort', () => this.#wake());
     const next = async (): Promise<IteratorResult<Promise<Source>, undefined>> => {
       while (!signal.aborted) {
-        const id = this.#isPaused ? null : this.#waiting();
-        if (id !== null) {
+        const id = this.#waiting();
+        if (id === null && this.#listing === 0) break;
+        if (id !== null && !this.#isPaused) {
           this.columns.state[id] = ASKED;
           asked.push(id);
           return { value: this.#source(id) };
         }
-        if (!this.#isPaused && this.#listing === 0) break;
         await new Promise<void>((resolve) => { this.#wake = resolve; });
       }
       return { done: true, value: undefined };

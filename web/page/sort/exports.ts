@@ -2,7 +2,7 @@
 
 import { problemOf } from '../app/session.ts';
 import { make } from '../parts/dom.ts';
-import { FAILED } from './collection.ts';
+import { DONE } from './collection.ts';
 import type { Desk } from './desk.ts';
 import type { Sorted } from './sorted.ts';
 
@@ -38,19 +38,23 @@ export function mountExports(panel: HTMLElement, status: HTMLElement, desk: Desk
         skipped.push({ path: entry.path, why: Object.entries(t.errors).find(([code]) => code === why)?.[1][0] ?? why });
       },
     };
-    // What could not be read as a picture is in no class.
-    const good = ids.filter((id) => collection.columns.state[id] !== FAILED);
+    // What has no answer, and no label from the visitor, is in no class.
+    const hasClass = (id: number) => collection.columns.state[id] === DONE || collection.isCorrected(id);
+    const good = ids.filter(hasClass);
     try {
       if (kind === 'csv') download((await import('./csv.ts')).csv(rows(ids)), 'pictures.csv');
       else if (kind === 'json') download((await import('./json.ts')).json(rows(ids)), 'pictures.json');
       else {
         const folder = kind === 'folders' ? await showDirectoryPicker?.(WRITES) : null;
+        for (const id of ids) {
+          if (!hasClass(id)) options.onSkipped(collection.sorted(id, lang), collection.problem(id)?.code ?? t.unanswered);
+        }
         options.onProgress(0, good.length);
         status.hidden = false;
         if (folder) await (await import('./folders.ts')).copyInto(folder, rows(good), options);
         else download(await (await import('./zip.ts')).zip(rows(good), options), 'pictures.zip');
       }
-      const done = (kind === 'csv' || kind === 'json' ? ids : good).length - skipped.length;
+      const done = ids.length - skipped.length;
       const [first] = skipped;
       desk.tell(t.written(done), first ? t.skipped(skipped.length, `${first.path} (${first.why})`) : '');
     } catch (error) {
@@ -86,7 +90,6 @@ export function mountExports(panel: HTMLElement, status: HTMLElement, desk: Desk
         return item;
       }));
     },
-    unmount: () => saving?.abort(),
   };
 }
 

@@ -96,6 +96,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   let twinsOf = ''; // what they were computed from
   let comparing: AbortController | null = null;
   let wasFull = false;
+  let isOpening = false; // a file is read for Look
 
   const desk: Desk = {
     app, collection, t, lang,
@@ -117,12 +118,15 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       drawTools();
     },
     async open(id) {
+      if (isOpening) return;
       const { path, file } = collection.entry(id);
       place.active = id;
       const problem = collection.problem(id);
       if (problem) return store.set({ note: problem });
+      isOpening = true;
       try {
-        app.lookFrom('sort', fromFile(await file(), path.slice(path.lastIndexOf('/') + 1)));
+        const found = await file();
+        if (!signal.aborted) app.lookFrom('sort', fromFile(found, path.slice(path.lastIndexOf('/') + 1)));
       } catch (error) {
         store.set({ note: problemOf(error) });
       }
@@ -245,9 +249,9 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       wasFull = false;
       return;
     }
+    counts = count(collection);
     if (place.key !== null && !counts.keys.has(place.key)) place.key = null;
     if (place.like !== null && collection.columns.isGone[place.like]) place.like = null;
-    counts = count(collection);
     compare();
     const sections = arrange(collection, place, lang, place.like === null ? null : [...likeness.keys()], twins);
     shown = sections.flatMap(({ ids }) => ids);
@@ -385,7 +389,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     refresh(); // with the lines that are there
     pictures.focus();
   }
-  return all(() => end.abort(), unsubscribe, pictures.unmount, progress.unmount, exports.unmount, () => {
+  return all(() => end.abort(), unsubscribe, pictures.unmount, progress.unmount, () => {
     clearTimeout(timer);
     comparing?.abort();
     document.body.classList.remove('with-bar');
