@@ -267,9 +267,9 @@ export class Collection {
   #setGone(ids: readonly number[], gone: boolean) {
     for (const id of ids) this.columns.isGone[id] = Number(gone);
     this.#gone += gone ? ids.length : -ids.length;
-    if (gone) return;
-    this.#next = 0;
+    if (!gone) this.#next = 0;
     this.#wake();
+    if (gone) return;
     if (!this.#isPaused) void this.#go();
   }
 
@@ -312,7 +312,7 @@ export class Collection {
           asked.push(id);
           return { value: this.#source(id) };
         }
-        if (!this.#isPaused && this.#listing === 0) break;
+        if (this.#listing === 0 && this.#waiting() === null) break; // paused or not: nothing is left to go on with
         await new Promise<void>((resolve) => { this.#wake = resolve; });
       }
       return { done: true, value: undefined };
