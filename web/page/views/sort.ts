@@ -243,9 +243,9 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       wasFull = false;
       return;
     }
+    counts = count(collection);
     if (place.key !== null && !counts.keys.has(place.key)) place.key = null;
     if (place.like !== null && collection.columns.isGone[place.like]) place.like = null;
-    counts = count(collection);
     compare();
     const sections = arrange(collection, place, lang, place.like === null ? null : [...likeness.keys()], twins);
     shown = sections.flatMap(({ ids }) => ids);
