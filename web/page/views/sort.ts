@@ -107,6 +107,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       refresh();
     },
     choose(ids, active = null) {
+      const had = document.activeElement;
       place.chosen = new Set(ids);
       place.active = active ?? place.active;
       chosen = null;
@@ -115,6 +116,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       pictures.mark(); // what has come into the document
       bar.render();
       drawTools();
+      keepFocus(had);
     },
     async open(id) {
       const { path, file } = collection.entry(id);
@@ -158,6 +160,16 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     const next = shown[Math.min(at, shown.length - 1)];
     place.anchor = next;
     desk.choose([next], next);
+  };
+
+  // What had the focus and goes away leaves it to the list, and the list to what stands in its place. Layouts between
+  // take the focus from what is hidden, so that it has to be asked for before.
+  const keepFocus = (had: Element | null) => {
+    const { activeElement } = document;
+    if (!had || !full.contains(had) || (activeElement !== had && activeElement !== document.body)) return;
+    if (had !== title && !had.closest('[hidden]')) return;
+    if (!root.hidden) pictures.focus();
+    else if (had !== title) (showAll.hidden ? title : showAll).focus();
   };
 
   const covered = () => ({
@@ -238,6 +250,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     const isFull = collection.size > 0 || collection.canUndo || collection.progress.isListing;
     start.element.hidden = isFull;
     full.hidden = !isFull;
+    const had = document.activeElement;
     if (!isFull) {
       document.body.classList.remove('with-bar');
       wasFull = false;
@@ -263,6 +276,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     if (!wasFull && (document.activeElement === document.body || document.activeElement?.id === 'main'
       || document.activeElement?.closest('[hidden]'))) pictures.focus();
     wasFull = true;
+    keepFocus(had);
   };
 
   // Answers come faster than a long list is drawn.
