@@ -4,6 +4,7 @@ import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from '../app/app.ts';
 import type { PageApp, Unmount } from '../app/app.ts';
 import { problemOf } from '../app/session.ts';
+import type { Note } from '../app/state.ts';
 import { heading } from '../parts/answer.ts';
 import { icon, isTouch, make } from '../parts/dom.ts';
 import { canChooseFolder } from '../parts/intake.ts';
@@ -96,6 +97,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   let twinsOf = ''; // what they were computed from
   let comparing: AbortController | null = null;
   let wasFull = false;
+  let removal: Note | null = null; // what is told of the latest
 
   const desk: Desk = {
     app, collection, t, lang,
@@ -142,11 +144,13 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       const list = [...ids];
       keepPlace(() => collection.remove(list));
       desk.tell(t.removed(list.length));
+      removal = store.state.note;
     },
     undo() {
       if (!collection.canUndo) return;
       const ids = collection.undo().filter((id) => shown.includes(id));
       desk.choose(ids.length > 200 ? [] : ids, ids[0] ?? null);
+      if (removal && store.state.note === removal) store.set({ note: null }); // it offers what has been done now
       app.announce(t.undone);
     },
     tell: (words, advice = '') => store.set({ note: { code: '', title: words, advice } }),
