@@ -173,6 +173,47 @@ inBrowsers('sort', (w) => {
     assert.equal(await title(), '28 pictures');
   });
 
+  test('a list that becomes empty, and one that comes back, keep the focus', async () => {
+    const focus = () => page.evaluate(() => document.activeElement.id);
+    const every = async () => {
+      await page.focus('#pictures');
+      await page.keyboard.down('Control');
+      await press('a');
+      await page.keyboard.up('Control');
+    };
+    const [value] = await page.$$eval('#kind option', (l) => l.map((o) => o.value).filter((v) => v !== ''));
+    await page.select('#kind', value);
+    await every();
+    await press('l');
+    await page.waitForSelector('#label-query');
+    await page.keyboard.type('Lungfish');
+    await press('Enter');
+    await page.waitForSelector('#label-query', { hidden: true });
+    assert.equal(await title(), '28 pictures', 'the class is empty, and no filter any more');
+    assert.equal(await page.$eval('#kind', (e) => e.value), '');
+    assert.equal(await focus(), 'pictures');
+    await press('u', 'Escape');
+    await page.click('[data-show="unsure"]');
+    await every();
+    await press('1');
+    assert.match(await title(), /^0 of 28/);
+    assert.equal(await focus(), 'show-all');
+    await press('u');
+    assert.equal(await focus(), 'pictures');
+    await page.click('[data-show="all"]');
+    await every();
+    await press('Delete');
+    assert.equal(await title(), '0 pictures');
+    assert.equal(await focus(), 'sort-title');
+    await press('u');
+    assert.equal(await focus(), 'pictures');
+    assert.equal(await page.$eval('#note', (e) => e.hidden), true);
+    await press('Home');
+    await page.focus('#bar-close');
+    await press('Enter');
+    assert.equal(await focus(), 'pictures');
+  });
+
   test('the table is ordered by its columns, and groups have their classes as headings', async () => {
     await page.click('[data-layout="table"]');
     assert.equal(await page.$eval('#pictures', (e) => e.getAttribute('aria-rowcount')), '29');
@@ -331,6 +372,14 @@ inBrowsers('sort', (w) => {
     await page.focus('#pictures');
     await press('u');
     await until(() => /2,428 pictures/.test(document.getElementById('sort-title').textContent));
+    await until(() => document.getElementById('run').dataset.run === 'paused');
+    await page.focus('#pictures');
+    await page.keyboard.down('Control');
+    await press('a');
+    await page.keyboard.up('Control');
+    await press('Delete');
+    await over(); // though it is paused
+    await press('u');
     await until(() => document.getElementById('run').dataset.run === 'paused');
     await page.click('#run-hold');
     await over();
