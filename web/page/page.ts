@@ -36,7 +36,7 @@ const takers: Takers = {
     if (isVideo(file)) {
       app.go('look');
       session.live(file);
-    } else if (document.body.dataset.view === 'sort') sort([{ path: file.name, file: async () => file }]);
+    } else if (nameAt(location.hash, views) === 'sort') sort([{ path: file.name, file: async () => file }]);
     else void session.look(fromFile(file));
   },
   takeMany(entries) {
@@ -51,7 +51,7 @@ const takers: Takers = {
 const intake = listen(takers);
 const enter = keepHistory(store, session);
 const app: PageApp = {
-  store, session, collection: null, announce: announcer(byId('announcer', HTMLElement)), ...intake,
+  store, session, collection: null, start: byId('look', HTMLElement), announce: announcer(byId('announcer', HTMLElement)), ...intake,
   go(view) {
     if (nameAt(location.hash, views) !== view) location.hash = view;
   },
@@ -72,6 +72,11 @@ const look = route(
   (lang, parts) => loadShell(lang, parts, app, next),
 );
 arrivals(store, takers);
+
+// What the visitor has said of pictures is nowhere else.
+addEventListener('beforeunload', (e) => {
+  if (app.collection?.isCorrectedAnywhere) e.preventDefault();
+});
 
 document.documentElement.dataset.alive = '';
 

@@ -53,6 +53,10 @@ inBrowsers('sort', (w) => {
       globalThis.paint = ${paint}; globalThis.give = ${give}; globalThis.tiles = ${tiles}; globalThis.violations = [];
       addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective));`);
     await page.goto(s.origin);
+    await page.evaluate(() => {
+      globalThis.said = [];
+      new MutationObserver(([{ target }]) => said.push(target.textContent)).observe(document.getElementById('announcer'), { childList: true });
+    });
     await page.waitForSelector('#load[data-state="ready"]');
   });
   after(() => s.stop());
@@ -95,7 +99,7 @@ inBrowsers('sort', (w) => {
     });
     for (const name of ['z-a.jpg', 'z-empty.png', 'z-cut.png']) assert.equal(found.get(name).kind, 'failed', name);
     await until(() => tiles().every((t) => t.kind === 'failed' || t.hasThumb));
-    await until(() => /Done: 25 pictures named, 3 could not be read/.test(document.getElementById('announcer').textContent));
+    await until(() => said.some((words) => /Done: 25 pictures named, 3 could not be read/.test(words)));
   });
 
   test('by keys: move, choose, say what it is, take it back', async () => {
@@ -171,6 +175,47 @@ inBrowsers('sort', (w) => {
     assert.equal(await title(), '10 of 28 pictures');
     await press('Escape');
     assert.equal(await title(), '28 pictures');
+  });
+
+  test('a list that becomes empty, and one that comes back, keep the focus', async () => {
+    const focus = () => page.evaluate(() => document.activeElement.id);
+    const every = async () => {
+      await page.focus('#pictures');
+      await page.keyboard.down('Control');
+      await press('a');
+      await page.keyboard.up('Control');
+    };
+    const [value] = await page.$$eval('#kind option', (l) => l.map((o) => o.value).filter((v) => v !== ''));
+    await page.select('#kind', value);
+    await every();
+    await press('l');
+    await page.waitForSelector('#label-query');
+    await page.keyboard.type('Lungfish');
+    await press('Enter');
+    await page.waitForSelector('#label-query', { hidden: true });
+    assert.equal(await title(), '28 pictures', 'the class is empty, and no filter any more');
+    assert.equal(await page.$eval('#kind', (e) => e.value), '');
+    assert.equal(await focus(), 'pictures');
+    await press('u', 'Escape');
+    await page.click('[data-show="unsure"]');
+    await every();
+    await press('1');
+    assert.match(await title(), /^0 of 28/);
+    assert.equal(await focus(), 'show-all');
+    await press('u');
+    assert.equal(await focus(), 'pictures');
+    await page.click('[data-show="all"]');
+    await every();
+    await press('Delete');
+    assert.equal(await title(), '0 pictures');
+    assert.equal(await focus(), 'sort-title');
+    await press('u');
+    assert.equal(await focus(), 'pictures');
+    assert.equal(await page.$eval('#note', (e) => e.hidden), true);
+    await press('Home');
+    await page.focus('#bar-close');
+    await press('Enter');
+    assert.equal(await focus(), 'pictures');
   });
 
   test('the table is ordered by its columns, and groups have their classes as headings', async () => {
@@ -347,9 +392,34 @@ inBrowsers('sort', (w) => {
     await press('u');
     await until(() => /2,428 pictures/.test(document.getElementById('sort-title').textContent));
     await until(() => document.getElementById('run').dataset.run === 'paused');
+    await page.focus('#pictures');
+    await page.keyboard.down('Control');
+    await press('a');
+    await page.keyboard.up('Control');
+    await press('Delete');
+    await over(); // though it is paused
+    await press('u');
+    await until(() => document.getElementById('run').dataset.run === 'paused');
     await page.click('#run-hold');
     await over();
     assert.equal(await page.$eval('[data-show="failed"] span', (e) => e.textContent), '303');
+  });
+
+  test('a page that is opened at Sort, or with ?url=, goes from view to view', async () => {
+    const other = await w.browser.newPage();
+    await other.goto(`${s.origin}#sort`);
+    await other.waitForSelector('#sort-start:not([hidden])');
+    await other.click('[data-view-link="look"]');
+    await other.waitForSelector('#choose');
+    assert.ok(await other.$eval('#broken', (e) => e.hidden));
+    await other.goto(`${s.origin}?url=samples/lemon.svg`);
+    await other.waitForSelector('body[data-state="result"]');
+    await other.click('[data-view-link="sort"]');
+    await other.waitForSelector('#sort-start');
+    await other.evaluate(() => history.back());
+    await other.waitForSelector('body[data-state="result"] #best');
+    assert.match(await other.evaluate(() => location.search), /lemon/);
+    await other.close();
   });
 
   test('nothing that the policy forbids, and no error', async () => {

@@ -22,6 +22,8 @@ export interface App {
 
 /** What the views of the page are given beside. */
 export interface PageApp extends App {
+  /** Look as index.html has it; another view may take its place before it is first mounted. */
+  readonly start: HTMLElement;
   /** What Sort has; null before it is first asked for. */
   collection: Collection | null;
   /** Opens a view. */

@@ -71,7 +71,8 @@ export function route(
       tellBroken(error);
     }
   };
-  addEventListener('hashchange', () => void show());
+  // Browsers tell of no other hash where two entries of the history differ in more than that.
+  for (const type of ['hashchange', 'popstate']) addEventListener(type, () => void show());
   app.store.subscribe((state, before) => {
     if (state.lang !== before.lang) void show();
   });

@@ -139,9 +139,10 @@ function receive(take: (transfer: DataTransfer) => void) {
 }
 
 /** The files and folders in what was dropped or pasted. They can be had while the event lasts, and not later. */
-function givenIn({ items }: DataTransfer): (File | Folder)[] {
-  return [...items].filter(({ kind }) => kind === 'file')
+function givenIn({ items, files }: DataTransfer): (File | Folder)[] {
+  const given = [...items].filter(({ kind }) => kind === 'file')
     .map((item) => folderIn(item) ?? item.getAsFile()).filter((one) => one !== null);
+  return given.length > 0 ? given : [...files];
 }
 
 function folderIn(item: DataTransferItem): Folder | null {

@@ -62,7 +62,9 @@ export function mountBar(element: HTMLElement, desk: Desk) {
       }
       const isOne = chosen.length === 1;
       title.textContent = isOne ? t.itIs : t.theyAre;
-      note.textContent = isOne ? collection.entry(id).path : t.chosen(chosen.length);
+      const problem = isOne ? collection.problem(id) : undefined;
+      const [why] = Object.entries(t.errors).find(([code]) => code === problem?.code)?.[1] ?? [];
+      note.textContent = isOne ? [collection.entry(id).path, why].filter((s) => s).join(': ') : t.chosen(chosen.length);
       const { state } = collection.columns;
       look.hidden = !isOne || state[id] === FAILED;
       similar.hidden = !isOne || state[id] !== DONE;

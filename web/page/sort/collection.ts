@@ -86,6 +86,12 @@ export class Collection {
     return this.#info;
   }
 
+  /** Whether there are labels of the visitor's, which are not had again by giving the same files. */
+  get isCorrectedAnywhere() {
+    const { own, isGone } = this.columns;
+    return own.subarray(0, this.end).some((label, id) => label !== 0 && !isGone[id]);
+  }
+
   /** Rises with every change. */
   get version() {
     return this.#version;
@@ -182,7 +188,7 @@ export class Collection {
     const { signal } = this.#lists;
     this.#listing++;
     this.#problem = null;
-    this.#isPaused = false;
+    if (this.#waiting() === null) this.#isPaused = false; // else the visitor has paused what it joins
     void this.#go();
     try {
       let count = 0;
@@ -270,9 +276,9 @@ export class Collection {
   #setGone(ids: readonly number[], gone: boolean) {
     for (const id of ids) this.columns.isGone[id] = Number(gone);
     this.#gone += gone ? ids.length : -ids.length;
-    if (gone) return;
-    this.#next = 0;
+    if (!gone) this.#next = 0;
     this.#wake();
+    if (gone) return;
     if (!this.#isPaused) void this.#go();
   }
 

@@ -51,7 +51,7 @@ export function askLabel(ids: readonly number[], { app, collection, t, lang }: D
     list.replaceChildren(...choices.map(({ name, key }, i) => make('li',
       { role: 'option', id: `label-${i}`, 'data-at': i, dir: 'auto', class: key === null ? 'new' : 'known' },
       key === null ? t.newLabel(name) : heading(name))));
-    at = 0;
+    at = typed ? 0 : -1; // what was not asked for is not taken by a slip
     point();
   };
   const take = (choice: Choice | undefined) => {
@@ -63,7 +63,7 @@ export function askLabel(ids: readonly number[], { app, collection, t, lang }: D
   query.addEventListener('keydown', (e) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     if (by !== undefined) {
-      at = (at + by + choices.length) % Math.max(1, choices.length);
+      at = at < 0 && by < 0 ? choices.length - 1 : (at + by + choices.length) % Math.max(1, choices.length);
       point();
     } else if (e.key === 'Enter' && !e.isComposing) take(choices[at]);
     else return;

@@ -53,8 +53,9 @@ export function mountRun(element: HTMLElement, { app, collection, t }: Desk): { 
     const now = performance.now();
     const isNew = state !== was;
     was = state;
-    if (isNew && isOver && total > 0) app.announce(t.finished(done - failures(), failures()));
-    else if (isNew || (state === 'running' && now - spoken > SPEAK)) {
+    if (isNew && isOver) {
+      if (total > 0) app.announce(t.finished(done - failures(), failures()));
+    } else if (isNew || (state === 'running' && now - spoken > SPEAK)) {
       if (isNew && state === 'running') app.announce(t.started(total));
       else app.announce([text.textContent, more.textContent].filter((s) => s).join(', '));
       spoken = now;

@@ -3,7 +3,7 @@
 import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from '../app/app.ts';
 import { tellBroken } from '../app/broken.ts';
-import type { App, Unmount } from '../app/app.ts';
+import type { App, PageApp, Unmount } from '../app/app.ts';
 import { address, modelName } from '../app/files.ts';
 import { languageOf } from '../app/language.ts';
 import type { Texts } from '../app/language.ts';
@@ -38,10 +38,8 @@ const DRAWINGS = [
   { file: 'keyboard', id: 'n03085013' },
 ] as const;
 
-let root: HTMLElement | null = null; // in index.html, so that something is to be seen before any script has loaded
-
-export function mount(outlet: HTMLElement, app: App, t: PartsTexts & LookTexts): Unmount {
-  root ??= byId('look', HTMLElement);
+export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & LookTexts): Unmount {
+  const root = app.start; // in index.html, so that something is to be seen before any script has loaded
   if (root.parentElement !== outlet) outlet.replaceChildren(root);
   const facts = make('dl', { class: 'facts', id: 'facts' });
   const actions = make('div', { class: 'buttons actions', id: 'actions' });

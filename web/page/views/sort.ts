@@ -4,6 +4,7 @@ import type { PartsTexts } from '../../lib/strings/en.ts';
 import { all } from '../app/app.ts';
 import type { PageApp, Unmount } from '../app/app.ts';
 import { problemOf } from '../app/session.ts';
+import type { Note } from '../app/state.ts';
 import { heading } from '../parts/answer.ts';
 import { icon, isTouch, make } from '../parts/dom.ts';
 import { canChooseFolder } from '../parts/intake.ts';
@@ -84,6 +85,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     run, saving, shows, tools, like, root, none, barElement);
   const view = make('div', { class: 'sort', id: 'sort' }, start.element, full);
   outlet.replaceChildren(view);
+  history.scrollRestoration = 'manual'; // the browser would scroll before the list is there
   document.body.dataset.state = 'sort';
 
   // What is on show.
@@ -97,6 +99,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
   let comparing: AbortController | null = null;
   let wasFull = false;
   let isOpening = false; // a file is read for Look
+  let removal: Note | null = null; // what is told of the latest
 
   const desk: Desk = {
     app, collection, t, lang,
@@ -108,6 +111,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       refresh();
     },
     choose(ids, active = null) {
+      const had = document.activeElement;
       place.chosen = new Set(ids);
       place.active = active ?? place.active;
       chosen = null;
@@ -116,6 +120,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       pictures.mark(); // what has come into the document
       bar.render();
       drawTools();
+      keepFocus(had);
     },
     async open(id) {
       if (isOpening) return;
@@ -144,6 +149,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       const list = [...ids];
       keepPlace(() => collection.remove(list));
       desk.tell(t.removed(list.length));
+      removal = store.state.note;
     },
     undo() {
       if (!collection.canUndo) return;
@@ -151,6 +157,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
       const there = new Set(shown);
       const ids = back.filter((id) => there.has(id));
       desk.choose(ids.length > 200 ? [] : ids, ids[0] ?? null);
+      if (removal && store.state.note === removal) store.set({ note: null }); // it offers what has been done now
       app.announce(t.undone);
     },
     tell: (words, advice = '') => store.set({ note: { code: '', title: words, advice } }),
@@ -164,6 +171,16 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     const next = shown[Math.min(at, shown.length - 1)];
     place.anchor = next;
     desk.choose([next], next);
+  };
+
+  // What had the focus and goes away leaves it to the list, and the list to what stands in its place. Layouts between
+  // take the focus from what is hidden, so that it has to be asked for before.
+  const keepFocus = (had: Element | null) => {
+    const { activeElement } = document;
+    if (!had || !full.contains(had) || (activeElement !== had && activeElement !== document.body)) return;
+    if (had !== title && !had.closest('[hidden]')) return;
+    if (!root.hidden) pictures.focus();
+    else if (had !== title) (showAll.hidden ? title : showAll).focus();
   };
 
   const covered = () => ({
@@ -244,6 +261,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     const isFull = collection.size > 0 || collection.canUndo || collection.progress.isListing;
     start.element.hidden = isFull;
     full.hidden = !isFull;
+    const had = document.activeElement;
     if (!isFull) {
       document.body.classList.remove('with-bar');
       wasFull = false;
@@ -269,6 +287,7 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     if (!wasFull && (document.activeElement === document.body || document.activeElement?.id === 'main'
       || document.activeElement?.closest('[hidden]'))) pictures.focus();
     wasFull = true;
+    keepFocus(had);
   };
 
   // Answers come faster than a long list is drawn.
@@ -379,7 +398,10 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     else return;
     e.preventDefault();
   }, { signal });
-  addEventListener('scroll', () => { place.scroll = scrollY; }, { passive: true, signal });
+  // The address names another view before that has taken the place of this one, which may scroll the page.
+  addEventListener('scroll', () => {
+    if (location.hash === '#sort') place.scroll = scrollY;
+  }, { passive: true, signal });
 
   const { scroll } = place;
   const unsubscribe = collection.subscribe(update);
@@ -388,10 +410,12 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
     scrollTo({ top: scroll });
     refresh(); // with the lines that are there
     pictures.focus();
+    scrollBack(scroll, signal);
   }
   return all(() => end.abort(), unsubscribe, pictures.unmount, progress.unmount, () => {
     clearTimeout(timer);
     comparing?.abort();
+    history.scrollRestoration = 'auto';
     document.body.classList.remove('with-bar');
     outlet.replaceChildren();
   });
@@ -400,6 +424,15 @@ export function mount(outlet: HTMLElement, app: PageApp, t: PartsTexts & SortTex
 const LAYOUTS = {
   grid: 'M4 4h5v5H4zM11 4h5v5h-5zM4 11h5v5H4zM11 11h5v5h-5z', table: 'M4 5.5h12M4 10h12M4 14.5h12',
 };
+const FRAMES = 30; // that a list takes at most until it is as long as before
+
+// Scrolls to where the visitor was, as soon as the page is long enough again.
+function scrollBack(top: number, signal: AbortSignal, frames = FRAMES) {
+  if (signal.aborted) return;
+  scrollTo({ top });
+  if (Math.abs(scrollY - top) > 1 && frames > 0) requestAnimationFrame(() => scrollBack(top, signal, frames - 1));
+}
+
 const ORDERS = ['given', 'name', 'label', 'confidence', 'pixels', 'bytes'] as const;
 const SHOWS = ['all', 'unsure', 'corrected', 'failed', 'twins'] as const;
 
