@@ -146,7 +146,7 @@ const measurements = {
     return { call, bitmap, ratio: call.median / bitmap.median };
   }),
   queue: () => perCall('queue', async (c) => {
-    const rates = await measure(pages.queue, { ...c, picture: small, count: quick ? 50 : 500, rounds: 3 });
+    const rates = await measure(pages.queue, { ...c, picture: small, count: quick ? 50 : 200, rounds: 3 });
     return Object.fromEntries(Object.entries(rates).map(([way, list]) => [way, spread(list)]));
   }),
 };

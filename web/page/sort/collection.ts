@@ -49,6 +49,8 @@ export class Collection {
   /** How the visitor looks at the pictures, kept for when Sort is opened again. */
   readonly place: Place = structuredClone(START);
   readonly columns = new Columns();
+  /** Whether the visitor has been told of the end of the latest run. */
+  isTold = false;
   alike = new Alike();
   readonly #session: Session;
   readonly #entries: Entry[] = [];
@@ -188,6 +190,7 @@ export class Collection {
     const { signal } = this.#lists;
     this.#listing++;
     this.#problem = null;
+    this.isTold = false;
     if (this.#waiting() === null) this.#isPaused = false; // else the visitor has paused what it joins
     void this.#go();
     try {

@@ -21,7 +21,7 @@ export function mountRun(element: HTMLElement, { app, collection, t }: Desk): { 
   });
   cancel.addEventListener('click', () => collection.cancel());
   let spoken = -Infinity;
-  let was = collection.progress.state;
+  let was = collection.isTold ? collection.progress.state : 'running'; // a short run ends before Sort has loaded
 
   const failures = () => {
     const { state, isGone } = collection.columns;
@@ -54,6 +54,7 @@ export function mountRun(element: HTMLElement, { app, collection, t }: Desk): { 
     const isNew = state !== was;
     was = state;
     if (isNew && isOver) {
+      collection.isTold = true;
       if (total > 0) app.announce(t.finished(done - failures(), failures()));
     } else if (isNew || (state === 'running' && now - spoken > SPEAK)) {
       if (isNew && state === 'running') app.announce(t.started(total));
