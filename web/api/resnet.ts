@@ -38,8 +38,7 @@ export async function createClassifier(options: CreateOptions = {}): Promise<Cla
 
 /**
  * The same from given parts, for a page that carries everything inside it: worker and kernel are URLs (blob: too), wasm
- * a URL, bytes or a WebAssembly.Module, model bytes. Without a model, manifest names
- * it.
+ * a URL, bytes or a WebAssembly.Module, model bytes. Without a model, manifest names it.
  */
 export async function createClassifierFrom(parts: Parts, options: CreateOptions = {}): Promise<Classifier> {
   checkEnvironment();
